@@ -1,0 +1,254 @@
+// The slow half of the held stacks: what a sequence of acquisitions means when it is seen for the
+// first time, releases out of order, and misuses.
+#include "analysis/lock_order.hpp"
+
+#include <algorithm>
+
+#include "base/bug.hpp"
+
+namespace faultline {
+
+namespace {
+constexpr std::size_t nowhere = ~std::size_t{0};
+}
+
+LockVertex LockOrder::add_class(SameClass rule) {
+  rules_.push_back(rule);
+  return graph_.add_vertex();
+}
+
+void LockOrder::add_stacks(std::size_t index) {
+  const std::size_t old = stacks_.size();
+  stacks_.resize((index / 3 + 1) * 3);
+  for (std::size_t i = old; i < stacks_.size(); ++i) {
+    stacks_[i].task = TaskId(static_cast<std::uint32_t>(i / 3));
+    stacks_[i].context = static_cast<Context>(i % 3);
+  }
+}
+
+std::span<const HeldEntry> LockOrder::held(TaskId task, Context context) const {
+  const std::size_t i = std::size_t{task.v} * 3 + static_cast<std::size_t>(context);
+  if (i >= stacks_.size()) return {};
+  return stacks_[i].held;
+}
+
+std::size_t LockOrder::find(const Stack& stack, std::uint64_t instance) {
+  for (std::size_t i = stack.held.size(); i-- > 0;) {
+    if (stack.held[i].use.instance == instance) return i;
+  }
+  return nowhere;
+}
+
+// A sequence that was never seen before: its dependencies are found once and for all.
+void LockOrder::learn(Stack& stack, std::size_t at) {
+  std::vector<std::uint32_t> edges;
+  examine(stack, at, edges);
+  sequences_.push_back({0, static_cast<std::uint32_t>(edge_lists_.size()),
+                        static_cast<std::uint32_t>(edges.size())});
+  FL_ASSERT(sequences_.size() == prefixes_.size());
+  edge_lists_.insert(edge_lists_.end(), edges.begin(), edges.end());
+}
+
+// With a nest lock named, what is fine depends on which instances are held: looked at every time.
+bool LockOrder::link_nested(Stack& stack, std::size_t at, PrefixTree::Node below) {
+  HeldEntry& entry = stack.held[at];
+  entry.folded = at != 0 && stack.held[at - 1].use.cls == entry.use.cls;
+  if (entry.folded) {
+    entry.node = below;
+    return false;
+  }
+  bool held = false;
+  for (std::size_t i = 0; i < at; ++i) held |= stack.held[i].use.instance == entry.use.nest;
+  if (!held) {
+    const LockPlace place{entry.since, stack.task, stack.context, entry.path};
+    note({LockMisuse::Kind::missing_nest, place, entry.use, {}, {}, false});
+  }
+  const auto step = prefixes_.step(below, word_of(entry.use));
+  entry.node = step.node;
+  if (step.fresh) {
+    learn(stack, at);
+  } else {
+    std::vector<std::uint32_t> edges;
+    examine(stack, at, edges);
+  }
+  ++sequences_[step.node].count;
+  return step.fresh;
+}
+
+// The same-class test. It compares classes, not instances.
+bool LockOrder::same_class_is_fine(Stack& stack, std::size_t at) {
+  const HeldEntry& wanted = stack.held[at];
+  if (rules_[wanted.use.cls] == SameClass::is_allowed) return true;
+  bool nest_held = false;
+  for (std::size_t i = 0; i < at; ++i) {
+    const HeldEntry& held = stack.held[i];
+    nest_held |= wanted.use.nest != 0 && held.use.instance == wanted.use.nest;
+    if (held.use.cls != wanted.use.cls || held.folded) continue;
+    if (wanted.use.mode == OrderMode::recursive && held.use.mode != OrderMode::exclusive) continue;
+    if (!nest_held) {
+      const LockPlace place{wanted.since, stack.task, stack.context, wanted.path};
+      note({LockMisuse::Kind::recursion, place, wanted.use, held, stack.task, true});
+    }
+    return false;
+  }
+  return true;
+}
+
+void LockOrder::examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges) {
+  const HeldEntry& wanted = stack.held[at];
+  if (wanted.use.attempt == LockAttempt::trylock) return;
+  if (!same_class_is_fine(stack, at)) return;
+  for (std::size_t i = at; i-- > 0;) {
+    const HeldEntry& held = stack.held[i];
+    if (held.folded) continue;
+    if (held.use.cls != wanted.use.cls || rules_[held.use.cls] == SameClass::is_recursion) {
+      edges.push_back(add_edge(stack, held, wanted));
+    }
+    // Locks below a holder that waited are reached through the edges into it. Past a trylock there
+    // are none; those into a recursive reader are too weak to go on through a shared hold.
+    if (held.use.attempt == LockAttempt::blocking && held.use.mode != OrderMode::recursive) break;
+  }
+}
+
+std::uint32_t LockOrder::add_edge(const Stack& stack, const HeldEntry& from, const HeldEntry& to) {
+  const auto kind = edge_kind::of(from.use.mode, to.use.mode,
+                                  to.use.attempt == LockAttempt::try_then_wait);
+  return graph_.add(from.use.cls, to.use.cls, kind,
+                    {to.since, stack.task, stack.context, from.use.mode, to.use.mode,
+                     from.use.instance, to.use.instance, from.path, to.path});
+}
+
+void LockOrder::may_acquire(const LockPlace& place, const LockUse& use) {
+  acquire(place, use);
+  stack_of(place.task, place.context).held.pop_back();
+}
+
+bool LockOrder::top_was_try_then_wait(const LockPlace& place, std::uint64_t instance) {
+  Stack& stack = stack_of(place.task, place.context);
+  if (stack.held.empty()) return false;
+  HeldEntry& top = stack.held.back();
+  if (top.use.instance != instance || top.use.attempt != LockAttempt::trylock) return false;
+  top.use.attempt = LockAttempt::try_then_wait;
+  if (link(stack, stack.held.size() - 1)) bound_nodes();
+  return true;
+}
+
+bool LockOrder::same_edges(PrefixTree::Node a, PrefixTree::Node b) const {
+  const Sequence& x = sequences_[a];
+  const Sequence& y = sequences_[b];
+  const auto list = [&](const Sequence& s) { return edge_lists_.begin() + s.edges; };
+  return std::equal(list(x), list(x) + x.edge_count, list(y), list(y) + y.edge_count);
+}
+
+// Entries from `at` on are acquired again in thought: with one below gone or changed, dependencies
+// can show that the nearest holder had hidden. Those that are the same are not counted again.
+void LockOrder::relink_from(Stack& stack, std::size_t at) {
+  bool fresh = false;
+  for (; at < stack.held.size(); ++at) {
+    HeldEntry& entry = stack.held[at];
+    const PrefixTree::Node before = entry.node;
+    const bool was_folded = entry.folded;
+    fresh |= link(stack, at);
+    if (!entry.folded && !was_folded && same_edges(before, entry.node)) {
+      --sequences_[entry.node].count;
+    }
+  }
+  if (fresh) bound_nodes();
+}
+
+bool LockOrder::release_below(Stack& stack, const LockPlace& place, std::uint64_t instance,
+                              LockVertex cls) {
+  const std::size_t i = find(stack, instance);
+  if (i == nowhere) {
+    not_held(place, instance, cls);
+    return false;
+  }
+  stack.held.erase(stack.held.begin() + static_cast<std::ptrdiff_t>(i));
+  relink_from(stack, i);
+  return true;
+}
+
+bool LockOrder::release_anywhere(const LockPlace& place, std::uint64_t instance) {
+  const auto release_from = [&](Stack& stack) {
+    const std::size_t i = find(stack, instance);
+    if (i == nowhere) return false;
+    stack.held.erase(stack.held.begin() + static_cast<std::ptrdiff_t>(i));
+    relink_from(stack, i);
+    return true;
+  };
+  if (release_from(stack_of(place.task, place.context))) return true;
+  return std::any_of(stacks_.begin(), stacks_.end(), release_from);
+}
+
+bool LockOrder::downgrade(const LockPlace& place, std::uint64_t instance, LockVertex cls) {
+  Stack& stack = stack_of(place.task, place.context);
+  const std::size_t i = find(stack, instance);
+  if (i == nowhere) {
+    not_held(place, instance, cls);
+    return false;
+  }
+  if (stack.held[i].use.mode != OrderMode::exclusive) return true;
+  stack.held[i].use.mode = OrderMode::shared;
+  relink_from(stack, i);
+  return true;
+}
+
+void LockOrder::not_held(const LockPlace& place, std::uint64_t instance, LockVertex cls) {
+  if (lost_) return;
+  LockMisuse misuse{LockMisuse::Kind::not_held, place, {instance, cls}, {}, {}, false};
+  for (const Stack& stack : stacks_) {
+    const std::size_t i = find(stack, instance);
+    if (i == nowhere) continue;
+    misuse.other = stack.held[i];
+    misuse.holder = stack.task;
+    misuse.has_other = true;
+    break;
+  }
+  note(misuse);
+}
+
+void LockOrder::initialise(const LockPlace& place, std::uint64_t instance, LockVertex cls) {
+  for (const Stack& stack : stacks_) {
+    const std::size_t i = find(stack, instance);
+    if (i == nowhere) continue;
+    note({LockMisuse::Kind::init_held, place, {instance, cls}, stack.held[i], stack.task, true});
+    return;
+  }
+}
+
+void LockOrder::note(const LockMisuse& misuse) {
+  const bool known = std::any_of(misuses_.begin(), misuses_.end(), [&](const LockMisuse& m) {
+    return m.kind == misuse.kind && m.use.cls == misuse.use.cls;
+  });
+  if (!known) misuses_.push_back(misuse);
+}
+
+void LockOrder::lost() {
+  for (Stack& stack : stacks_) stack.held.clear();
+  lost_ = true;
+}
+
+std::vector<std::uint64_t> LockOrder::edge_counts() const {
+  std::vector<std::uint64_t> counts = older_counts_;
+  counts.resize(graph_.edges().size());
+  for (const Sequence& s : sequences_) {
+    for (std::uint32_t i = 0; i < s.edge_count; ++i) counts[edge_lists_[s.edges + i]] += s.count;
+  }
+  return counts;
+}
+
+// A program that takes locks in ever new orders must not eat the memory: starts over with what is
+// held now. Dependencies, circles and counts stay.
+void LockOrder::bound_nodes() {
+  if (prefixes_.size() <= node_limit_) return;
+  older_counts_ = edge_counts();
+  prefixes_.clear();
+  sequences_.assign(1, {});
+  edge_lists_.clear();
+  for (Stack& stack : stacks_) {
+    for (std::size_t i = 0; i < stack.held.size(); ++i) link(stack, i);
+  }
+  for (Sequence& s : sequences_) s.count = 0;
+}
+
+}  // namespace faultline

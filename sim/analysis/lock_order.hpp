@@ -1,0 +1,184 @@
+// Held-lock stacks and what an acquisition shows: the rules of Linux 6.12
+// kernel/locking/lockdep.c (lock_rules.md 1.2 to 1.5) without its tables and limits. Knows nothing
+// of records or names, so that a run and a trace that was read can both feed it. A sequence of
+// acquisitions that occurred before costs one look into a table. Left out: wait types, interrupt
+// usage states and comparison callbacks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "analysis/lock_graph.hpp"
+#include "analysis/lock_order_prefixes.hpp"
+
+namespace faultline {
+
+/// Does an acquisition wait? A try-then-wait tries first and waits when the try fails: what it
+/// would wait for counts, whether the try succeeds or not.
+enum class LockAttempt : std::uint8_t { blocking, trylock, try_then_wait };
+
+/// When and by whom something was done to a lock, and in which call path (a number of the caller's
+/// own; 0 is the unknown one).
+struct LockPlace {
+  Nanos time;
+  TaskId task;
+  Context context = Context::task;  ///< an interrupt has a stack of its own
+  std::uint32_t path = 0;
+};
+
+/// What is acquired. `nest` is the instance of the lock that is named as serialising this one's
+/// nesting, 0 for none.
+struct LockUse {
+  std::uint64_t instance = 0;
+  LockVertex cls = 0;
+  OrderMode mode = OrderMode::exclusive;
+  LockAttempt attempt = LockAttempt::blocking;
+  std::uint64_t nest = 0;
+};
+
+/// An entry of a held stack.
+struct HeldEntry {
+  LockUse use;
+  Nanos since;
+  std::uint32_t path = 0;
+  PrefixTree::Node node = 0;  ///< the sequence of classes up to this entry
+  bool folded = false;        ///< counted into the entry below, which has its class, by its nest
+};
+
+/// What is wrong by itself, without another task.
+struct LockMisuse {
+  enum class Kind : std::uint8_t {
+    recursion,     ///< `other` is held and has the class that is wanted
+    not_held,      ///< released or downgraded, but not held by this task
+    missing_nest,  ///< the named nest lock is not held
+    init_held,     ///< initialised while `other`, the same lock, is held
+  };
+  Kind kind;
+  LockPlace place;
+  LockUse use;
+  HeldEntry other;     ///< recursion, init_held; not_held: the hold of the task `holder`, if any
+  TaskId holder;       ///< whose `other` is
+  bool has_other = false;
+};
+
+class LockOrder {
+ public:
+  /// Whether locks of one class may be held together in any order.
+  enum class SameClass : std::uint8_t { is_recursion, is_allowed };
+
+  LockVertex add_class(SameClass rule = SameClass::is_recursion);
+
+  /// A lock was taken, or is about to be waited for. A trylock that failed is never told of; a
+  /// try-then-wait is told of when its try succeeded.
+  void acquire(const LockPlace& place, const LockUse& use) {
+    Stack& stack = stack_of(place.task, place.context);
+    stack.held.push_back({use, place.time, place.path, 0, false});
+    const bool fresh = link(stack, stack.held.size() - 1);
+    if (fresh) [[unlikely]] bound_nodes();
+  }
+
+  /// The lock may be waited for here, whatever comes of it: all that acquire() learns, nothing held.
+  void may_acquire(const LockPlace& place, const LockUse& use);
+
+  /// The lock on top of the stack, taken by a trylock, would have been waited for if that had
+  /// failed. False when that is not what is on top.
+  bool top_was_try_then_wait(const LockPlace& place, std::uint64_t instance);
+
+  /// Releases in any order. False if this task does not hold the lock, which is then a misuse.
+  bool release(const LockPlace& place, std::uint64_t instance, LockVertex cls) {
+    Stack& stack = stack_of(place.task, place.context);
+    if (!stack.held.empty() && stack.held.back().use.instance == instance) [[likely]] {
+      stack.held.pop_back();
+      return true;
+    }
+    return release_below(stack, place, instance, cls);
+  }
+
+  /// The same for locks that anyone may release: takes it off whichever stack holds it.
+  bool release_anywhere(const LockPlace& place, std::uint64_t instance);
+
+  /// An exclusive hold becomes a shared one. False if this task does not hold the lock.
+  bool downgrade(const LockPlace& place, std::uint64_t instance, LockVertex cls);
+
+  /// A lock is initialised (or its memory freed), which nobody may hold then.
+  void initialise(const LockPlace& place, std::uint64_t instance, LockVertex cls);
+
+  /// Records are missing here: nobody knows any more what is held, and from now on a release of
+  /// what is not held means nothing.
+  void lost();
+
+  const LockGraph& graph() const { return graph_; }
+  /// By edge: how many acquisitions showed it.
+  std::vector<std::uint64_t> edge_counts() const;
+  /// The first of each kind and class, in order of occurrence.
+  const std::vector<LockMisuse>& misuses() const { return misuses_; }
+  std::span<const HeldEntry> held(TaskId task, Context context = Context::task) const;
+
+  /// Sequences that are kept to be known again. More than this, and all are forgotten.
+  void set_node_limit(std::size_t limit) { node_limit_ = limit; }
+
+ private:
+  struct Stack {
+    std::vector<HeldEntry> held;
+    TaskId task;
+    Context context = Context::task;
+  };
+  struct Sequence {
+    std::uint64_t count = 0;       // acquisitions that made it
+    std::uint32_t edges = 0;       // its dependencies: edge_lists_[edges, edges + edge_count)
+    std::uint32_t edge_count = 0;
+  };
+
+  Stack& stack_of(TaskId task, Context context) {
+    const std::size_t i = std::size_t{task.v} * 3 + static_cast<std::size_t>(context);
+    if (i >= stacks_.size()) [[unlikely]] add_stacks(i);
+    return stacks_[i];
+  }
+  static std::uint32_t word_of(const LockUse& use) {
+    return ((use.cls + 1) << 5) | (use.nest != 0 ? 16u : 0u) |
+           (static_cast<std::uint32_t>(use.attempt) << 2) | static_cast<std::uint32_t>(use.mode);
+  }
+
+  // Makes the entry `at` follow those below it; true if the sequence is new. The sequence, and what
+  // it means, depends on classes alone unless a nest lock is named.
+  bool link(Stack& stack, std::size_t at) {
+    HeldEntry& entry = stack.held[at];
+    const PrefixTree::Node below = at == 0 ? 0 : stack.held[at - 1].node;
+    if (entry.use.nest != 0) [[unlikely]] return link_nested(stack, at, below);
+    const auto step = prefixes_.step(below, word_of(entry.use));
+    entry.node = step.node;
+    if (step.fresh) [[unlikely]] learn(stack, at);
+    ++sequences_[step.node].count;
+    return step.fresh;
+  }
+
+  void add_stacks(std::size_t index);
+  bool link_nested(Stack& stack, std::size_t at, PrefixTree::Node below);
+  void learn(Stack& stack, std::size_t at);
+  void examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges);
+  bool same_class_is_fine(Stack& stack, std::size_t at);
+  std::uint32_t add_edge(const Stack& stack, const HeldEntry& from, const HeldEntry& to);
+  void relink_from(Stack& stack, std::size_t at);
+  bool same_edges(PrefixTree::Node a, PrefixTree::Node b) const;
+  bool release_below(Stack& stack, const LockPlace& place, std::uint64_t instance, LockVertex cls);
+  void not_held(const LockPlace& place, std::uint64_t instance, LockVertex cls);
+  void note(const LockMisuse& misuse);
+  void bound_nodes();
+  static std::size_t find(const Stack& stack, std::uint64_t instance);
+
+  LockGraph graph_;
+  PrefixTree prefixes_;
+  std::vector<Sequence> sequences_{1};
+  std::vector<std::uint32_t> edge_lists_;
+  std::vector<std::uint64_t> older_counts_;  // by edge: of sequences that were forgotten
+  std::vector<SameClass> rules_;             // by class
+  std::vector<Stack> stacks_;                // by task and context
+  std::vector<LockMisuse> misuses_;
+  std::size_t node_limit_ = std::size_t{1} << 20;
+  bool lost_ = false;
+};
+
+}  // namespace faultline

@@ -1,0 +1,185 @@
+// From records to the lock order.
+#include "analysis/lock_order_sink.hpp"
+
+#include <algorithm>
+
+namespace faultline {
+
+namespace {
+
+constexpr std::uint64_t flag_try = 1;
+constexpr std::uint64_t flag_read = 2;
+
+std::size_t stack_index(const Record& r) {
+  return std::size_t{r.task.v} * 3 + static_cast<std::size_t>(r.context);
+}
+
+}  // namespace
+
+LockOrderSink::LockOrderSink(const LockOrderOptions& options) : options_(options) {
+  if (options.bit_locks) extended_ = std::make_unique<LockOrder>();
+}
+
+EventMask LockOrderSink::mask() const {
+  EventMask mask;
+  for (const Event e : {Event::lock_acquire, Event::lock_release, Event::sim_lock_info,
+                        Event::sim_lock_try_wait, Event::sim_lock_downgrade}) {
+    mask.set(e);
+  }
+  if (options_.paths) {
+    mask.set(Event::sim_call);
+    mask.set(Event::sim_ret);
+  }
+  if (options_.bit_locks) {
+    mask.set(Event::sim_bitlock_acquire);
+    mask.set(Event::sim_bitlock_release);
+  }
+  return mask;
+}
+
+void LockOrderSink::on_record(const Record& r) {
+  switch (r.event) {
+    case Event::lock_acquire: {
+      const LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
+      order_.acquire(place_of(r), use);
+      if (extended_) [[unlikely]] extended_->acquire(place_of(r), use);
+      return;
+    }
+    case Event::lock_release: {
+      const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
+      order_.release(place_of(r), r.arg[0], cls);
+      if (extended_) [[unlikely]] extended_->release_anywhere(place_of(r), r.arg[0]);
+      return;
+    }
+    case Event::sim_call:
+      return call(r);
+    case Event::sim_ret:
+      return ret(r);
+    case Event::sim_lock_info:
+      return describe(r);
+    case Event::sim_lock_try_wait:
+      return try_wait(r);
+    case Event::sim_lock_downgrade: {
+      const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
+      order_.downgrade(place_of(r), r.arg[0], cls);
+      if (extended_) extended_->downgrade(place_of(r), r.arg[0], cls);
+      return;
+    }
+    case Event::sim_bitlock_acquire:
+      if (extended_) extended_->acquire(place_of(r), use_of(r, LockOrder::SameClass::is_allowed));
+      return;
+    case Event::sim_bitlock_release:
+      if (extended_) extended_->release_anywhere(place_of(r), r.arg[0]);
+      return;
+    default:
+      return;
+  }
+}
+
+LockPlace LockOrderSink::place_of(const Record& r) const {
+  const std::size_t i = stack_index(r);
+  return {r.time, r.task, r.context, i < paths_.size() ? paths_[i] : 0};
+}
+
+LockVertex LockOrderSink::class_of(std::uint64_t symbol, LockOrder::SameClass rule) {
+  if (symbol >= classes_.size()) [[unlikely]] classes_.resize(symbol + 1);
+  std::uint32_t& known = classes_[symbol];
+  if (known == 0) [[unlikely]] {
+    known = order_.add_class(rule) + 1;
+    if (extended_) extended_->add_class(rule);
+    class_symbols_.push_back(SymbolId(static_cast<std::uint32_t>(symbol)));
+  }
+  return known - 1;
+}
+
+LockUse LockOrderSink::use_of(const Record& r, LockOrder::SameClass rule) {
+  LockUse use;
+  use.instance = r.arg[0];
+  use.cls = class_of(r.arg[2], rule);
+  if (r.arg[1] & flag_read) use.mode = OrderMode::shared;
+  if (r.arg[1] & flag_try) use.attempt = LockAttempt::trylock;
+  if (!specials_.empty()) [[unlikely]] {
+    const auto it = std::lower_bound(
+        specials_.begin(), specials_.end(), use.instance,
+        [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
+    if (it != specials_.end() && it->instance == use.instance) {
+      if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
+      use.nest = it->nest;
+    }
+  }
+  return use;
+}
+
+// sim_lock_info: id class subclass recursive nest.
+void LockOrderSink::describe(const Record& r) {
+  const Special special{r.arg[0], r.arg[4], r.arg[3] != 0};
+  const auto it = std::lower_bound(
+      specials_.begin(), specials_.end(), special.instance,
+      [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
+  const bool known = it != specials_.end() && it->instance == special.instance;
+  if (!special.recursive && special.nest == 0) {
+    if (known) specials_.erase(it);
+  } else if (known) {
+    *it = special;
+  } else {
+    specials_.insert(it, special);
+  }
+}
+
+void LockOrderSink::try_wait(const Record& r) {
+  LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
+  const bool was_try = use.attempt == LockAttempt::trylock;
+  use.attempt = LockAttempt::try_then_wait;
+  const auto tell = [&](LockOrder& order) {
+    if (was_try && order.top_was_try_then_wait(place_of(r), use.instance)) return;
+    order.may_acquire(place_of(r), use);
+  };
+  tell(order_);
+  if (extended_) tell(*extended_);
+}
+
+PrefixTree::Node& LockOrderSink::path_of(const Record& r) {
+  const std::size_t i = stack_index(r);
+  if (i >= paths_.size()) [[unlikely]] paths_.resize(i + 1);
+  return paths_[i];
+}
+
+void LockOrderSink::call(const Record& r) {
+  auto& path = path_of(r);
+  path = calls_.step(path, static_cast<std::uint32_t>(r.arg[0]) + 1).node;
+}
+
+// Calls that were left without a record end with the one they were made from.
+void LockOrderSink::ret(const Record& r) {
+  auto& path = path_of(r);
+  const auto word = static_cast<std::uint32_t>(r.arg[0]) + 1;
+  for (PrefixTree::Node n = path; n != 0; n = calls_.parent(n)) {
+    if (calls_.word(n) != word) continue;
+    path = calls_.parent(n);
+    return;
+  }
+}
+
+LockNames LockOrderSink::names(const SymbolTable& symbols, const TaskNamer& task) const {
+  LockNames names;
+  names.printed = [this, &symbols](LockVertex cls) {
+    return std::string(symbols.text(class_symbols_[cls]));
+  };
+  names.task = task;
+  names.path = [this, &symbols](std::uint32_t node) {
+    std::vector<std::string> path;
+    for (PrefixTree::Node n = node; n != 0; n = calls_.parent(n)) {
+      path.emplace_back(symbols.text(SymbolId(calls_.word(n) - 1)));
+    }
+    std::reverse(path.begin(), path.end());
+    return path;
+  };
+  return names;
+}
+
+std::vector<Finding> LockOrderSink::findings(const SymbolTable& symbols,
+                                             const TaskNamer& task) const {
+  return lock_findings(order_, names(symbols, task));
+}
+
+}  // namespace faultline

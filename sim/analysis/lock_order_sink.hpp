@@ -1,0 +1,70 @@
+// Feeds the lock order from the records of a run. Classes are the printed names; what a name does
+// not say (recursive readers, a nest lock) comes from the latest sim_lock_info of the instance.
+// sim_lock_try_wait comes before the try, or after a successful one with the `try` flag and the lock
+// on top of the task's stack. Bit locks are not in the validator's graph: they are left out, or go
+// into a second graph together with the locks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "analysis/lock_order_findings.hpp"
+#include "trace/tracer.hpp"
+
+namespace faultline {
+
+/// What a LockOrderSink looks at beyond the locks themselves.
+struct LockOrderOptions {
+  bool paths = true;      ///< call paths, from sim_call and sim_ret
+  bool bit_locks = false;  ///< also build the second graph, with sim_bitlock_* in it
+};
+
+class LockOrderSink {
+ public:
+  explicit LockOrderSink(const LockOrderOptions& options = {});
+
+  /// The events it needs.
+  EventMask mask() const;
+  void on_record(const Record& record);
+
+  /// Distinct strong circles, try-then-wait ones included.
+  std::size_t cycles() const { return order_.graph().circles().size(); }
+  /// Symbols and names as the run had them. Bit locks are never in it.
+  std::vector<Finding> findings(const SymbolTable& symbols, const TaskNamer& task) const;
+
+  const LockOrder& order() const { return order_; }
+  /// The graph of locks and bit locks; null unless it was asked for. Its misuses mean nothing: bit
+  /// locks may be held many at a time and released by anyone.
+  const LockOrder* with_bit_locks() const { return extended_.get(); }
+  /// The printed name of a class.
+  SymbolId printed(LockVertex cls) const { return class_symbols_[cls]; }
+  LockNames names(const SymbolTable& symbols, const TaskNamer& task) const;
+
+ private:
+  struct Special {
+    std::uint64_t instance;
+    std::uint64_t nest;
+    bool recursive;
+  };
+
+  LockPlace place_of(const Record& record) const;
+  LockVertex class_of(std::uint64_t symbol, LockOrder::SameClass rule);
+  LockUse use_of(const Record& record, LockOrder::SameClass rule);
+  void describe(const Record& record);
+  void try_wait(const Record& record);
+  void call(const Record& record);
+  void ret(const Record& record);
+  PrefixTree::Node& path_of(const Record& record);
+
+  LockOrderOptions options_;
+  LockOrder order_;
+  std::unique_ptr<LockOrder> extended_;
+  std::vector<std::uint32_t> classes_;    // by symbol: class + 1, 0 for none yet
+  std::vector<SymbolId> class_symbols_;   // by class
+  std::vector<Special> specials_;         // sorted by instance; those that names do not tell all of
+  PrefixTree calls_;
+  std::vector<PrefixTree::Node> paths_;   // by task and context
+};
+
+}  // namespace faultline

@@ -1,0 +1,108 @@
+// Attaches the sinks that a run needs, plays it, and judges it.
+#include "analysis/simulate.hpp"
+
+#include <memory>
+#include <optional>
+
+#include "analysis/lock_order_sink.hpp"
+#include "scenario/world.hpp"
+#include "trace/digest.hpp"
+#include "trace/text_writer.hpp"
+
+namespace faultline {
+
+namespace {
+
+std::string outcome_name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::completed:
+      return "completed";
+    case Outcome::deadlock:
+      return "deadlock";
+    case Outcome::stuck:
+      return "stuck";
+    case Outcome::kernel_bug:
+      return "kernel-bug";
+    case Outcome::limit:
+      return "limit";
+    case Outcome::interrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+TextSink make_sink(const SimulateOptions& options) {
+  if (options.trace_text) return TextSink::to_memory(options.trace_text);
+  if (options.trace_path == "-") return TextSink::to_fd(1);
+  return TextSink::to_file(options.trace_path);
+}
+
+// Ends the run soon after a signal asked for it, or when the trace cannot be written any more.
+struct Watchdog {
+  Engine* engine = nullptr;
+  const volatile std::sig_atomic_t* interrupted = nullptr;
+  const TextWriter* writer = nullptr;
+
+  static void look(void* self) {
+    auto& w = *static_cast<Watchdog*>(self);
+    if (w.interrupted && *w.interrupted) w.engine->stop(Outcome::interrupted, "interrupted");
+    if (w.writer && w.writer->error()) {
+      w.engine->stop(Outcome::interrupted, "the trace cannot be written");
+    }
+  }
+};
+
+}  // namespace
+
+Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
+  Simulation out;
+  Tracer tracer;
+  std::optional<TextWriter> writer;
+  const bool traced = options.trace_text || !options.trace_path.empty();
+  LockOrderOptions order_options;
+  order_options.paths = traced || options.digest;
+  LockOrderSink order(order_options);
+  ExpectationSink expectations(scenario, tracer.symbols());
+  Digest digest(tracer);
+  if (traced) {
+    TraceHeader header;
+    header.scenario = scenario.name;
+    header.profile = scenario.kernel.profile;
+    header.seed = scenario.schedule.seed;
+    header.level = options.level;
+    header.events = options.events;
+    writer.emplace(tracer, header, make_sink(options));
+    tracer.add_sink(sink_ref(*writer), chosen_events(options.level, options.events));
+  }
+  if (options.lock_order) tracer.add_sink(sink_ref(order), order.mask());
+  if (!expectations.mask().none()) tracer.add_sink(sink_ref(expectations), expectations.mask());
+  if (options.digest) tracer.add_sink(sink_ref(digest), EventMask::all());
+
+  WorldOptions world_options;
+  world_options.max_events = options.max_events;
+  world_options.max_time = options.max_time;
+  World world(scenario, tracer, world_options);
+  out.errors = world.errors();
+  if (!out.errors.empty()) return out;
+  Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
+  world.engine().set_watch(&watchdog, &Watchdog::look);
+  out.result = world.run();
+
+  if (options.lock_order) {
+    const auto name = [&](TaskId task) { return tracer.tasks().name(task).comm; };
+    for (Finding& finding : order.findings(tracer.symbols(), name)) {
+      out.result.findings.push_back(std::move(finding));
+    }
+  }
+  const JudgeInput input{scenario, out.result, world, expectations, order.cycles()};
+  out.judgement = judge(input);
+  out.exit_code = exit_code(out.result, out.judgement);
+  if (options.digest) out.digest = digest.hex();
+  if (writer) {
+    const bool whole = out.result.outcome != Outcome::interrupted;
+    out.trace_error = whole ? writer->finish(outcome_name(out.result.outcome)) : writer->abandon();
+  }
+  return out;
+}
+
+}  // namespace faultline

@@ -1,0 +1,44 @@
+// The door to a run: a scenario in, its result out, with everything that watches it attached. What
+// nobody asked for is not recorded: without a trace, a digest or an expectation about records, a run
+// makes no records but those of locks.
+#pragma once
+
+#include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <faultline/scenario.hpp>
+
+#include "base/diagnostic.hpp"
+#include "scenario/expectations.hpp"
+#include "scenario/run_result.hpp"
+#include "trace/catalogue.hpp"
+
+namespace faultline {
+
+struct SimulateOptions {
+  std::string trace_path;              ///< "" : no trace file
+  std::string* trace_text = nullptr;   ///< the trace in memory, instead of a file
+  Level level = Level::all;
+  std::string events;                  ///< globs; "" for all of the level
+  bool digest = false;
+  bool lock_order = true;              ///< look for cycles in the order of locks
+  std::uint64_t max_events = ~0ULL;
+  Nanos max_time{~0ULL};
+  const volatile std::sig_atomic_t* interrupted = nullptr;  ///< set by a signal handler
+};
+
+struct Simulation {
+  RunResult result;
+  Judgement judgement;
+  std::string digest;                  ///< 32 hex digits, if asked for
+  int trace_error = 0;                 ///< errno of the first failed write of the trace
+  std::vector<Diagnostic> errors;      ///< the scenario cannot be played; nothing else is valid
+  int exit_code = 0;                   ///< as `faultline run` ends
+};
+
+/// Plays `scenario` once. InternalError passes through.
+Simulation simulate(const Scenario& scenario, const SimulateOptions& options);
+
+}  // namespace faultline

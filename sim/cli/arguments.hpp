@@ -1,0 +1,53 @@
+// What the command line says, as plain data, one struct per sub-command. main.cpp fills them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace faultline {
+
+struct RunArguments {
+  std::string scenario;
+  std::string trace;   ///< file, "" for none
+  std::string report;  ///< file, "" for none
+  std::string chooser;
+  std::optional<std::uint64_t> seed;
+  std::string profile;
+  std::vector<std::string> set;
+  std::string level = "all";
+  std::string events;
+  std::uint64_t max_events = ~0ULL;
+  std::string max_time;
+  bool selfcheck = false;
+  bool json = false;
+  std::string color = "auto";
+};
+
+struct CheckArguments {
+  std::vector<std::string> paths;
+  bool update = false;
+  bool require_golden = false;
+  unsigned jobs = 1;
+};
+
+struct DiffArguments {
+  std::string a, b;
+  std::string ignore;
+  std::string view;
+  std::string allow;
+};
+
+struct ListArguments {
+  std::string what;
+};
+
+// Each returns the exit code. See the design's section 7.
+int run_command(const RunArguments& arguments);
+int check_command(const CheckArguments& arguments);
+int diff_command(const DiffArguments& arguments);
+int list_command(const ListArguments& arguments);
+int schema_command();
+
+}  // namespace faultline

@@ -1,0 +1,21 @@
+// Reading a scenario for a sub-command: the text, the overrides, the words that only other layers
+// know. Complaints go to standard error.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <faultline/scenario.hpp>
+
+#include "scenario/load.hpp"
+
+namespace faultline {
+
+/// The scenario at `path` with `overrides`; nothing after the complaints were printed (exit code 2).
+std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides);
+
+/// Prints diagnostics, one a line.
+void print_diagnostics(const std::vector<Diagnostic>& diagnostics);
+
+}  // namespace faultline

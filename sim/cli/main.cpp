@@ -1,0 +1,120 @@
+// argv -> calls: the sub-commands, their options, and the exit codes. 2 is bad usage or bad input, 3 a
+// defect of Faultline itself, with the command that reproduces it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "base/bug.hpp"
+#include "cli/arguments.hpp"
+
+namespace {
+
+using namespace faultline;
+
+constexpr const char* version_text =
+    "faultline " FAULTLINE_VERSION " (scenario format 1, trace format 1, report format 1)";
+
+void add_run(CLI::App& app, RunArguments& a) {
+  CLI::App* const run = app.add_subcommand("run", "play one scenario and check its expectations");
+  run->add_option("scenario", a.scenario, "scenario file, or - for standard input")->required();
+  run->add_option("--trace", a.trace, "write the trace to FILE")->type_name("FILE");
+  run->add_option("--report", a.report, "write the report to FILE (JSON)")->type_name("FILE");
+  run->add_option("--chooser", a.chooser, "who runs next")
+      ->check(CLI::IsMember({"timed", "sequential", "random", "replay"}));
+  run->add_option("--seed", a.seed, "seed of the random chooser");
+  run->add_option("--profile", a.profile, "kernel profile, instead of the scenario's");
+  run->add_option("--set", a.set, "KEY=VALUE: a knob, or /pointer into the scenario")
+      ->type_name("KEY=VALUE")
+      ->take_all();
+  run->add_option("--level", a.level, "what the trace holds")
+      ->check(CLI::IsMember({"kernel", "locks", "calls", "all"}));
+  run->add_option("--events", a.events, "events that the trace holds: GLOB[,GLOB...]");
+  run->add_option("--max-events", a.max_events, "end the run after so many steps");
+  run->add_option("--max-time", a.max_time, "end the run at this simulated time, e.g. 5ms");
+  run->add_flag("--selfcheck", a.selfcheck, "play twice and compare the digests");
+  run->add_flag("--json", a.json, "print the report instead of the summary");
+  run->add_option("--color", a.color, "colours in the summary")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+}
+
+void add_check(CLI::App& app, CheckArguments& a) {
+  CLI::App* const check =
+      app.add_subcommand("check", "play every scenario below PATH, compare golden traces");
+  check->add_option("path", a.paths, "scenario files or folders")->required();
+  check->add_flag("--update", a.update, "write the golden traces anew");
+  check->add_flag("--require-golden", a.require_golden, "a missing golden trace is a failure");
+  check->add_option("-j,--jobs", a.jobs, "scenarios played at once")->check(CLI::Range(1, 256));
+}
+
+void add_diff(CLI::App& app, DiffArguments& a) {
+  CLI::App* const diff = app.add_subcommand("diff", "compare two traces");
+  diff->add_option("a", a.a, "trace")->required();
+  diff->add_option("b", a.b, "trace, also a real kernel's")->required();
+  diff->add_option("--ignore", a.ignore, "columns and fields that may differ: time,cpu,...");
+  diff->add_option("--view", a.view, "compare what a kernel engineer would")
+      ->check(CLI::IsMember({"events", "locks"}));
+  diff->add_option("--allow", a.allow, "with --view: names whose lines are dropped");
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{"Faultline: a deterministic simulator of the Linux page-fault path", "faultline"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version_text);
+  RunArguments run;
+  CheckArguments check;
+  DiffArguments diff;
+  ListArguments list;
+  add_run(app, run);
+  add_check(app, check);
+  add_diff(app, diff);
+  CLI::App* const list_app = app.add_subcommand("list", "what there is, one line each");
+  list_app->add_option("what", list.what)
+      ->required()
+      ->check(CLI::IsMember({"profiles", "presets", "verbs", "events", "knobs"}));
+  CLI::App* const schema = app.add_subcommand("schema", "print the JSON Schema of scenarios");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+    return 2;
+  }
+  if (app.got_subcommand("run")) return run_command(run);
+  if (app.got_subcommand("check")) return check_command(check);
+  if (app.got_subcommand("diff")) return diff_command(diff);
+  if (app.got_subcommand(list_app)) return list_command(list);
+  if (app.got_subcommand(schema)) return schema_command();
+  return 2;
+}
+
+// What to type to see the defect again.
+std::string command_line(int argc, char** argv) {
+  std::string text;
+  for (int i = 0; i < argc; ++i) {
+    if (i != 0) text += ' ';
+    const std::string word = argv[i];
+    const bool plain = word.find_first_of(" \t\"'$*?<>|&;()") == std::string::npos;
+    text += plain && !word.empty() ? word : "'" + word + "'";
+  }
+  return text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string what;
+  try {
+    return dispatch(argc, argv);
+  } catch (const faultline::InternalError& e) {
+    what = e.what;
+  } catch (const std::bad_alloc&) {
+    what = "out of memory";
+  } catch (const std::exception& e) {
+    what = e.what();
+  }
+  std::fprintf(stderr, "faultline: a defect of Faultline itself: %s\nreproduce with: %s\n",
+               what.c_str(), command_line(argc, argv).c_str());
+  return 3;
+}

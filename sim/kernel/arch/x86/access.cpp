@@ -1,0 +1,190 @@
+// The access loop. Hardware part of fault_path.md section 1.1; costs from the machine's preset.
+#include "kernel/arch/x86/access.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace faultline {
+
+namespace {
+
+// Where the instruction pointer of a simulated program is said to be: it has no code.
+constexpr std::uint64_t user_ip = 0x401000;
+
+struct Translation {
+  Paddr phys{};
+  std::uint32_t error_code = 0;
+  bool ok = false;
+  bool general_protection = false;
+};
+
+// TLB, then page walk; charges what they cost. Does not suspend.
+Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access access, bool user) {
+  const TlbLookup hit = cpu.tlb.lookup(mm.id, va, access, user);
+  if (hit.result == TlbResult::l1) [[likely]] {
+    k.engine.charge(k.costs.tlb_hit);
+    return {hit.phys(va), 0, true, false};
+  }
+  if (hit.result == TlbResult::stlb) {
+    k.engine.charge(k.costs.stlb_hit);
+    return {hit.phys(va), 0, true, false};
+  }
+  if (hit.result == TlbResult::denied) {
+    // A refused entry is dropped by the fault; the walk below decides with the entry in memory.
+    cpu.tlb.invalidate_page(mm.id, va);
+  }
+  const WalkResult walked = walk(*mm.pgtables, cpu.tlb.walk_cache, va, access, user);
+  k.engine.charge(walk_cost(k.costs, walked.uncached));
+  k.trace<Event::sim_page_walk>(va, walked.levels);
+  if (walked.outcome == WalkOutcome::general_protection) return {Paddr{}, 0, false, true};
+  if (walked.outcome == WalkOutcome::fault) return {Paddr{}, walked.error_code, false, false};
+  cpu.tlb.insert(mm.id, va, walked.size, walked.value);
+  k.trace<Event::sim_tlb_fill>(va, walked.phys(va).v >> PAGE_SHIFT,
+                               walked.size == PageSize::huge ? PMD_ORDER : 0,
+                               (walked.value & PTE_RW) != 0);
+  return {walked.phys(va), 0, true, false};
+}
+
+std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const AccessSeries& s) {
+  PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT));
+  LineContent& content = device ? device->content() : k.dram;
+  const std::uint64_t offset = device ? device->offset(at) : at.v;
+  if (s.write) {
+    if (device) k.engine.charge(device->write(k.now(), length, Pattern::random));
+    if (s.has_value) {
+      content.store_pattern(offset, length, s.value);
+    } else {
+      content.store_pattern(offset, length, 0);
+    }
+    return 0;
+  }
+  if (device) {
+    k.engine.charge(device->read(k.now(), length, Pattern::random));
+  }
+  std::array<std::byte, 8> bytes{};
+  const std::uint64_t n = std::min<std::uint64_t>(length, 8);
+  content.read(offset, std::span(bytes).first(n));
+  std::uint64_t value = 0;
+  for (std::uint64_t i = 0; i < n; ++i) value |= std::to_integer<std::uint64_t>(bytes[i]) << 8 * i;
+  return value;
+}
+
+// One piece of an access that lies in one page. False: a signal ends it.
+Path<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t length,
+                        std::uint64_t* value) {
+  const Access access = s.write ? Access::write : Access::read;
+  for (;;) {
+    const Translation t =
+        translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, true);
+    if (t.ok) {
+      *value = memory_access(k, t.phys, length, s);
+      co_await k.engine.spend(Nanos{});
+      co_return true;
+    }
+    if (t.general_protection) {
+      force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
+      co_return false;
+    }
+    co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip).unnamed();
+    if (k.current().pending_signal) co_return false;
+  }
+}
+
+Path<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t* value) {
+  std::uint64_t left = s.length;
+  bool first = true;
+  while (left != 0) {
+    const std::uint64_t piece = std::min(left, PAGE_SIZE - (va.v & ~PAGE_MASK));
+    std::uint64_t word = 0;
+    const bool ok = co_await access_piece(k, s, va, piece, &word).unnamed();
+    if (!ok) co_return false;
+    if (first) *value = word;
+    first = false;
+    va += piece;
+    left -= piece;
+  }
+  co_return true;
+}
+
+}  // namespace
+
+Path<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
+  AccessOutcome out;
+  Vaddr va = s.at;
+  const Access access = s.write ? Access::write : Access::read;
+  for (; out.done < s.count; ++out.done, va += s.stride) {
+    mm_struct& mm = *k.current().mm;
+    const bool one_page = (va.v & ~PAGE_MASK) + s.length <= PAGE_SIZE;
+    if (one_page) [[likely]] {
+      const TlbLookup hit = k.cpus.of(k.engine.current()).tlb.lookup(mm.id, va, access, true);
+      if (hit.result == TlbResult::l1) [[likely]] {
+        k.engine.charge(k.costs.tlb_hit);
+        out.value = memory_access(k, hit.phys(va), s.length, s);
+        if (!k.engine.try_spend(Nanos{})) co_await k.engine.spend(Nanos{});
+        continue;
+      }
+    }
+    const bool ok = co_await access_slow(k, s, va, &out.value).unnamed();
+    if (!ok) break;
+  }
+  co_return out;
+}
+
+Path<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
+  std::uint64_t left = length;
+  while (left != 0) {
+    const std::uint64_t piece = std::min(left, PAGE_SIZE - (at.v & ~PAGE_MASK));
+    AccessSeries probe;
+    probe.at = at;
+    probe.length = 1;
+    std::uint64_t value = 0;
+    const bool ok = co_await access_slow(k, probe, at, &value).unnamed();
+    if (!ok) co_return;
+    Cpu& cpu = k.cpus.of(k.engine.current());
+    const TlbLookup entry = cpu.tlb.peek(k.current().mm->id, at);
+    const Paddr phys = entry.phys(at);
+    if (PmemDevice* const device = k.pmem_of(Pfn(phys.v >> PAGE_SHIFT))) {
+      device->content().flush(k.engine.current().cpu.v, device->offset(phys), piece);
+      k.engine.charge(device->write_back(k.now(), (piece + 63) / 64));
+    }
+    at += piece;
+    left -= piece;
+  }
+}
+
+void user_fence(Kernel& k) {
+  const CpuId cpu = k.engine.current().cpu;
+  for (PmemDevice& device : k.pmem) device.content().fence(cpu.v);
+  k.engine.charge(k.costs.fence);
+}
+
+Path<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol) {
+  const Access access = write ? Access::write : Access::read;
+  for (;;) {
+    const Translation t =
+        translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, false);
+    if (t.ok) co_return UserPage{t.phys, true};
+    if (t.general_protection) co_return UserPage{};
+    const std::uint64_t ip = ip_symbol(k.engine.tracer().symbols().intern_static(symbol));
+    const bool ok = co_await exc_page_fault(k, va, t.error_code, FaultMode::uaccess, ip).unnamed();
+    if (!ok) co_return UserPage{};
+  }
+}
+
+void read_phys(Kernel& k, Paddr at, std::span<std::byte> out) {
+  if (PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT))) {
+    device->content().read(device->offset(at), out);
+  } else {
+    k.dram.read(at.v, out);
+  }
+}
+
+void write_phys(Kernel& k, Paddr at, std::span<const std::byte> bytes) {
+  if (PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT))) {
+    device->content().store(device->offset(at), bytes);
+  } else {
+    k.dram.store(at.v, bytes);
+  }
+}
+
+}  // namespace faultline

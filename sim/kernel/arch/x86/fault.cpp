@@ -1,0 +1,152 @@
+// do_user_addr_fault: the per-VMA lock first, mmap_lock as the fallback. Linux 6.12
+// arch/x86/mm/fault.c and mm/memory.c lock_mm_and_find_vma.
+#include "kernel/arch/x86/fault.hpp"
+
+#include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/vma.hpp"
+
+namespace faultline {
+
+void force_sig_fault(Kernel& k, int sig, int code, Vaddr address) {
+  task_struct& current = k.current();
+  k.trace<Event::signal_generate>(sig, 0, code, std::string_view(current.comm), current.pid, 0, 0);
+  k.engine.charge(k.costs.signal_delivery);
+  if (!current.pending_signal) current.pending_signal = PendingSignal{sig, code, address};
+}
+
+// What the hardware refused: is the VMA's permission the reason?
+static bool access_error(std::uint32_t error_code, const vm_area_struct& vma) {
+  if (error_code & X86_PF_WRITE) return !(vma.vm_flags & VM_WRITE);
+  if (error_code & X86_PF_PROT) return true;
+  return !(vma.vm_flags & VM_ACCESS_FLAGS);
+}
+
+static bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int code) {
+  if (mode == FaultMode::user) force_sig_fault(k, SIGSEGV, code, address);
+  return mode == FaultMode::user;
+}
+
+static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vaddr address) {
+  const bool taken = co_await mmap_read_trylock(k, mm);
+  if (!taken) co_await mmap_read_lock(k, mm);
+  k.engine.charge(k.costs.vma_lookup);
+  vm_area_struct* const vma = vma_lookup(mm, address);
+  if (vma) co_return vma;
+  mmap_read_unlock(k, mm);
+  co_return nullptr;
+}
+
+// The result of the fault when it is an error.
+static bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
+  if (mode == FaultMode::uaccess) return false;
+  if (fault & VM_FAULT_OOM) {
+    // Re-executing the access would fault again for ever: nobody frees memory here.
+    force_sig_fault(k, SIGKILL, 0, address);
+  } else if (fault & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE)) {
+    force_sig_fault(k, SIGBUS, BUS_MCEERR_AR, address);
+  } else if (fault & VM_FAULT_SIGBUS) {
+    force_sig_fault(k, SIGBUS, BUS_ADRERR, address);
+  } else if (fault & VM_FAULT_SIGSEGV) {
+    force_sig_fault(k, SIGSEGV, SEGV_MAPERR, address);
+  } else {
+    k.engine.stop(Outcome::kernel_bug, "a page fault ended with an error that has no signal");
+  }
+  return true;
+}
+
+enum class Attempt : std::uint8_t { done, retry, bad_access };
+
+// Step 10 of do_user_addr_fault: the fault under the lock of its VMA alone.
+static Path<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                          std::uint32_t flags, vm_fault_t* fault) {
+  vm_area_struct* const vma = co_await lock_vma_under_rcu(k, *k.current().mm, address);
+  if (!vma) co_return Attempt::retry;
+  if (access_error(error_code, *vma)) {
+    vma_end_read(*vma);
+    co_return Attempt::bad_access;
+  }
+  *fault = co_await handle_mm_fault(k, *vma, address, flags | FAULT_FLAG_VMA_LOCK);
+  if (!(*fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))) vma_end_read(*vma);
+  co_return *fault & VM_FAULT_RETRY ? Attempt::retry : Attempt::done;
+}
+
+// Steps 11 to 13: the fault under mmap_lock, until it no longer asks for a retry.
+static Path<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                           std::uint32_t flags, vm_fault_t* fault) {
+  mm_struct& mm = *k.current().mm;
+  for (;;) {
+    vm_area_struct* const vma = co_await lock_mm_and_find_vma(k, mm, address);
+    if (!vma) co_return Attempt::retry;
+    if (access_error(error_code, *vma)) {
+      mmap_read_unlock(k, mm);
+      co_return Attempt::bad_access;
+    }
+    *fault = co_await handle_mm_fault(k, *vma, address, flags);
+    if (*fault & VM_FAULT_COMPLETED) co_return Attempt::done;
+    if (!(*fault & VM_FAULT_RETRY)) break;
+    flags |= FAULT_FLAG_TRIED;
+  }
+  mmap_read_unlock(k, mm);
+  co_return Attempt::done;
+}
+
+static Path<bool> do_user_addr_fault(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                     FaultMode mode, vm_fault_t* fault) {
+  if (!k.current().mm) co_return bad_area_nosemaphore(k, mode, address, SEGV_MAPERR);
+  std::uint32_t flags = FAULT_FLAG_DEFAULT;
+  if (error_code & X86_PF_WRITE) flags |= FAULT_FLAG_WRITE;
+  if (error_code & X86_PF_INSTR) flags |= FAULT_FLAG_INSTRUCTION;
+  if (mode == FaultMode::user) flags |= FAULT_FLAG_USER;
+
+  Attempt attempt = Attempt::retry;
+  if (mode == FaultMode::user && k.profile.per_vma_lock) {
+    attempt = co_await fault_under_vma_lock(k, address, error_code, flags, fault).unnamed();
+    const bool major = bool(*fault & VM_FAULT_MAJOR);
+    if (attempt == Attempt::retry && major) flags |= FAULT_FLAG_TRIED;
+  }
+  if (attempt == Attempt::retry) {
+    attempt = co_await fault_under_mmap_lock(k, address, error_code, flags, fault).unnamed();
+    if (attempt == Attempt::retry) {
+      *fault = VM_FAULT_SIGSEGV;
+      co_return bad_area_nosemaphore(k, mode, address, SEGV_MAPERR);
+    }
+  }
+  if (attempt == Attempt::bad_access) {
+    *fault = VM_FAULT_SIGSEGV;
+    co_return bad_area_nosemaphore(k, mode, address, SEGV_ACCERR);
+  }
+  if (*fault & VM_FAULT_ERROR) co_return fault_error(k, mode, address, *fault);
+  co_return true;
+}
+
+static void note_fault(task_struct& current, Vaddr address, vm_fault_t fault, Nanos duration) {
+  ++current.faults_in_step;
+  current.last_fault.address = address;
+  current.last_fault.result = fault;
+  current.last_fault.duration = duration;
+  if (current.faults.size() < task_struct::max_fault_records) {
+    current.faults.push_back(current.last_fault);
+  }
+}
+
+Path<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
+                          std::uint64_t ip) {
+  const Nanos start = k.now();
+  co_await k.engine.spend(k.costs.exception_entry);
+  k.cpus.of(k.engine.current()).tlb.invalidate_page(k.current().mm ? k.current().mm->id : 1,
+                                                     address);
+  if (mode == FaultMode::user) {
+    k.trace<Event::page_fault_user>(address, ip, error_code);
+  } else {
+    k.trace<Event::page_fault_kernel>(address, ip, error_code);
+  }
+  vm_fault_t fault;
+  k.current().last_fault.leaf_order = ~0u;
+  const bool ok = co_await do_user_addr_fault(k, address, error_code, mode, &fault);
+  co_await k.engine.spend(k.costs.exception_exit);
+  note_fault(k.current(), address, fault, k.now() - start);
+  co_return ok;
+}
+
+}  // namespace faultline

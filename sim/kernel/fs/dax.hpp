@@ -1,0 +1,68 @@
+// Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages, and
+// each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
+// dax_fault.cpp the PTE and PMD faults, dax_rw.cpp read(2) and write(2). Left out: poison recovery,
+// MAP_SYNC, write-back and reflinked extents.
+#pragma once
+
+#include "kernel/fs/iomap.hpp"
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+inline constexpr std::uint64_t DAX_LOCKED = 1, DAX_PMD = 2, DAX_ZERO_PAGE = 4, DAX_EMPTY = 8;
+inline constexpr unsigned DAX_SHIFT = 4;
+
+constexpr XaEntry dax_make_entry(Pfn pfn, std::uint64_t flags) {
+  return xa_mk_value(flags | (pfn.v << DAX_SHIFT));
+}
+constexpr Pfn dax_to_pfn(XaEntry e) { return Pfn(xa_to_value(e) >> DAX_SHIFT); }
+constexpr bool dax_is_locked(XaEntry e) { return xa_to_value(e) & DAX_LOCKED; }
+constexpr bool dax_is_pmd_entry(XaEntry e) { return xa_to_value(e) & DAX_PMD; }
+constexpr bool dax_is_pte_entry(XaEntry e) { return !dax_is_pmd_entry(e); }
+constexpr bool dax_is_zero_entry(XaEntry e) { return xa_to_value(e) & DAX_ZERO_PAGE; }
+constexpr bool dax_is_empty_entry(XaEntry e) { return xa_to_value(e) & DAX_EMPTY; }
+constexpr unsigned dax_entry_order(XaEntry e) { return dax_is_pmd_entry(e) ? PMD_ORDER : 0; }
+constexpr XaEntry dax_locked(XaEntry e) { return e | xa_mk_value(DAX_LOCKED); }
+constexpr XaEntry dax_unlocked(XaEntry e) { return e & ~(xa_mk_value(DAX_LOCKED) & ~XaEntry{1}); }
+
+/// The lock of one entry while it is held. Waiters queue at the index at which the entry begins.
+struct DaxEntryLock : LockBase {
+  address_space* mapping = nullptr;
+  std::uint64_t index = 0;
+  WaitList waiters;
+};
+
+/// A locked entry, as grab_mapping_entry returns it; or the result that ends the fault.
+struct GrabbedEntry {
+  XaEntry entry = 0;
+  vm_fault_t failed{};
+};
+
+/// Finds or makes the entry for a fault of `order` (0 or PMD_ORDER) and locks it.
+Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                      unsigned order);
+Path<void> dax_unlock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
+
+/// Puts the block or the zero page into the locked entry. Returns the entry, still locked.
+struct DaxInsert {
+  Pgoff index{};
+  Pfn pfn{};
+  std::uint64_t flags = 0;  ///< DAX_PMD, DAX_ZERO_PAGE
+  bool dirty = false;
+};
+Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert insert);
+
+/// One fault of the given order, with the file system's MMAPLOCK held.
+Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops);
+
+/// read(2) and write(2) on a DAX file: bytes moved, or a negative errno. The caller holds IOLOCK.
+/// `buffer`: user address, or nothing for a buffer of the kernel's own that never faults.
+struct DaxIo {
+  inode* host = nullptr;
+  std::uint64_t pos = 0, length = 0;
+  bool write = false;
+  std::optional<Vaddr> buffer;
+};
+Path<std::int64_t> dax_iomap_rw(Kernel& k, DaxIo io, const iomap_ops& ops);
+
+}  // namespace faultline

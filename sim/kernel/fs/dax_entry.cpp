@@ -1,0 +1,195 @@
+// Entries of a DAX mapping and their lock bits. Linux 6.12 fs/dax.c: get_unlocked_entry,
+// grab_mapping_entry, dax_unlock_entry, dax_insert_entry. The 4096 hashed wait queues are modelled
+// without their collisions, which a waiter's key check hides anyway.
+#include "kernel/fs/dax.hpp"
+#include "kernel/fs/inode.hpp"
+#include "kernel/mm/memory.hpp"
+
+namespace faultline {
+
+namespace {
+
+// A PMD entry is locked and waited for at its first index, whichever index was asked for.
+std::uint64_t queue_index(Pgoff index, XaEntry entry) {
+  return dax_is_pmd_entry(entry) ? index.v & ~((1ULL << PMD_ORDER) - 1) : index.v;
+}
+
+DaxEntryLock* find_lock(Kernel& k, const address_space& mapping, std::uint64_t index) {
+  for (const auto& lock : k.dax_locks) {
+    if (lock->mapping == &mapping && lock->index == index) return lock.get();
+  }
+  return nullptr;
+}
+
+// The lock object of an entry exists while the entry is locked or waited for.
+DaxEntryLock& lock_object(Kernel& k, address_space& mapping, std::uint64_t index) {
+  if (DaxEntryLock* const known = find_lock(k, mapping, index)) return *known;
+  std::unique_ptr<DaxEntryLock> lock;
+  if (k.free_dax_locks.empty()) {
+    lock = std::make_unique<DaxEntryLock>();
+  } else {
+    lock = std::move(k.free_dax_locks.back());
+    k.free_dax_locks.pop_back();
+    *lock = DaxEntryLock{};
+  }
+  init_lock(*lock, k.locks, k.cls.dax_entry,
+            lock_id(LockOwner::dax_entry, mapping.host->index, index));
+  lock->mapping = &mapping;
+  lock->index = index;
+  k.dax_locks.push_back(std::move(lock));
+  return *k.dax_locks.back();
+}
+
+void drop_lock_object(Kernel& k, DaxEntryLock& lock) {
+  if (!lock.waiters.empty() || lock.owner) return;
+  for (auto& held : k.dax_locks) {
+    if (held.get() != &lock) continue;
+    k.free_dax_locks.push_back(std::move(held));
+    held = std::move(k.dax_locks.back());
+    k.dax_locks.pop_back();
+    return;
+  }
+}
+
+// Under i_pages: the bit is set. The record follows when i_pages is released.
+void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  mapping.i_pages.replace(queue_index(index, entry), dax_entry_order(entry), dax_locked(entry));
+  lock_object(k, mapping, queue_index(index, entry)).owner = &k.engine.current();
+}
+
+enum class WakeMode : std::uint8_t { next, all };
+
+void dax_wake_entry(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode mode) {
+  DaxEntryLock* const lock = find_lock(k, mapping, index);
+  if (!lock) return;
+  for (Waiter* w = lock->waiters.front(); w; w = w->next) {
+    k.engine.charge(k.costs.dax_entry_wake);
+    k.engine.wake(*w->task);
+    if (mode == WakeMode::next) break;
+  }
+}
+
+// Sleeps until the entry may be unlocked. i_pages is released meanwhile.
+Path<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& lock) {
+  Waiter waiter;
+  waiter.task = &k.engine.current();
+  lock.waiters.push(waiter);
+  spin_unlock(mapping.xa_lock);
+  k.locks.contended(lock, HoldMode::exclusive);
+  k.locks.begin_wait(lock, HoldMode::exclusive);
+  co_await k.engine.block();
+  k.locks.end_wait(*waiter.task);
+  lock.waiters.remove(waiter);
+  drop_lock_object(k, lock);
+  co_await spin_lock(mapping.xa_lock);
+}
+
+// With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none. `conflict`:
+// it is smaller than the order that is wanted.
+Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
+                                 bool* conflict) {
+  *conflict = false;
+  for (;;) {
+    std::uint64_t where = 0;
+    const std::uint64_t first = index.v & ~((1ULL << order) - 1);
+    const XaEntry entry =
+        order == 0 ? mapping.i_pages.load(index.v)
+                   : mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
+    if (entry == 0) co_return 0;
+    if (dax_entry_order(entry) < order) {
+      *conflict = true;
+      co_return entry;
+    }
+    if (!dax_is_locked(entry)) co_return entry;
+    DaxEntryLock& lock = lock_object(k, mapping, queue_index(index, entry));
+    co_await wait_entry(k, mapping, lock).unnamed();
+  }
+}
+
+// A zero or empty PMD entry gives way to a PTE entry: unmapped, removed, everybody woken.
+Path<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  const std::uint64_t first = queue_index(index, entry);
+  dax_lock_entry(k, mapping, index, entry);
+  DaxEntryLock& lock = lock_object(k, mapping, first);
+  if (dax_is_zero_entry(entry)) {
+    spin_unlock(mapping.xa_lock);
+    k.locks.acquired(lock, HoldMode::exclusive, false);
+    co_await unmap_mapping_pages(k, mapping, Pgoff(first), 1ULL << PMD_ORDER);
+    k.locks.released(lock);
+    co_await spin_lock(mapping.xa_lock);
+  }
+  mapping.i_pages.store(first, PMD_ORDER, 0);
+  dax_wake_entry(k, mapping, first, WakeMode::all);
+  lock.owner = nullptr;
+  drop_lock_object(k, lock);
+  mapping.nrpages -= 1ULL << PMD_ORDER;
+  co_return 0;
+}
+
+}  // namespace
+
+Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                      unsigned order) {
+  GrabbedEntry grabbed;
+  co_await spin_lock(mapping.xa_lock);
+  bool conflict = false;
+  XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict).unnamed();
+  if (conflict) {
+    // The wake-up that brought us here may have been meant for another waiter.
+    dax_wake_entry(k, mapping, queue_index(index, entry), WakeMode::next);
+    spin_unlock(mapping.xa_lock);
+    grabbed.failed = VM_FAULT_FALLBACK;
+    co_return grabbed;
+  }
+  const bool in_the_way = entry != 0 && order == 0 && dax_is_pmd_entry(entry) &&
+                          (dax_is_zero_entry(entry) || dax_is_empty_entry(entry));
+  if (in_the_way) entry = co_await downgrade_entry(k, mapping, index, entry).unnamed();
+  if (entry == 0) {
+    const std::uint64_t flags = DAX_EMPTY | (order != 0 ? DAX_PMD : 0);
+    entry = dax_make_entry(Pfn(0), flags);
+    mapping.i_pages.store(queue_index(index, entry), order, entry);
+    mapping.nrpages += 1ULL << order;
+    k.engine.charge(k.costs.dax_entry_insert);
+  }
+  dax_lock_entry(k, mapping, index, entry);
+  k.engine.charge(k.costs.dax_entry_lock);
+  spin_unlock(mapping.xa_lock);
+  k.locks.acquired(lock_object(k, mapping, queue_index(index, entry)), HoldMode::exclusive, false);
+  grabbed.entry = entry;
+  co_return grabbed;
+}
+
+Path<void> dax_unlock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  const std::uint64_t first = queue_index(index, entry);
+  DaxEntryLock& lock = lock_object(k, mapping, first);
+  k.locks.released(lock);
+  co_await spin_lock(mapping.xa_lock);
+  mapping.i_pages.replace(first, dax_entry_order(entry), dax_unlocked(entry));
+  lock.owner = nullptr;
+  dax_wake_entry(k, mapping, first, WakeMode::next);
+  drop_lock_object(k, lock);
+  spin_unlock(mapping.xa_lock);
+}
+
+Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert in) {
+  const unsigned order = dax_entry_order(entry);
+  const std::uint64_t first = queue_index(in.index, entry);
+  if (in.dirty) __mark_inode_dirty_pages(k, *mapping.host);
+  if (dax_is_zero_entry(entry) && !(in.flags & DAX_ZERO_PAGE)) {
+    // Blocks replace the zero page: whoever has it mapped must fault again.
+    co_await unmap_mapping_pages(k, mapping, Pgoff(first), 1ULL << order);
+  }
+  co_await spin_lock(mapping.xa_lock);
+  XaEntry stored = entry;
+  if (dax_is_zero_entry(entry) || dax_is_empty_entry(entry)) {
+    // A normal entry is left alone: a PTE fault under a PMD entry only makes it dirty.
+    stored = dax_make_entry(in.pfn, in.flags | (order != 0 ? DAX_PMD : 0));
+    mapping.i_pages.replace(first, order, dax_locked(stored));
+  }
+  if (in.dirty) mapping.i_pages.set_mark(first, order, XaMark::dirty);
+  k.engine.charge(k.costs.dax_entry_insert);
+  spin_unlock(mapping.xa_lock);
+  co_return stored;
+}
+
+}  // namespace faultline

@@ -1,0 +1,281 @@
+// PTE and PMD faults on a DAX file. Linux 6.12 fs/dax.c: dax_iomap_pte_fault, dax_iomap_pmd_fault,
+// dax_fault_iter. A fault runs with MMAPLOCK held, so the file's size and blocks stand still.
+#include <cerrno>
+
+#include "kernel/fs/dax.hpp"
+#include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/memory.hpp"
+#include "kernel/mm/tlb.hpp"
+
+namespace faultline {
+
+namespace {
+
+constexpr std::uint64_t PG_PMD_COLOUR = (PMD_SIZE >> PAGE_SHIFT) - 1;
+
+vm_fault_t dax_fault_return(std::int64_t error) {
+  if (error == 0) return VM_FAULT_NOPAGE;
+  if (error == -ENOMEM) return VM_FAULT_OOM;
+  if (error == -EHWPOISON) return VM_FAULT_HWPOISON;
+  return VM_FAULT_SIGBUS;
+}
+
+inode& host_of(const vm_fault& vmf) { return *vmf.vma->vm_file->f_inode; }
+
+template <Event E>
+void trace_pte(Kernel& k, const vm_fault& vmf, vm_fault_t result) {
+  const inode& host = host_of(vmf);
+  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
+             vmf.pgoff, result);
+}
+
+template <Event E>
+void trace_pmd(Kernel& k, const vm_fault& vmf, Pgoff max_pgoff, vm_fault_t result) {
+  const inode& host = host_of(vmf);
+  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
+             vmf.vma->vm_start, vmf.vma->vm_end, vmf.pgoff, max_pgoff, result);
+}
+
+// dax_iomap_direct_access(): the frames behind a mapping, looked up under dax_read_lock.
+struct DirectAccess {
+  std::int64_t error = 0;
+  Pfn pfn{};
+};
+DirectAccess dax_iomap_direct_access(Kernel& k, const inode& host, const iomap& map,
+                                     std::uint64_t pos, std::uint64_t size) {
+  k.locks.annotate(k.dax_srcu, HoldMode::shared);
+  PmemDevice& device = *host.i_sb->s_daxdev;
+  const std::uint64_t at = map.addr + ((pos & PAGE_MASK) - map.offset);
+  DirectAccess access;
+  if (at + size > device.size()) {
+    access.error = -EIO;
+  } else if (device.has_poison() && device.poisoned(at, size)) {
+    access.error = -EHWPOISON;
+  } else {
+    access.pfn = device.pfn(at);
+    const bool misaligned = (access.pfn.v & ((size >> PAGE_SHIFT) - 1)) != 0;
+    if (misaligned) access.error = -EINVAL;
+  }
+  return access;
+}
+
+Path<vm_fault_t> dax_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
+  address_space& mapping = host_of(vmf).i_data;
+  const DaxInsert insert{vmf.pgoff, k.zero_pfn, DAX_ZERO_PAGE, false};
+  *entry = co_await dax_insert_entry(k, mapping, *entry, insert);
+  const vm_fault_t ret = co_await vmf_insert_mixed(k, vmf, k.zero_pfn);
+  trace_pte<Event::dax_load_hole>(k, vmf, ret);
+  co_return ret;
+}
+
+Path<vm_fault_t> dax_pmd_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
+  inode& host = host_of(vmf);
+  const Vaddr pmd_addr(vmf.address.v & PMD_MASK);
+  const std::optional<Pfn> zero = mm_get_huge_zero_folio(k, *vmf.vma->vm_mm);
+  if (!zero) {
+    k.trace<Event::dax_pmd_load_hole_fallback>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags,
+                                               vmf.real_address, 0, *entry);
+    co_return VM_FAULT_FALLBACK;
+  }
+  const DaxInsert insert{vmf.pgoff, *zero, DAX_PMD | DAX_ZERO_PAGE, false};
+  *entry = co_await dax_insert_entry(k, host.i_data, *entry, insert);
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  if (!pmd_none(*vmf.pmd)) {
+    spin_unlock(ptl);
+    k.trace<Event::dax_pmd_load_hole_fallback>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags,
+                                               vmf.real_address, zero->v, *entry);
+    co_return VM_FAULT_FALLBACK;
+  }
+  const pmd_t pmd = pmd_mkspecial(pmd_mkhuge(pfn_pmd(*zero, vmf.vma->vm_page_prot)));
+  k.engine.charge(k.costs.pmd_install);
+  set_pmd(vmf.pmd, pmd);
+  note_pte_set(k, pmd_addr, pmd.v, PMD_ORDER);
+  vmf.leaf_order = PMD_ORDER;
+  spin_unlock(ptl);
+  k.trace<Event::dax_pmd_load_hole>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags,
+                                    vmf.real_address, zero->v, *entry);
+  co_return VM_FAULT_NOPAGE;
+}
+
+// A private write gets its own copy; the mapping's entry stays empty.
+Path<vm_fault_t> dax_fault_cow_page(Kernel& k, vm_fault& vmf, const iomap_iter& iter) {
+  switch (iter.map.type) {
+    case IOMAP_HOLE:
+    case IOMAP_UNWRITTEN:
+      k.dram.zero(vmf.cow_page.v << PAGE_SHIFT, PAGE_SIZE);
+      k.engine.charge(k.costs.page_zero);
+      break;
+    case IOMAP_MAPPED: {
+      const DirectAccess from =
+          dax_iomap_direct_access(k, *iter.host, iter.map, iter.pos, PAGE_SIZE);
+      if (from.error) co_return dax_fault_return(from.error);
+      copy_page(k, vmf.cow_page, from.pfn);
+      k.engine.charge(k.costs.page_copy);
+      break;
+    }
+    default:
+      co_return dax_fault_return(-EIO);
+  }
+  const vm_fault_t ret = co_await finish_fault(k, vmf);
+  if (!ret) co_return VM_FAULT_DONE_COW;
+  co_return ret;
+}
+
+Path<vm_fault_t> dax_fault_iter(Kernel& k, vm_fault& vmf, const iomap_iter& iter, XaEntry* entry,
+                                unsigned order) {
+  const bool pmd = order == PMD_ORDER;
+  const std::uint64_t size = pmd ? PMD_SIZE : PAGE_SIZE;
+  const bool write = iter.flags & IOMAP_WRITE;
+  if (!pmd && vmf.has_cow_page) {
+    const vm_fault_t ret = co_await dax_fault_cow_page(k, vmf, iter);
+    co_return ret;
+  }
+  const bool hole = iter.map.type == IOMAP_UNWRITTEN || iter.map.type == IOMAP_HOLE;
+  if (!write && hole) {
+    if (!pmd) {
+      const vm_fault_t ret = co_await dax_load_hole(k, vmf, entry);
+      co_return ret;
+    }
+    const vm_fault_t ret = co_await dax_pmd_load_hole(k, vmf, entry);
+    co_return ret;
+  }
+  if (iter.map.type != IOMAP_MAPPED) co_return pmd ? VM_FAULT_FALLBACK : VM_FAULT_SIGBUS;
+  const DirectAccess found = dax_iomap_direct_access(k, *iter.host, iter.map, iter.pos, size);
+  if (found.error) co_return pmd ? VM_FAULT_FALLBACK : dax_fault_return(found.error);
+  const DaxInsert insert{vmf.pgoff, found.pfn, pmd ? DAX_PMD : 0, write};
+  *entry = co_await dax_insert_entry(k, iter.host->i_data, *entry, insert);
+  if (pmd) {
+    const vm_fault_t ret = co_await vmf_insert_pfn_pmd(k, vmf, found.pfn, write);
+    co_return ret;
+  }
+  if (write) {
+    const vm_fault_t ret = co_await vmf_insert_mixed_mkwrite(k, vmf, found.pfn);
+    co_return ret;
+  }
+  const vm_fault_t ret = co_await vmf_insert_mixed(k, vmf, found.pfn);
+  co_return ret;
+}
+
+unsigned fault_iter_flags(const vm_fault& vmf) {
+  unsigned flags = IOMAP_DAX | IOMAP_FAULT;
+  if ((vmf.flags & FAULT_FLAG_WRITE) && !vmf.has_cow_page) flags |= IOMAP_WRITE;
+  return flags;
+}
+
+// The part of a PTE fault that runs with the entry locked.
+Path<vm_fault_t> dax_pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
+                                      const iomap_ops& ops) {
+  // A racing PMD fault may have put a huge page here: nothing left to do.
+  if (pmd_leaf(*vmf.pmd)) co_return VM_FAULT_NOPAGE;
+  iomap_iter iter;
+  iter.host = &host_of(vmf);
+  iter.pos = vmf.pgoff.v << PAGE_SHIFT;
+  iter.len = PAGE_SIZE;
+  iter.flags = fault_iter_flags(vmf);
+  vm_fault_t ret;
+  std::int64_t error = 0;
+  for (;;) {
+    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pte_fault").unnamed();
+    if (error <= 0) break;
+    if (iter.map.length < PAGE_SIZE) {
+      iter.processed = -EIO;
+      continue;
+    }
+    ret = co_await dax_fault_iter(k, vmf, iter, entry, 0);
+    const bool allocated = (iter.flags & IOMAP_WRITE) && (iter.map.flags & IOMAP_F_NEW);
+    if (ret != VM_FAULT_SIGBUS && allocated) ret |= VM_FAULT_MAJOR;
+    if (!(ret & VM_FAULT_ERROR)) iter.processed = PAGE_SIZE;
+  }
+  if (error) ret |= dax_fault_return(error);
+  co_return ret;
+}
+
+Path<vm_fault_t> dax_iomap_pte_fault(Kernel& k, vm_fault& vmf, const iomap_ops& ops) {
+  inode& host = host_of(vmf);
+  trace_pte<Event::dax_pte_fault>(k, vmf, vm_fault_t{});
+  vm_fault_t ret;
+  if (vmf.pgoff.v << PAGE_SHIFT >= host.i_size) {
+    ret = VM_FAULT_SIGBUS;
+  } else {
+    GrabbedEntry grabbed = co_await grab_mapping_entry(k, host.i_data, vmf.pgoff, 0);
+    if (grabbed.failed) {
+      ret = grabbed.failed;
+    } else {
+      ret = co_await dax_pte_fault_locked(k, vmf, &grabbed.entry, ops).unnamed();
+      co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
+    }
+  }
+  trace_pte<Event::dax_pte_fault_done>(k, vmf, ret);
+  co_return ret;
+}
+
+// Geometry that rules a 2 MiB mapping out before any lock is taken. fault_path.md 5.5.
+bool dax_fault_check_fallback(const vm_fault& vmf, Pgoff max_pgoff) {
+  const Vaddr pmd_addr(vmf.address.v & PMD_MASK);
+  const bool write = vmf.flags & FAULT_FLAG_WRITE;
+  if ((vmf.pgoff.v & PG_PMD_COLOUR) != ((vmf.address.v >> PAGE_SHIFT) & PG_PMD_COLOUR)) return true;
+  if (write && !(vmf.vma->vm_flags & VM_SHARED)) return true;
+  if (pmd_addr < vmf.vma->vm_start) return true;
+  if (pmd_addr + PMD_SIZE > vmf.vma->vm_end) return true;
+  return (vmf.pgoff.v | PG_PMD_COLOUR) >= max_pgoff.v;
+}
+
+Path<vm_fault_t> dax_pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
+                                      const iomap_ops& ops) {
+  // A racing PTE fault may have put a table here; refault, and meet it.
+  if (!pmd_none(*vmf.pmd) && !pmd_leaf(*vmf.pmd)) co_return vm_fault_t{};
+  iomap_iter iter;
+  iter.host = &host_of(vmf);
+  iter.pos = (vmf.pgoff.v << PAGE_SHIFT) & PMD_MASK;
+  iter.len = PMD_SIZE;
+  iter.flags = fault_iter_flags(vmf);
+  vm_fault_t ret = VM_FAULT_FALLBACK;
+  for (;;) {
+    const std::int64_t more =
+        co_await iomap_iter_next(k, iter, ops, "dax_iomap_pmd_fault").unnamed();
+    if (more <= 0) break;
+    if (iter.map.offset + iter.map.length < iter.pos + PMD_SIZE) continue;
+    ret = co_await dax_fault_iter(k, vmf, iter, entry, PMD_ORDER);
+    if (ret != VM_FAULT_FALLBACK) iter.processed = PMD_SIZE;
+  }
+  co_return ret;
+}
+
+Path<vm_fault_t> dax_iomap_pmd_fault(Kernel& k, vm_fault& vmf, const iomap_ops& ops) {
+  inode& host = host_of(vmf);
+  const Pgoff max_pgoff((host.i_size + PAGE_SIZE - 1) >> PAGE_SHIFT);
+  trace_pmd<Event::dax_pmd_fault>(k, vmf, max_pgoff, vm_fault_t{});
+  vm_fault_t ret = VM_FAULT_FALLBACK;
+  if (vmf.pgoff >= max_pgoff) {
+    ret = VM_FAULT_SIGBUS;
+  } else if (!dax_fault_check_fallback(vmf, max_pgoff)) {
+    GrabbedEntry grabbed = co_await grab_mapping_entry(k, host.i_data, vmf.pgoff, PMD_ORDER);
+    if (!grabbed.failed) {
+      ret = co_await dax_pmd_fault_locked(k, vmf, &grabbed.entry, ops).unnamed();
+      co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
+    }
+  }
+  if (ret == VM_FAULT_FALLBACK) {
+    const bool huge = pmd_leaf(*vmf.pmd);
+    if (huge) co_await __split_huge_pmd(k, *vmf.vma, vmf.pmd, vmf.address);
+  }
+  trace_pmd<Event::dax_pmd_fault_done>(k, vmf, max_pgoff, ret);
+  co_return ret;
+}
+
+}  // namespace
+
+Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops) {
+  if (order == 0) {
+    const vm_fault_t ret = co_await dax_iomap_pte_fault(k, vmf, ops);
+    co_return ret;
+  }
+  if (order == PMD_ORDER) {
+    const vm_fault_t ret = co_await dax_iomap_pmd_fault(k, vmf, ops);
+    co_return ret;
+  }
+  co_return VM_FAULT_FALLBACK;  // no 1 GiB mappings of file systems
+}
+
+}  // namespace faultline

@@ -1,0 +1,95 @@
+// The types of the VFS: super_block, inode, address_space, file, and the descriptor table. Names are
+// those of Linux 6.12 include/linux/fs.h; only what the modelled paths read is here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <faultline/types.hpp>
+
+#include "engine/path.hpp"
+#include "kernel/lib/xarray.hpp"
+#include "locking/percpu_rwsem.hpp"
+#include "locking/rwsem.hpp"
+#include "locking/spinlock.hpp"
+
+namespace faultline {
+
+struct Kernel;
+struct inode;
+struct super_block;
+struct vm_area_struct;
+struct vm_operations_struct;
+class PmemDevice;
+
+namespace xfs {
+struct xfs_mount;
+struct xfs_inode;
+}  // namespace xfs
+
+/// Freeze levels, outermost first.
+enum class SbFreeze : std::uint8_t { write = 0, pagefault = 1, fs = 2 };
+
+struct super_block {
+  std::string name;
+  std::uint64_t s_dev = 0;  ///< make_dev(major, minor)
+  percpu_rw_semaphore s_writers[3];
+  PmemDevice* s_daxdev = nullptr;  ///< null: no DAX
+  bool relatime = true;
+  std::uint32_t id = 0;
+  std::unique_ptr<xfs::xfs_mount> mount;
+
+  super_block();
+  ~super_block();
+};
+
+struct address_space {
+  inode* host = nullptr;
+  rw_semaphore invalidate_lock;
+  rw_semaphore i_mmap_rwsem;
+  spinlock_t xa_lock;  ///< of i_pages
+  XArray i_pages;
+  std::uint64_t nrpages = 0;
+  std::vector<vm_area_struct*> i_mmap;  ///< in order of insertion
+};
+
+enum class InodeType : std::uint8_t { regular, directory };
+
+struct inode {
+  Ino i_ino{};
+  std::uint32_t index = 0;  ///< of its World: part of the ids of its locks
+  std::string name;
+  InodeType type = InodeType::regular;
+  std::uint32_t i_mode = 0644;
+  std::uint64_t i_size = 0;  ///< bytes; written under IOLOCK, in a DAX fault stable by MMAPLOCK
+  bool append = false, immutable = false, noexec = false;
+  bool dax = false;          ///< IS_DAX
+  bool dirty_pages = false;  ///< I_DIRTY_PAGES
+  Nanos i_atime{}, i_mtime{}, i_ctime{};
+  super_block* i_sb = nullptr;
+  rw_semaphore i_rwsem;
+  address_space i_data;
+  std::unique_ptr<xfs::xfs_inode> xfs;
+
+  inode();
+  ~inode();
+};
+
+inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2;
+
+struct file {
+  inode* f_inode = nullptr;
+  std::uint32_t f_mode = 0;   ///< FMODE_*
+  std::uint32_t f_flags = 0;  ///< O_* as given to open
+  std::uint64_t f_pos = 0;
+  std::uint32_t f_count = 0;
+};
+
+/// Descriptor table of a process. A null entry is free.
+struct files_struct {
+  std::vector<file*> fd;
+};
+
+}  // namespace faultline

@@ -1,0 +1,48 @@
+// When a timestamp has to change. Linux 6.12 fs/inode.c: atime_needs_update, relatime_need_update,
+// inode_needs_update_time.
+#include "kernel/fs/inode.hpp"
+
+#include "kernel/fs/super.hpp"
+#include "kernel/fs/xfs/xfs_iops.hpp"
+
+namespace faultline {
+
+static bool relatime_need_update(const inode& node, Nanos now) {
+  constexpr std::uint64_t day = 24ULL * 3600 * 1'000'000'000;
+  if (node.i_mtime >= node.i_atime) return true;
+  if (node.i_ctime >= node.i_atime) return true;
+  return now.v - node.i_atime.v >= day;
+}
+
+static bool atime_needs_update(const inode& node, Nanos now) {
+  if (node.i_sb->relatime && !relatime_need_update(node, now)) return false;
+  return node.i_atime != now;
+}
+
+Path<void> touch_atime(Kernel& k, inode& node) {
+  const Nanos now = k.coarse_time();
+  if (!atime_needs_update(node, now)) co_return;
+  // A frozen file system loses the update rather than the reader its time.
+  const bool writable = co_await sb_start_write_trylock(*node.i_sb);
+  if (!writable) co_return;
+  co_await xfs::xfs_vn_update_time(k, node, S_ATIME);
+  sb_end_write(*node.i_sb);
+}
+
+Path<std::int64_t> file_update_time(Kernel& k, inode& node) {
+  const Nanos now = k.coarse_time();
+  unsigned flags = 0;
+  if (node.i_mtime != now) flags |= S_MTIME;
+  if (node.i_ctime != now) flags |= S_CTIME;
+  if (flags == 0) co_return 0;
+  const std::int64_t error = co_await xfs::xfs_vn_update_time(k, node, flags);
+  co_return error;
+}
+
+void __mark_inode_dirty_pages(Kernel& k, inode& node) {
+  if (node.dirty_pages) return;
+  node.dirty_pages = true;
+  k.engine.charge(k.costs.vfs_op);
+}
+
+}  // namespace faultline

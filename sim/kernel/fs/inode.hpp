@@ -1,0 +1,18 @@
+// Timestamps and the dirty state of inodes. Linux 6.12 fs/inode.c and fs/fs-writeback.c. Times are
+// coarse: a change within the same tick as the last one changes nothing and logs nothing.
+#pragma once
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+inline constexpr unsigned S_ATIME = 1, S_MTIME = 2, S_CTIME = 4;
+
+/// file_accessed(): atime of a read or mmap, under relatime rules; may run a transaction.
+Path<void> touch_atime(Kernel& k, inode& node);
+/// file_update_time(): mtime and ctime of a write; may run a transaction. 0 or a negative errno.
+Path<std::int64_t> file_update_time(Kernel& k, inode& node);
+/// The inode has dirty pages from now on (I_DIRTY_PAGES). Its spin locks are not modelled.
+void __mark_inode_dirty_pages(Kernel& k, inode& node);
+
+}  // namespace faultline

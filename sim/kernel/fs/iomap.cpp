@@ -1,0 +1,46 @@
+// The iteration step. Linux 6.12 fs/iomap/iter.c iomap_iter().
+#include "kernel/fs/iomap.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+// What is left after the bytes processed. 1: go on, 0: done, else the error of the last mapping.
+static std::int64_t iomap_iter_advance(iomap_iter& iter) {
+  if (!iter.started) return iter.len == 0 ? 0 : 1;
+  if (iter.processed < 0) return iter.processed;
+  if (iter.processed == 0) return 0;
+  iter.pos += static_cast<std::uint64_t>(iter.processed);
+  iter.len -= static_cast<std::uint64_t>(iter.processed);
+  iter.processed = 0;
+  return iter.len == 0 ? 0 : 1;
+}
+
+Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
+                                   const char* caller) {
+  inode& host = *iter.host;
+  if (iter.started && ops.iomap_end) {
+    const std::int64_t written = std::max<std::int64_t>(iter.processed, 0);
+    const std::int64_t error = co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written,
+                                                      iter.flags, iter.map);
+    if (error < 0 && iter.processed == 0) co_return error;
+  }
+  k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos, iter.len, iter.processed,
+                             iter.flags, ops.name, caller);
+  const std::int64_t more = iomap_iter_advance(iter);
+  if (more <= 0) co_return more;
+  iter.started = true;
+  iter.map = iomap();
+  const std::int64_t error =
+      co_await ops.iomap_begin(k, host, iter.pos, iter.len, iter.flags, iter.map);
+  if (error < 0) co_return error;
+  k.trace<Event::iomap_iter_dstmap>(host.i_sb->s_dev, host.i_ino, host.i_sb->s_dev, iter.map.addr,
+                                    iter.map.offset, iter.map.length, iter.map.type,
+                                    iter.map.flags);
+  co_return 1;
+}
+
+}  // namespace faultline

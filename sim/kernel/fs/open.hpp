@@ -1,0 +1,19 @@
+// Opening and closing files, and descriptors. Linux 6.12 fs/open.c, fs/file.c, reduced: files are
+// declared, so there is no path look-up, and O_CREAT and O_TRUNC have nothing to do.
+#pragma once
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+/// openat(2) of a declared file: the descriptor, or a negative errno.
+Path<std::int64_t> do_sys_open(Kernel& k, inode& node, std::uint64_t flags);
+/// close(2).
+Path<std::int64_t> close_fd(Kernel& k, std::int64_t fd);
+
+/// The open file behind a descriptor of the current task, with a reference; null if there is none.
+file* fget(Kernel& k, std::int64_t fd);
+/// Drops a reference.
+void fput(Kernel& k, file& file);
+
+}  // namespace faultline

@@ -1,0 +1,131 @@
+// Faults and mmap of XFS files. Linux 6.12 fs/xfs/xfs_file.c. A read fault takes MMAPLOCK; a write
+// fault takes freeze protection and updates the timestamps before it. Left out: reflink remapping
+// (IREMAPPING), MAP_SYNC, and files that are not DAX.
+#include "kernel/fs/xfs/xfs_file.hpp"
+
+#include <cerrno>
+
+#include "kernel/fs/inode.hpp"
+#include "kernel/fs/super.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_iomap.hpp"
+#include "kernel/mm/filemap.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+
+namespace faultline::xfs {
+
+static Path<vm_fault_t> xfs_dax_read_fault(Kernel& k, vm_fault& vmf, unsigned order) {
+  inode& ip = *vmf.vma->vm_file->f_inode;
+  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 0);
+  co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_dax_read_fault");
+  const vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, xfs_read_iomap_ops);
+  xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_dax_read_fault");
+  co_return ret;
+}
+
+static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order) {
+  inode& ip = *vmf.vma->vm_file->f_inode;
+  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 1);
+  co_await sb_start_pagefault(*ip.i_sb);
+  co_await file_update_time(k, ip);
+  co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
+  const iomap_ops& ops = vmf.has_cow_page ? xfs_read_iomap_ops : xfs_dax_write_iomap_ops;
+  const vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, ops);
+  xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
+  sb_end_pagefault(*ip.i_sb);
+  co_return ret;
+}
+
+// __xfs_filemap_fault(): only a shared write makes the file change.
+static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned order) {
+  const bool shared_write =
+      (vmf.flags & FAULT_FLAG_WRITE) && (vmf.vma->vm_flags & VM_SHARED);
+  if (shared_write) {
+    const vm_fault_t ret = co_await xfs_write_fault(k, vmf, order);
+    co_return ret;
+  }
+  const vm_fault_t ret = co_await xfs_dax_read_fault(k, vmf, order);
+  co_return ret;
+}
+
+static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
+  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
+  co_return ret;
+}
+
+static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigned order) {
+  if (!vmf.vma->vm_file->f_inode->dax) co_return VM_FAULT_FALLBACK;
+  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, order);
+  co_return ret;
+}
+
+static Path<vm_fault_t> xfs_filemap_page_mkwrite(Kernel& k, vm_fault& vmf) {
+  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
+  co_return ret;
+}
+
+// A store to an entry that was mapped read-only is a full write fault of the file system.
+static Path<vm_fault_t> xfs_filemap_pfn_mkwrite(Kernel& k, vm_fault& vmf) {
+  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
+  co_return ret;
+}
+
+const vm_operations_struct xfs_file_vm_ops{
+    .fault = xfs_filemap_fault,
+    .huge_fault = xfs_filemap_huge_fault,
+    .map_pages = filemap_map_pages,
+    .page_mkwrite = xfs_filemap_page_mkwrite,
+    .pfn_mkwrite = xfs_filemap_pfn_mkwrite,
+};
+
+Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma) {
+  inode& ip = *file.f_inode;
+  co_await touch_atime(k, ip);
+  vma.vm_ops = &xfs_file_vm_ops;
+  if (ip.dax) {
+    co_await vma_start_write(k, vma);
+    vma.vm_flags |= VM_HUGEPAGE;
+  }
+  co_return 0;
+}
+
+Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
+  inode& ip = *file.f_inode;
+  if (io.length == 0) co_return 0;
+  k.trace<Event::xfs_file_dax_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
+                                    io.length);
+  co_await xfs_ilock(k, ip, XFS_IOLOCK_SHARED, "xfs_ilock_iocb");
+  const std::int64_t ret = co_await dax_iomap_rw(k, io, xfs_read_iomap_ops);
+  xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
+  co_await touch_atime(k, ip);
+  co_return ret;
+}
+
+static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
+  inode& ip = *file.f_inode;
+  co_await xfs_ilock(k, ip, XFS_IOLOCK_EXCL, "xfs_ilock_iocb");
+  std::int64_t ret = co_await file_update_time(k, ip);
+  if (ret == 0) {
+    k.trace<Event::xfs_file_dax_write>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
+                                       io.length);
+    ret = co_await dax_iomap_rw(k, io, xfs_dax_write_iomap_ops);
+    const bool extended = ret > 0 && io.pos + static_cast<std::uint64_t>(ret) > ip.i_size;
+    if (extended) {
+      ip.i_size = io.pos + static_cast<std::uint64_t>(ret);
+      co_await xfs_setfilesize(k, ip, io.pos, static_cast<std::uint64_t>(ret));
+    }
+  }
+  xfs_iunlock(k, ip, XFS_IOLOCK_EXCL, "xfs_file_dax_write");
+  co_return ret;
+}
+
+Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
+  inode& ip = *file.f_inode;
+  if (io.length == 0) co_return 0;
+  co_await sb_start_write(*ip.i_sb);
+  const std::int64_t ret = co_await xfs_file_dax_write(k, file, io);
+  sb_end_write(*ip.i_sb);
+  co_return ret;
+}
+
+}  // namespace faultline::xfs

@@ -1,0 +1,16 @@
+// The file operations of XFS: mmap, faults, read and write. Linux 6.12 fs/xfs/xfs_file.c.
+#pragma once
+
+#include "kernel/fs/dax.hpp"
+#include "kernel/kernel.hpp"
+
+namespace faultline::xfs {
+
+extern const vm_operations_struct xfs_file_vm_ops;
+
+Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);
+/// pread(2)/pwrite(2) below the descriptor: bytes, or a negative errno.
+Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
+Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
+
+}  // namespace faultline::xfs

@@ -1,0 +1,18 @@
+// The three locks of an XFS inode: IOLOCK (i_rwsem), MMAPLOCK (the mapping's invalidate_lock) and
+// ILOCK, always taken in that order. Linux 6.12 fs/xfs/xfs_inode.c.
+#pragma once
+
+#include "kernel/fs/xfs/xfs_mount.hpp"
+#include "kernel/kernel.hpp"
+
+namespace faultline::xfs {
+
+inline constexpr unsigned XFS_IOLOCK_EXCL = 1u << 0, XFS_IOLOCK_SHARED = 1u << 1,
+                          XFS_ILOCK_EXCL = 1u << 2, XFS_ILOCK_SHARED = 1u << 3,
+                          XFS_MMAPLOCK_EXCL = 1u << 4, XFS_MMAPLOCK_SHARED = 1u << 5;
+
+/// Takes the locks of `flags` in their order. `caller` is the calling function, for the trace.
+Path<void> xfs_ilock(Kernel& k, inode& ip, unsigned flags, const char* caller);
+void xfs_iunlock(Kernel& k, inode& ip, unsigned flags, const char* caller);
+
+}  // namespace faultline::xfs

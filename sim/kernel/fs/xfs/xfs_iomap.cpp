@@ -1,0 +1,132 @@
+// xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write that
+// meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c. Left
+// out: copy on write of shared extents, delayed allocation, quota.
+#include "kernel/fs/xfs/xfs_iomap.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/fs/xfs/xfs_bmap.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_trans.hpp"
+
+namespace faultline::xfs {
+
+namespace {
+
+constexpr unsigned block_shift = 12;
+constexpr std::uint64_t to_fsb(std::uint64_t bytes) {
+  return (bytes + (1u << block_shift) - 1) >> block_shift;
+}
+
+// xfs_bmbt_to_iomap(): an extent as DAX sees it.
+void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uint16_t flags) {
+  const xfs_mount& mp = *ip.xfs->i_mount;
+  map.addr = IOMAP_NULL_ADDR;
+  if (imap.start == HOLESTARTBLOCK) {
+    map.type = IOMAP_HOLE;
+  } else if (imap.delalloc()) {
+    map.type = IOMAP_DELALLOC;
+  } else {
+    map.addr = mp.space.geo.device_offset(imap.start).v;
+    map.type = imap.state == ExtState::unwritten ? IOMAP_UNWRITTEN : IOMAP_MAPPED;
+  }
+  map.offset = imap.off << block_shift;
+  map.length = std::uint64_t{imap.len} << block_shift;
+  map.flags = flags;
+  // An fsync has more to do than timestamps: a synchronous fault must know.
+  if (ip.xfs->core_in_cil) map.flags |= IOMAP_F_DIRTY;
+}
+
+template <Event E>
+void trace_iomap(Kernel& k, const inode& ip, std::uint64_t offset, std::uint64_t count,
+                 const Extent& imap) {
+  k.trace<E>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0 /* data fork */,
+             imap.off, imap.start, imap.len);
+}
+
+// A write that DAX may not do in place.
+bool imap_needs_alloc(const Extent& imap) {
+  if (imap.start == HOLESTARTBLOCK || imap.delalloc()) return true;
+  return imap.state == ExtState::unwritten;
+}
+
+// xfs_ilock_for_iomap(): the extent list is in memory, so shared is enough.
+Path<void> xfs_ilock_for_iomap(Kernel& k, inode& ip) {
+  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_for_iomap");
+}
+
+Path<std::int64_t> xfs_read_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                        std::uint64_t length, unsigned, iomap& map) {
+  co_await k.engine.spend(k.costs.iomap_begin);
+  const std::uint64_t offset_fsb = offset >> block_shift;
+  const std::uint64_t end_fsb = to_fsb(offset + length);
+  co_await xfs_ilock_for_iomap(k, ip);
+  const Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_read_iomap_begin");
+  trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
+  xfs_bmbt_to_iomap(ip, map, imap, 0);
+  co_return 0;
+}
+
+// Allocates or converts [offset_fsb, +count_fsb) in a transaction of its own; the blocks are zeroed
+// and marked written before the commit, since a DAX mapping shows them at once.
+Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t offset_fsb,
+                                          std::uint64_t count_fsb, Extent& imap) {
+  const Geometry& geo = ip.xfs->i_mount->space.geo;
+  const bool unwritten = imap.start != HOLESTARTBLOCK && imap.state == ExtState::unwritten;
+  const std::uint64_t dblocks = unwritten ? xfs_diostrat_space_res(geo, 0) << 1
+                                          : xfs_diostrat_space_res(geo, count_fsb);
+  xfs_trans tp;
+  std::int64_t error =
+      co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, unwritten, tp);
+  if (error) co_return error;
+  error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb, imap);
+  if (error) {
+    co_await xfs_trans_cancel(k, tp);
+  } else {
+    co_await xfs_trans_commit(k, tp);
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_iomap_write_direct");
+  co_return error;
+}
+
+Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                                std::uint64_t length, unsigned flags, iomap& map) {
+  constexpr std::uint64_t max_fsb = 1024;  // larger DAX allocations would hold ILOCK for too long
+  co_await k.engine.spend(k.costs.iomap_begin);
+  const std::uint16_t iomap_flags = offset + length > ip.i_size ? IOMAP_F_DIRTY : 0;
+  const std::uint64_t offset_fsb = offset >> block_shift;
+  std::uint64_t end_fsb = to_fsb(offset + length);
+  co_await xfs_ilock_for_iomap(k, ip);
+  Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_direct_write_iomap_begin");
+  if (!imap_needs_alloc(imap)) {
+    trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
+    xfs_bmbt_to_iomap(ip, map, imap, iomap_flags);
+    co_return 0;
+  }
+  if (flags & (IOMAP_NOWAIT | IOMAP_OVERWRITE_ONLY)) co_return -EAGAIN;
+  end_fsb = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
+  const std::int64_t error =
+      co_await xfs_iomap_write_direct(k, ip, offset_fsb, end_fsb - offset_fsb, imap);
+  if (error) co_return error;
+  trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, length, imap);
+  xfs_bmbt_to_iomap(ip, map, imap, iomap_flags | IOMAP_F_NEW);
+  co_return 0;
+}
+
+// Nothing to finish for a file without shared extents.
+Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode&, std::uint64_t, std::uint64_t,
+                                           std::int64_t, unsigned, iomap&) {
+  k.engine.charge(Nanos{});
+  co_return 0;
+}
+
+}  // namespace
+
+const iomap_ops xfs_read_iomap_ops{"xfs_read_iomap_ops", xfs_read_iomap_begin, nullptr};
+const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_write_iomap_begin,
+                                        xfs_dax_write_iomap_end};
+
+}  // namespace faultline::xfs

@@ -1,0 +1,100 @@
+// Checkpoints, durability, log space. See the header. linux 6.12 fs/xfs/xfs_log_cil.c, xfs_log.c.
+#include "kernel/fs/xfs/xfs_log_model.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bug.hpp"
+
+namespace faultline::xfs {
+namespace {
+
+constexpr std::uint64_t bytes_per_record = 128;  // one buffer chunk or inode region, roughly
+
+}  // namespace
+
+LogTicket Log::ticket(const TransRes& res) const {
+  const std::uint32_t count = res.permanent ? res.logcount : 1;
+  return {xlog_calc_unit_res(geo_, res.logres), count, res.permanent ? res.logcount : 0,
+          res.permanent};
+}
+
+bool Log::reserve(const LogTicket& t) {
+  const std::uint64_t need = std::uint64_t(t.unit) * t.units;
+  if (need > space_left()) return false;
+  granted_ += need;
+  return true;
+}
+
+bool Log::roll(LogTicket& t) {
+  FL_ASSERT(t.permanent && t.units > 0 && granted_ >= t.unit);
+  granted_ -= t.unit;
+  return --t.units > 0;
+}
+
+bool Log::reserve_more(LogTicket& t) {
+  if (t.unit > space_left()) return false;
+  granted_ += t.unit;
+  ++t.units;
+  return true;
+}
+
+void Log::ungrant(LogTicket& t) {
+  const std::uint64_t all = std::uint64_t(t.unit) * t.units;
+  FL_ASSERT(granted_ >= all);
+  granted_ -= all;
+  t.units = 0;
+}
+
+std::uint64_t Log::commit(std::vector<RedoRecord> records) {
+  if (checkpoints_.empty() || checkpoints_.back().seq != current_) {
+    checkpoints_.push_back({current_, 0, {}});
+  }
+  Checkpoint& open = checkpoints_.back();
+  records_ += records.size();
+  open.bytes += records.size() * bytes_per_record;
+  used_ += records.size() * bytes_per_record;
+  open.records.insert(open.records.end(), std::make_move_iterator(records.begin()),
+                      std::make_move_iterator(records.end()));
+  return current_;
+}
+
+std::uint64_t Log::push() {
+  if (!checkpoints_.empty() && checkpoints_.back().seq == current_) ++current_;
+  return current_ - 1;
+}
+
+void Log::set_durable(std::uint64_t seq) {
+  FL_ASSERT(seq < current_);
+  durable_ = std::max(durable_, seq);
+}
+
+void Log::move_tail(std::uint64_t seq) {
+  FL_ASSERT(seq <= durable_);
+  for (; !checkpoints_.empty() && checkpoints_.front().seq <= seq; checkpoints_.pop_front()) {
+    const std::string wrong = replay(initial_, checkpoints_.front().records);
+    FL_ASSERT(wrong.empty());
+    used_ -= checkpoints_.front().bytes;
+  }
+  tail_ = std::max(tail_, seq);
+}
+
+MetaState Log::state_through(std::uint64_t seq) const {
+  MetaState state = initial_;
+  for (const Checkpoint& c : checkpoints_) {
+    if (c.seq > seq) break;
+    const std::string wrong = replay(state, c.records);
+    FL_ASSERT(wrong.empty());
+  }
+  return state;
+}
+
+MetaState Log::current_state() const { return state_through(current_); }
+
+MetaState Log::crash_state() const {
+  MetaState state = state_through(durable_);
+  finish_intents(state);
+  return state;
+}
+
+}  // namespace faultline::xfs

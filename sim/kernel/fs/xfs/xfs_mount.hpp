@@ -1,0 +1,46 @@
+// A mounted XFS and its inodes: allocation groups, free-block counter, metadata buffers, log. Linux
+// 6.12 fs/xfs/xfs_mount.h, xfs_inode.h, xfs_buf.h.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernel/fs/fs_types.hpp"
+#include "kernel/fs/xfs/xfs_bmap_fork.hpp"
+#include "kernel/fs/xfs/xfs_log_model.hpp"
+#include "locking/rwsem.hpp"
+#include "locking/semaphore.hpp"
+
+namespace faultline::xfs {
+
+/// A metadata buffer in the cache; its contents are the structures it stands for.
+struct xfs_buf {
+  semaphore b_sema;
+  BufKind kind = BufKind::agf;
+  Daddr daddr{};
+  std::int32_t hold = 1;
+  std::int32_t pincount = 0;
+};
+
+struct xfs_mount {
+  super_block* m_super = nullptr;
+  FsSpace space;
+  std::uint64_t fdblocks = 0;    ///< free data blocks
+  std::uint64_t resblks = 8192;  ///< reserve pool, for transactions that must not fail
+  rw_semaphore xc_ctx_lock;      ///< of the log's CIL
+  Log log;
+  std::map<std::uint64_t, std::unique_ptr<xfs_buf>> buffers;
+  std::uint64_t next_tid = 1;
+};
+
+struct xfs_inode {
+  xfs_mount* i_mount = nullptr;
+  rw_semaphore i_lock;          ///< ILOCK
+  DataFork df;
+  std::uint64_t i_disk_size = 0;
+  std::uint64_t extsize = 0;    ///< extent-size hint, blocks
+  bool core_in_cil = false;     ///< more than timestamps is logged and not yet on disk
+};
+
+}  // namespace faultline::xfs

@@ -1,0 +1,169 @@
+// Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and xfs_log_cil.c
+// (xlog_cil_commit). Left out: quota, deferred operations, tickets that wait for log space.
+#include "kernel/fs/xfs/xfs_trans.hpp"
+
+#include <cerrno>
+
+#include "kernel/fs/super.hpp"
+#include "kernel/fs/xfs/xfs_buf.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_log_force.hpp"
+
+namespace faultline::xfs {
+
+namespace {
+
+constexpr std::uint64_t xlog_tic_perm_reserv = 1;
+
+const char* name_of(RedoKind kind) {
+  switch (kind) {
+    case RedoKind::core:
+      return "core";
+    case RedoKind::extent_add:
+      return "extent_add";
+    case RedoKind::extent_convert:
+      return "extent_convert";
+    case RedoKind::extent_del:
+      return "extent_del";
+    case RedoKind::size:
+      return "size";
+    case RedoKind::times:
+      return "times";
+    case RedoKind::free_del:
+      return "free_del";
+    case RedoKind::free_add:
+      return "free_add";
+    case RedoKind::free_intent:
+      return "free_intent";
+    case RedoKind::counters:
+      return "counters";
+  }
+  return "";
+}
+
+// `a` is the inode (0: free space), `b` the block, the time or the size.
+void trace_redo(Kernel& k, const xfs_mount& mp, const RedoRecord& r) {
+  const bool valued = r.kind == RedoKind::times || r.kind == RedoKind::size;
+  k.trace<Event::sim_log_redo>(mp.log.current_seq(), name_of(r.kind), r.ino,
+                               valued ? r.a : r.start.v);
+}
+
+template <Event E>
+void trace_trans(Kernel& k, const xfs_trans& tp, const char* caller) {
+  k.trace<E>(tp.mp->m_super->s_dev, tp.tid, tp.flags, caller);
+}
+
+template <Event E>
+void trace_log_reserve(Kernel& k, const xfs_trans& tp) {
+  const LogTicket& tic = tp.ticket;
+  const Log& log = tp.mp->log;
+  const std::uint32_t t_cnt = tic.permanent ? tic.units : 0;
+  k.trace<E>(tp.mp->m_super->s_dev, tp.tid, tic.ocnt, t_cnt, tic.unit, tic.unit,
+             tic.permanent ? xlog_tic_perm_reserv : 0, 0, 0, log.space_left(), log.grant_bytes(),
+             log.grant_bytes(), 1, log.records(), 1, log.durable_seq());
+}
+
+// Takes blocks from the free count; the reserve pool serves transactions that must not fail.
+bool take_blocks(xfs_mount& mp, std::uint64_t blocks, bool may_use_pool) {
+  if (blocks <= mp.fdblocks) {
+    mp.fdblocks -= blocks;
+    return true;
+  }
+  const std::uint64_t missing = blocks - mp.fdblocks;
+  if (!may_use_pool || missing > mp.resblks) return false;
+  mp.resblks -= missing;
+  mp.fdblocks = 0;
+  return true;
+}
+
+Path<std::int64_t> xfs_trans_reserve(Kernel& k, xfs_trans& tp, std::uint64_t blocks) {
+  xfs_mount& mp = *tp.mp;
+  if (!take_blocks(mp, blocks, tp.flags & XFS_TRANS_RESERVE)) co_return -ENOSPC;
+  tp.blk_res = blocks;
+  const Geometry& geo = mp.space.geo;
+  tp.ticket = mp.log.ticket(tp.type == TransType::write ? tr_write(geo) : tr_fsyncts(geo));
+  trace_log_reserve<Event::xfs_log_reserve>(k, tp);
+  for (bool granted = mp.log.reserve(tp.ticket); !granted; granted = mp.log.reserve(tp.ticket)) {
+    co_await xfs_ail_push_all(k, mp);
+  }
+  co_await k.engine.spend(k.costs.trans_alloc);
+  trace_log_reserve<Event::xfs_log_reserve_exit>(k, tp);
+  co_return 0;
+}
+
+void give_back_blocks(xfs_trans& tp) {
+  tp.mp->fdblocks += tp.blk_res - tp.blk_res_used;
+  tp.blk_res = tp.blk_res_used;
+}
+
+}  // namespace
+
+Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std::uint64_t blocks,
+                                   unsigned flags, xfs_trans& tp, const char* caller) {
+  tp.mp = &mp;
+  tp.type = type;
+  tp.flags = flags;
+  tp.tid = mp.next_tid++;
+  k.might_alloc();
+  co_await sb_start_intwrite(*mp.m_super);
+  const std::int64_t error = co_await xfs_trans_reserve(k, tp, blocks);
+  if (error) {
+    sb_end_intwrite(*mp.m_super);
+    co_return error;
+  }
+  if (type == TransType::write) tp.flags |= XFS_TRANS_PERM_LOG_RES;
+  trace_trans<Event::xfs_trans_alloc>(k, tp, caller);
+  co_return 0;
+}
+
+Path<std::int64_t> xfs_trans_alloc_inode(Kernel& k, inode& ip, TransType type, std::uint64_t blocks,
+                                         bool force, xfs_trans& tp) {
+  const unsigned flags = force ? XFS_TRANS_RESERVE : 0;
+  const std::int64_t error =
+      co_await xfs_trans_alloc(k, *ip.xfs->i_mount, type, blocks, flags, tp, "xfs_trans_alloc_inode");
+  if (error) co_return error;
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_trans_alloc_inode");
+  tp.joined = &ip;
+  co_return 0;
+}
+
+// The items of the transaction join the checkpoint; locks are released inside, in order of joining.
+static Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp) {
+  xfs_mount& mp = *tp.mp;
+  co_await down_read(mp.xc_ctx_lock);
+  for (const RedoRecord& record : tp.redo) trace_redo(k, mp, record);
+  mp.log.commit(std::move(tp.redo));
+  mp.log.ungrant(tp.ticket);
+  give_back_blocks(tp);
+  if (tp.joined && tp.logs_core) tp.joined->xfs->core_in_cil = true;
+  if (tp.joined && tp.unlock_inode) {
+    xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
+  }
+  for (const BufStep& step : tp.alloc.bufs.commit()) {
+    if (step.action != BufAction::unlock) continue;
+    xfs_buf& bp = xfs_buf_get(k, mp, step.kind, step.daddr);
+    bp.pincount = 1;
+    xfs_buf_unlock(k, mp, bp, "xfs_buf_item_release");
+  }
+  co_await k.engine.spend(k.costs.trans_commit);
+  up_read(mp.xc_ctx_lock);
+}
+
+Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp) {
+  if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
+  trace_trans<Event::xfs_trans_commit>(k, tp, "xfs_trans_commit");
+  co_await xlog_cil_commit(k, tp);
+  trace_trans<Event::xfs_trans_free>(k, tp, "__xfs_trans_commit");
+  sb_end_intwrite(*tp.mp->m_super);
+}
+
+Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp) {
+  trace_trans<Event::xfs_trans_cancel>(k, tp, "xfs_trans_cancel");
+  give_back_blocks(tp);
+  tp.mp->log.ungrant(tp.ticket);
+  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release").unnamed();
+  trace_trans<Event::xfs_trans_free>(k, tp, "xfs_trans_cancel");
+  sb_end_intwrite(*tp.mp->m_super);
+}
+
+}  // namespace faultline::xfs

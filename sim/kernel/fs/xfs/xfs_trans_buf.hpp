@@ -1,0 +1,72 @@
+// The metadata buffers one transaction holds, and the record of what it does to their locks. A
+// buffer is locked when first read, stays locked once it is dirty, may be let go while clean, and
+// is released at commit in the order in which it joined the transaction.
+// Source: linux 6.12 fs/xfs/xfs_trans_buf.c, xfs_log_cil.c (release loop of xlog_cil_commit).
+// Left out: buffer contents and I/O; every buffer is taken to be in the cache.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <faultline/types.hpp>
+
+namespace faultline::xfs {
+
+/// Which structure a buffer holds; the names are those of the buffer verifiers.
+enum class BufKind : std::uint8_t { agf, agi, agfl, bnobt, cntbt, refcountbt, rmapbt, inode, bmbt };
+
+/// "agf", "agfl", "bnobt", ...: what stands in `xfs_buf(...)`.
+const char* name_of(BufKind kind);
+
+enum class BufAction : std::uint8_t {
+  trylock,  ///< take the buffer's semaphore without waiting; it was free
+  lock,     ///< take it, waiting if needed
+  unlock,   ///< give it back before commit (the buffer is clean)
+  dirty,    ///< first change of this buffer in this transaction; no lock action
+};
+
+/// One thing done to one buffer.
+struct BufStep {
+  BufAction action;
+  BufKind kind;
+  Daddr daddr;
+  friend bool operator==(const BufStep&, const BufStep&) = default;
+};
+
+/// The buffers of one transaction. Not a lock: the caller performs the steps.
+class TransBufs {
+ public:
+  /// Needs the buffer: a step only if the transaction does not have it yet.
+  void read(BufKind kind, Daddr daddr);
+  /// The caller has just locked the buffer itself (and recorded that); it joins without a step.
+  void adopt(BufKind kind, Daddr daddr);
+  /// The buffer changes. It must be held.
+  void log(Daddr daddr);
+  /// One `read` fewer; a clean buffer with no reader left is unlocked.
+  void brelse(Daddr daddr);
+  /// The block was freed: the buffer stays locked, stale, until commit.
+  void binval(Daddr daddr);
+
+  bool holds(Daddr daddr) const { return find(daddr) != items_.size(); }
+  bool dirty(Daddr daddr) const;
+  bool any_dirty() const;
+  std::size_t held() const { return items_.size(); }
+  /// Steps since the last call, in order.
+  std::vector<BufStep> take_steps();
+  /// What the commit releases, in order; the transaction then holds nothing.
+  std::vector<BufStep> commit();
+
+ private:
+  struct Item {
+    BufKind kind;
+    bool dirty;
+    std::uint16_t readers;
+    Daddr daddr;
+  };
+  std::size_t find(Daddr daddr) const;
+
+  std::vector<Item> items_;  // in join order; rarely more than twenty
+  std::vector<BufStep> steps_;
+};
+
+}  // namespace faultline::xfs

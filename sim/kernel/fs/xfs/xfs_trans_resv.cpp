@@ -1,0 +1,83 @@
+// Log reservations. linux 6.12 fs/xfs/libxfs/xfs_trans_resv.c, fs/xfs/xfs_log.c. Sizes of log
+// structures are those of xfs_log_format.h.
+#include "kernel/fs/xfs/xfs_trans_resv.hpp"
+
+#include <algorithm>
+
+namespace faultline::xfs {
+namespace {
+
+constexpr std::uint32_t op_header = 12;      // xlog_op_header
+constexpr std::uint32_t trans_header = 16;   // xfs_trans_header
+constexpr std::uint32_t buf_overhead = 128;  // op header + buffer log format, rounded up
+constexpr std::uint32_t block_size = 4096;
+
+// Six dquots, each with its log format (24) and its on-disk form (104).
+constexpr std::uint32_t dquot_logres = (24 + 104) * 6;
+
+constexpr std::uint32_t buf_res(std::uint32_t buffers, std::uint32_t size) {
+  return buffers * (size + buf_overhead);
+}
+
+/// An inode: four regions, its log format (56), itself, and two tree roots' in-core headers (72).
+std::uint32_t inode_res(const Geometry& geo) { return 4 * op_header + 56 + geo.inodesize + 2 * 72; }
+
+/// Tree blocks that `extents` allocations or frees can change.
+std::uint32_t allocfree_blocks(const Geometry& geo, std::uint32_t extents) {
+  std::uint32_t blocks = extents * 2 * (2 * geo.alloc_maxlevels - 1);
+  if (geo.rmapbt) blocks += extents * (2 * geo.rmap_maxlevels - 1);
+  return blocks;
+}
+
+std::uint32_t refcount_res(const Geometry& geo, std::uint32_t ops) {
+  if (!geo.reflink) return 0;
+  return buf_res(ops, geo.sectsize) + buf_res(ops * (2 * geo.refc_maxlevels - 1), block_size);
+}
+
+/// Rolls for the deferred updates of the reverse-mapping and reference-count trees.
+std::uint32_t extra_rolls(const Geometry& geo) {
+  return (geo.reflink || geo.rmapbt ? 1 : 0) + (geo.reflink ? 1 : 0);
+}
+
+}  // namespace
+
+LogGeometry log_geometry(const Geometry& geo) {
+  LogGeometry log;
+  log.roundoff = std::max(512u, geo.sectsize);
+  return log;
+}
+
+TransRes tr_write(const Geometry& geo) {
+  const std::uint32_t allocate = inode_res(geo) + buf_res(geo.bmap_maxlevels, block_size) +
+                                 buf_res(3, geo.sectsize) +
+                                 buf_res(allocfree_blocks(geo, 2), block_size);
+  const std::uint32_t join =
+      buf_res(5, geo.sectsize) + buf_res(allocfree_blocks(geo, 2), block_size);
+  return {dquot_logres + std::max({allocate, join, refcount_res(geo, 1)}), 2 + extra_rolls(geo),
+          true};
+}
+
+TransRes tr_itruncate(const Geometry& geo) {
+  const std::uint32_t unmap = inode_res(geo) + buf_res(geo.bmap_maxlevels + 1, block_size);
+  const std::uint32_t free =
+      buf_res(9, geo.sectsize) + buf_res(allocfree_blocks(geo, 4), block_size);
+  return {dquot_logres + std::max({unmap, free, refcount_res(geo, 2)}), 2 + extra_rolls(geo), true};
+}
+
+TransRes tr_ichange(const Geometry& geo) {
+  return {dquot_logres + inode_res(geo) + buf_res(1, geo.sectsize), 1, false};
+}
+
+TransRes tr_fsyncts(const Geometry& geo) { return {inode_res(geo), 1, false}; }
+
+std::uint32_t xlog_calc_unit_res(const LogGeometry& log, std::uint32_t unit_bytes) {
+  std::uint32_t bytes = unit_bytes + op_header + trans_header + op_header;
+  const std::uint32_t space = log.iclog_size - log.iclog_hsize;
+  const auto pages = [&] { return (bytes + space - 1) / space; };
+  std::uint32_t headers = pages();
+  bytes += op_header * headers;  // data split over log buffers gets a header in each
+  for (; headers == 0 || pages() > headers; ++headers) bytes += op_header;
+  return bytes + log.iclog_hsize * (headers + 1) + 2 * log.roundoff;
+}
+
+}  // namespace faultline::xfs

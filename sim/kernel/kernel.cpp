@@ -1,0 +1,56 @@
+// Construction of the kernel's state and the look-ups that every path uses.
+#include "kernel/kernel.hpp"
+
+#include "kernel/fs/dax.hpp"
+#include "kernel/fs/xfs/xfs_mount.hpp"
+
+namespace faultline {
+
+namespace {
+constexpr std::uint64_t dram_bytes = 1ULL << 40;        // 1 TiB: only used frames cost memory
+constexpr std::uint64_t boot_time = 1'000'000'000'000;  // "stale" times are long before it
+}  // namespace
+
+Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_costs, Profile p,
+               Nanos tick_)
+    : engine(e),
+      cpus(c),
+      costs(costs_),
+      profile(std::move(p)),
+      tick(tick_),
+      locks(e, lock_costs),
+      cls(locks),
+      frames(dram_bytes),
+      tables(frames),
+      dram(dram_bytes, Domain::adr) {
+  init_lock(fs_reclaim, locks, cls.fs_reclaim, lock_id(LockOwner::global, 1));
+  init_lock(dax_srcu, locks, cls.dax_srcu, lock_id(LockOwner::global, 2));
+  zero_pfn = *frames.alloc();
+}
+
+Kernel::~Kernel() = default;
+
+Nanos Kernel::coarse_time() const {
+  const std::uint64_t now = boot_time + engine.now().v;
+  return tick.v == 0 ? Nanos(now) : Nanos(now - now % tick.v);
+}
+
+PmemDevice* Kernel::pmem_of(Pfn pfn) {
+  if (frames.is_dram(pfn)) return nullptr;
+  for (PmemDevice& device : pmem) {
+    if (device.contains(pfn)) return &device;
+  }
+  return nullptr;
+}
+
+mm_struct& Kernel::new_mm() {
+  mm_struct& mm = mms.emplace_back();
+  mm.id = next_mm_id++;
+  mm.pgtables = std::make_unique<PageTables>(tables, mm.id);
+  mm.cpumask.resize(cpus.size());
+  init_lock(mm.mmap_lock, locks, cls.mmap_lock, lock_id(LockOwner::mm, mm.id, 0));
+  init_lock(mm.page_table_lock, locks, cls.page_table_lock, lock_id(LockOwner::mm, mm.id, 1));
+  return mm;
+}
+
+}  // namespace faultline

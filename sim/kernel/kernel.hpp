@@ -1,0 +1,88 @@
+// The whole modelled kernel of one World: machine, locks, file systems, processes. Kernel paths take
+// it as their first argument, where the C original has its globals and `current`.
+#pragma once
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.hpp"
+#include "kernel/fs/fs_types.hpp"
+#include "kernel/lock_classes.hpp"
+#include "kernel/mm/mm_types.hpp"
+#include "kernel/profiles/profile.hpp"
+#include "kernel/sched.hpp"
+#include "locking/lock.hpp"
+#include "machine/cpu.hpp"
+#include "machine/line_content.hpp"
+#include "machine/pmem.hpp"
+#include "machine/presets.hpp"
+
+namespace faultline {
+
+struct DaxEntryLock;
+
+struct Kernel {
+  Kernel(Engine& engine, Cpus& cpus, const Costs& costs, const LockCosts& lock_costs,
+         Profile profile, Nanos tick);
+  ~Kernel();
+
+  Engine& engine;
+  Cpus& cpus;
+  Costs costs;
+  Profile profile;
+  Nanos tick;  ///< granularity of inode timestamps
+  LockContext locks;
+  LockClasses cls;
+  FrameAllocator frames;
+  TablePool tables;
+  LineContent dram;
+
+  LockBase fs_reclaim;
+  LockBase dax_srcu;
+  Pfn zero_pfn{};
+  std::optional<Pfn> huge_zero_pfn;
+
+  std::list<PmemDevice> pmem;
+  std::list<super_block> supers;
+  std::list<inode> inodes;
+  std::list<file> files;
+  std::list<files_struct> file_tables;
+  std::list<mm_struct> mms;
+  std::vector<task_struct> tasks;        ///< by TaskId
+  std::deque<spinlock_t> ptlocks;        ///< split page-table locks, by PageTable::index
+  std::list<struct anon_vma> anon_vmas;
+  std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;       ///< of entries locked or waited for
+  std::vector<std::unique_ptr<DaxEntryLock>> free_dax_locks;
+  std::uint32_t next_mm_id = 1;
+
+  task_struct& current() { return tasks[engine.current().id.v]; }
+  Nanos now() const { return engine.now(); }
+
+  /// Emits a record in the name of the current task.
+  template <Event E, class... Args>
+  void trace(Args... args) {
+    engine.trace<E>(args...);
+  }
+
+  /// An allocation that may enter reclaim: the fs_reclaim annotation and its time.
+  void might_alloc() {
+    locks.annotate(fs_reclaim, HoldMode::exclusive);
+    engine.charge(costs.page_alloc);
+  }
+
+  /// Wall-clock time of the model, coarse: a multiple of the tick.
+  Nanos coarse_time() const;
+
+  /// The device that holds `pfn`; null for DRAM.
+  PmemDevice* pmem_of(Pfn pfn);
+
+  mm_struct& new_mm();
+};
+
+inline FramePool& frame_pool(Kernel& k) { return k.engine.frames(); }
+
+}  // namespace faultline

@@ -1,0 +1,35 @@
+// Registers the lock classes of the modelled kernel.
+#include "kernel/lock_classes.hpp"
+
+namespace faultline {
+
+LockClasses::LockClasses(LockContext& c) {
+  mmap_lock = c.lock_class("&mm->mmap_lock", LockType::rwsem);
+  vm_lock = c.lock_class("&vma->vm_lock->lock", LockType::rwsem);
+  page_table_lock = c.lock_class("&mm->page_table_lock", LockType::spinlock);
+  ptlock = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock);
+  anon_vma = c.lock_class("&anon_vma->rwsem", LockType::rwsem);
+  sb_writers = c.lock_class("sb_writers", LockType::percpu_rwsem);
+  sb_pagefaults = c.lock_class("sb_pagefaults", LockType::percpu_rwsem);
+  sb_internal = c.lock_class("sb_internal", LockType::percpu_rwsem);
+  i_rwsem = c.lock_class("&sb->s_type->i_mutex_key", LockType::rwsem);
+  invalidate_lock = c.lock_class("mapping.invalidate_lock", LockType::rwsem);
+  ilock = c.lock_class("&xfs_nondir_ilock_class", LockType::rwsem);
+  i_mmap_rwsem = c.lock_class("&mapping->i_mmap_rwsem", LockType::rwsem);
+  xa_lock = c.lock_class("&xa->xa_lock", LockType::spinlock);
+  xc_ctx_lock = c.lock_class("&cil->xc_ctx_lock", LockType::rwsem);
+  dax_srcu = c.lock_class("dax_srcu", LockType::annotation);
+  fs_reclaim = c.lock_class("fs_reclaim", LockType::annotation);
+  dax_entry = c.lock_class("dax_entry", LockType::bitlock);
+  buf_agf = c.lock_class("xfs_buf(agf)", LockType::bitlock);
+  buf_agi = c.lock_class("xfs_buf(agi)", LockType::bitlock);
+  buf_agfl = c.lock_class("xfs_buf(agfl)", LockType::bitlock);
+  buf_bnobt = c.lock_class("xfs_buf(bnobt)", LockType::bitlock);
+  buf_cntbt = c.lock_class("xfs_buf(cntbt)", LockType::bitlock);
+  buf_refcountbt = c.lock_class("xfs_buf(refcountbt)", LockType::bitlock);
+  buf_rmapbt = c.lock_class("xfs_buf(rmapbt)", LockType::bitlock);
+  buf_inode = c.lock_class("xfs_buf(inode)", LockType::bitlock);
+  buf_bmbt = c.lock_class("xfs_buf(bmbt)", LockType::bitlock);
+}
+
+}  // namespace faultline

@@ -1,0 +1,29 @@
+// The lock classes of the modelled paths under the names that lock debugging of Linux 6.12 prints,
+// and the numbering of lock instances.
+#pragma once
+
+#include "locking/lock.hpp"
+
+namespace faultline {
+
+struct LockClasses {
+  explicit LockClasses(LockContext& context);
+
+  LockClassId mmap_lock, vm_lock, page_table_lock, ptlock, anon_vma;
+  LockClassId sb_writers, sb_pagefaults, sb_internal;
+  LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;
+  LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
+  LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,
+      buf_rmapbt, buf_inode, buf_bmbt;
+};
+
+/// First part of a lock's id: what kind of object owns it.
+enum class LockOwner : std::uint8_t {
+  global = 1, mm, vma, page_table, anon_vma, super, inode, dax_entry, buffer, log, scenario
+};
+
+constexpr std::uint64_t lock_id(LockOwner kind, std::uint64_t owner, std::uint64_t index = 0) {
+  return lock_id(static_cast<std::uint8_t>(kind), owner, index);
+}
+
+}  // namespace faultline

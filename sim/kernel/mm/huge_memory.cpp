@@ -1,0 +1,182 @@
+// 2 MiB entries. Linux 6.12 mm/huge_memory.c.
+#include "kernel/mm/huge_memory.hpp"
+
+#include "kernel/mm/rmap.hpp"
+#include "kernel/mm/tlb.hpp"
+
+namespace faultline {
+
+bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order) {
+  // DAX mappings are eligible whatever the THP setting says.
+  if (vma.vm_file && vma.vm_file->f_inode->dax) return true;
+  if (order > PMD_ORDER || !vma_is_anonymous(vma)) return false;
+  if (vma.vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL)) return false;
+  switch (k.profile.thp) {
+    case ThpMode::always:
+      return true;
+    case ThpMode::madvise:
+      return vma.vm_flags & VM_HUGEPAGE;
+    case ThpMode::never:
+      return false;
+  }
+  return false;
+}
+
+static bool range_fits(const vm_area_struct& vma, Vaddr haddr) {
+  return vma.vm_start <= haddr && haddr + PMD_SIZE <= vma.vm_end;
+}
+
+std::optional<Pfn> mm_get_huge_zero_folio(Kernel& k, mm_struct& mm) {
+  if (!mm.huge_zero_folio && !k.huge_zero_pfn) {
+    k.might_alloc();
+    k.huge_zero_pfn = k.frames.alloc_huge();
+  }
+  mm.huge_zero_folio = k.huge_zero_pfn.has_value();
+  return k.huge_zero_pfn;
+}
+
+// Puts `entry` into the empty slot under the PMD lock, with a PTE table kept for a later split.
+static Path<bool> install_pmd(Kernel& k, vm_fault& vmf, pmd_t entry) {
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  const bool empty = pmd_none(*vmf.pmd);
+  if (empty) {
+    k.engine.charge(k.costs.pmd_install);
+    set_pmd(vmf.pmd, entry);
+    note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
+    vmf.leaf_order = PMD_ORDER;
+  }
+  spin_unlock(ptl);
+  co_return empty;
+}
+
+static Path<vm_fault_t> huge_zero_page_fault(Kernel& k, vm_fault& vmf) {
+  PageTable* const deposit = pte_alloc_one(k, *vmf.vma->vm_mm);
+  if (!deposit) co_return VM_FAULT_OOM;
+  vmf.vma->vm_mm->pgtables->free_table(deposit);
+  const std::optional<Pfn> zero = mm_get_huge_zero_folio(k, *vmf.vma->vm_mm);
+  if (!zero) co_return VM_FAULT_FALLBACK;
+  const pmd_t entry = pmd_mkspecial(pmd_mkhuge(pfn_pmd(*zero, vmf.vma->vm_page_prot)));
+  co_await install_pmd(k, vmf, entry);
+  co_return vm_fault_t{};
+}
+
+Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
+  vm_area_struct& vma = *vmf.vma;
+  if (!range_fits(vma, Vaddr(vmf.address.v & PMD_MASK))) co_return VM_FAULT_FALLBACK;
+  const vm_fault_t prepared = co_await vmf_anon_prepare(k, vmf);
+  if (prepared) co_return prepared;
+  if (!(vmf.flags & FAULT_FLAG_WRITE)) {
+    const vm_fault_t zero = co_await huge_zero_page_fault(k, vmf);
+    co_return zero;
+  }
+  k.might_alloc();
+  const std::optional<Pfn> folio = k.frames.alloc_huge();
+  if (!folio) co_return VM_FAULT_FALLBACK;
+  k.engine.charge(k.costs.page_zero * (PMD_SIZE / PAGE_SIZE));
+  k.dram.zero(folio->v << PAGE_SHIFT, PMD_SIZE);
+  PageTable* const deposit = pte_alloc_one(k, *vma.vm_mm);
+  if (!deposit) co_return VM_FAULT_OOM;
+  vma.vm_mm->pgtables->free_table(deposit);
+  const pmd_t entry = pmd_mkwrite(pmd_mkdirty(pmd_mkhuge(pfn_pmd(*folio, vma.vm_page_prot))));
+  const bool installed = co_await install_pmd(k, vmf, entry);
+  if (installed) {
+    vma.vm_mm->rss.anon += PMD_SIZE / PAGE_SIZE;
+  } else {
+    k.frames.put(*folio);
+  }
+  co_return vm_fault_t{};
+}
+
+Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write) {
+  vm_area_struct& vma = *vmf.vma;
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  if (!pmd_none(*vmf.pmd)) {
+    const bool same = pmd_leaf(*vmf.pmd) && pmd_pfn(*vmf.pmd) == pfn;
+    if (write && same) {
+      const pmd_t entry = pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(*vmf.pmd)));
+      set_pmd(vmf.pmd, entry);
+      note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
+    }
+  } else {
+    pmd_t entry = pmd_mkdevmap(pmd_mkhuge(pfn_pmd(pfn, vma.vm_page_prot)));
+    if (write) {
+      entry = pmd_mkdirty(pmd_mkyoung(entry));
+      if (vma.vm_flags & VM_WRITE) entry = pmd_mkwrite(entry);
+    }
+    k.engine.charge(k.costs.pmd_install);
+    set_pmd(vmf.pmd, entry);
+    note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
+  }
+  vmf.leaf_order = PMD_ORDER;
+  spin_unlock(ptl);
+  co_return VM_FAULT_NOPAGE;
+}
+
+Path<vm_fault_t> wp_huge_pmd(Kernel& k, vm_fault& vmf) {
+  vm_area_struct& vma = *vmf.vma;
+  const bool shared_file = !vma_is_anonymous(vma) && (vma.vm_flags & (VM_SHARED | VM_MAYSHARE));
+  if (shared_file && vma.vm_ops->huge_fault) {
+    const vm_fault_t ret = co_await vma.vm_ops->huge_fault(k, vmf, PMD_ORDER);
+    if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+  }
+  // Copy-on-write, and shared writes that need small entries, are done by the PTE path.
+  co_await __split_huge_pmd(k, vma, vmf.pmd, vmf.address);
+  co_return VM_FAULT_FALLBACK;
+}
+
+Path<void> huge_pmd_set_accessed(Kernel& k, vm_fault& vmf) {
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  if (pmd_same(*vmf.pmd, vmf.orig_pmd)) {
+    pmd_t entry = pmd_mkyoung(vmf.orig_pmd);
+    if (vmf.flags & FAULT_FLAG_WRITE) entry = pmd_mkdirty(entry);
+    set_pmd(vmf.pmd, entry);
+    vmf.leaf_order = PMD_ORDER;
+  }
+  spin_unlock(ptl);
+}
+
+static void free_huge_page(Kernel& k, vm_area_struct& vma, pmd_t pmd) {
+  if (pmd_devmap(pmd) || pmd_special(pmd)) return;
+  vma.vm_mm->rss.anon -= PMD_SIZE / PAGE_SIZE;
+  k.frames.put(pmd_pfn(pmd));
+}
+
+Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr) {
+  spinlock_t& ptl = pmd_lockptr(k, pmd);
+  co_await spin_lock(ptl);
+  if (pmd_leaf(*pmd)) {
+    const pmd_t old = pmdp_get_and_clear(pmd);
+    k.trace<Event::sim_pte_clear>(addr, PMD_ORDER);
+    k.engine.charge(k.costs.pte_clear);
+    tlb.adjust(addr, addr + PMD_SIZE);
+    tlb.cleared_pmds = true;
+    free_huge_page(k, vma, old);
+  }
+  spin_unlock(ptl);
+}
+
+Path<void> __split_huge_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr) {
+  const Vaddr haddr(addr.v & PMD_MASK);
+  spinlock_t& ptl = pmd_lockptr(k, pmd);
+  co_await spin_lock(ptl);
+  if (pmd_leaf(*pmd)) {
+    const pmd_t old = pmdp_get_and_clear(pmd);
+    k.trace<Event::sim_pte_clear>(haddr, PMD_ORDER);
+    co_await flush_tlb_range(k, *vma.vm_mm, haddr, haddr + PMD_SIZE, PAGE_SHIFT, false);
+    free_huge_page(k, vma, old);
+  }
+  spin_unlock(ptl);
+}
+
+Path<void> vma_adjust_trans_huge(Kernel& k, vm_area_struct& vma, Vaddr addr) {
+  if ((addr.v & ~PMD_MASK) == 0) co_return;
+  if (!range_fits(vma, Vaddr(addr.v & PMD_MASK))) co_return;
+  const EntryAt at = vma.vm_mm->pgtables->lookup(addr);
+  if (at.level != PtLevel::pmd || !pmd_leaf(pmd_t{*at.entry})) co_return;
+  co_await __split_huge_pmd(k, vma, pmd_ptr(at.entry), addr);
+}
+
+}  // namespace faultline

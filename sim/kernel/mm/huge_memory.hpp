@@ -1,0 +1,28 @@
+// 2 MiB entries: eligibility, insertion, write protection, splitting, zapping. Linux 6.12
+// mm/huge_memory.c. Left out: huge anonymous pages being split into small ones and khugepaged.
+#pragma once
+
+#include "kernel/mm/memory.hpp"
+
+namespace faultline {
+
+/// Whether a fault in this VMA may try an entry of that order.
+bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order);
+
+Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf);
+/// A store to a write-protected 2 MiB entry; FALLBACK: split it and go on with small pages.
+Path<vm_fault_t> wp_huge_pmd(Kernel& k, vm_fault& vmf);
+Path<void> huge_pmd_set_accessed(Kernel& k, vm_fault& vmf);
+/// Installs a 2 MiB entry for a device frame.
+Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write);
+
+Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr);
+/// A file's 2 MiB entry is not split into small ones but removed; faults bring the parts back.
+Path<void> __split_huge_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr);
+/// Before a VMA is cut at `addr`: a 2 MiB entry across the cut is split.
+Path<void> vma_adjust_trans_huge(Kernel& k, vm_area_struct& vma, Vaddr addr);
+
+/// The huge zero page, allocated when first wanted; nothing when memory is out.
+std::optional<Pfn> mm_get_huge_zero_folio(Kernel& k, mm_struct& mm);
+
+}  // namespace faultline

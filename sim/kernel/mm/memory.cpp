@@ -1,0 +1,220 @@
+// handle_mm_fault and the walk down the page tables: the PUD, PMD and PTE attempts, each one step
+// smaller when the larger one falls back. Linux 6.12 mm/memory.c.
+#include "kernel/mm/memory.hpp"
+
+#include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+
+namespace faultline {
+
+// The lock of a table is made with the table and lives as long as its index.
+static PageTable* alloc_table(Kernel& k, mm_struct& mm, PtLevel level) {
+  k.might_alloc();
+  PageTable* const table = mm.pgtables->alloc_table(level);
+  if (!table) return nullptr;
+  while (k.ptlocks.size() <= table->index) k.ptlocks.emplace_back();
+  spinlock_t& lock = k.ptlocks[table->index];
+  lock = spinlock_t{};
+  init_lock(lock, k.locks, k.cls.ptlock, lock_id(LockOwner::page_table, mm.id, table->id));
+  return table;
+}
+
+spinlock_t& ptlock_of(Kernel& k, PageTable& table) { return k.ptlocks[table.index]; }
+
+spinlock_t& pte_lockptr(Kernel& k, const mm_struct& mm, pmd_ptr pmd) {
+  return ptlock_of(k, *mm.pgtables->pte_table(*pmd));
+}
+
+spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd) { return ptlock_of(k, *PageTables::table_of(pmd)); }
+
+PageTable* pte_alloc_one(Kernel& k, mm_struct& mm) { return alloc_table(k, mm, PtLevel::pte); }
+
+Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d) {
+  PageTable* const fresh = alloc_table(k, mm, PtLevel::pud);
+  if (!fresh) co_return VM_FAULT_OOM;
+  co_await spin_lock(mm.page_table_lock);
+  if (p4d_none(*p4d)) {
+    mm.pgtables->p4d_populate(p4d, fresh);
+  } else {
+    mm.pgtables->free_table(fresh);
+  }
+  spin_unlock(mm.page_table_lock);
+  co_return vm_fault_t{};
+}
+
+Path<vm_fault_t> __pmd_alloc(Kernel& k, mm_struct& mm, pud_ptr pud) {
+  PageTable* const fresh = alloc_table(k, mm, PtLevel::pmd);
+  if (!fresh) co_return VM_FAULT_OOM;
+  co_await spin_lock(mm.page_table_lock);
+  if (pud_none(*pud)) {
+    mm.pgtables->pud_populate(pud, fresh);
+  } else {
+    mm.pgtables->free_table(fresh);
+  }
+  spin_unlock(mm.page_table_lock);
+  co_return vm_fault_t{};
+}
+
+Path<void> pmd_install(Kernel& k, mm_struct& mm, pmd_ptr pmd, PageTable** table) {
+  spinlock_t& ptl = pmd_lockptr(k, pmd);
+  co_await spin_lock(ptl);
+  if (pmd_none(*pmd)) {
+    mm.pgtables->pmd_populate(pmd, *table);
+    *table = nullptr;
+  }
+  spin_unlock(ptl);
+}
+
+Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd) {
+  PageTable* fresh = pte_alloc_one(k, mm);
+  if (!fresh) co_return VM_FAULT_OOM;
+  co_await pmd_install(k, mm, pmd, &fresh);
+  if (fresh) mm.pgtables->free_table(fresh);
+  co_return vm_fault_t{};
+}
+
+void note_pte_set(Kernel& k, Vaddr address, std::uint64_t entry, unsigned order) {
+  k.trace<Event::sim_pte_set>(address, (entry & PTE_PFN_MASK) >> PAGE_SHIFT, order,
+                              entry & ~PTE_PFN_MASK);
+}
+
+// A page fault meets an entry that is already there: only its bits may be missing.
+static Path<vm_fault_t> pte_access_flags(Kernel& k, vm_fault& vmf) {
+  pte_t entry = pte_mkyoung(*vmf.pte);
+  if (vmf.flags & FAULT_FLAG_WRITE) entry = pte_mkdirty(entry);
+  if (!pte_same(entry, *vmf.pte)) {
+    set_pte(vmf.pte, entry);
+    note_pte_set(k, vmf.address, entry.v, 0);
+  }
+  vmf.leaf_order = 0;
+  spin_unlock(*vmf.ptl);
+  co_return vm_fault_t{};
+}
+
+static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf) {
+  mm_struct& mm = *vmf.vma->vm_mm;
+  if (pmd_none(*vmf.pmd)) {
+    // No PTE table: its allocation is left to who needs it, since ->fault may install a huge page.
+    vmf.pte = pte_ptr();
+    vmf.flags &= ~FAULT_FLAG_ORIG_PTE_VALID;
+  } else {
+    vmf.pte = mm.pgtables->pte_offset(vmf.pmd, vmf.address);
+    vmf.orig_pte = *vmf.pte;
+    vmf.flags |= FAULT_FLAG_ORIG_PTE_VALID;
+    if (pte_none(vmf.orig_pte)) vmf.pte = pte_ptr();
+  }
+  if (!vmf.pte) {  // do_pte_missing()
+    if (vma_is_anonymous(*vmf.vma)) {
+      const vm_fault_t anonymous = co_await do_anonymous_page(k, vmf);
+      co_return anonymous;
+    }
+    const vm_fault_t file = co_await do_fault(k, vmf);
+    co_return file;
+  }
+  vmf.ptl = &pte_lockptr(k, mm, vmf.pmd);
+  co_await spin_lock(*vmf.ptl);
+  if (!pte_same(*vmf.pte, vmf.orig_pte)) {
+    spin_unlock(*vmf.ptl);
+    co_return vm_fault_t{};
+  }
+  if ((vmf.flags & FAULT_FLAG_WRITE) && !pte_write(vmf.orig_pte)) {
+    const vm_fault_t wp = co_await do_wp_page(k, vmf);
+    co_return wp;
+  }
+  const vm_fault_t young = co_await pte_access_flags(k, vmf);
+  co_return young;
+}
+
+static Path<vm_fault_t> create_huge_pud(Kernel& k, vm_fault& vmf) {
+  const vm_operations_struct* const ops = vmf.vma->vm_ops;
+  if (!ops || !ops->huge_fault) co_return VM_FAULT_FALLBACK;
+  const vm_fault_t ret = co_await ops->huge_fault(k, vmf, PUD_ORDER);
+  co_return ret;
+}
+
+static Path<vm_fault_t> create_huge_pmd(Kernel& k, vm_fault& vmf) {
+  if (vma_is_anonymous(*vmf.vma)) {
+    const vm_fault_t ret = co_await do_huge_pmd_anonymous_page(k, vmf);
+    co_return ret;
+  }
+  if (!vmf.vma->vm_ops->huge_fault) co_return VM_FAULT_FALLBACK;
+  const vm_fault_t ret = co_await vmf.vma->vm_ops->huge_fault(k, vmf, PMD_ORDER);
+  co_return ret;
+}
+
+// A huge entry is present: either it must become writable, or another CPU was faster.
+static Path<vm_fault_t> handle_huge_pmd(Kernel& k, vm_fault& vmf) {
+  if ((vmf.flags & FAULT_FLAG_WRITE) && !pmd_write(vmf.orig_pmd)) {
+    const vm_fault_t ret = co_await wp_huge_pmd(k, vmf);
+    co_return ret;
+  }
+  co_await huge_pmd_set_accessed(k, vmf);
+  co_return vm_fault_t{};
+}
+
+static Path<vm_fault_t> __handle_mm_fault(Kernel& k, vm_fault& vmf) {
+  vm_area_struct& vma = *vmf.vma;
+  mm_struct& mm = *vma.vm_mm;
+  k.engine.charge(k.costs.fault_dispatch);
+  const p4d_ptr p4d = PageTables::p4d_offset(mm.pgtables->pgd_offset(vmf.address), vmf.address);
+  if (p4d_none(*p4d)) {
+    const vm_fault_t error = co_await __pud_alloc(k, mm, p4d);
+    if (error) co_return error;
+  }
+  vmf.pud = mm.pgtables->pud_offset(p4d, vmf.address);
+  if (pud_none(*vmf.pud) && thp_vma_allowable_order(k, vma, PUD_ORDER)) {
+    const vm_fault_t ret = co_await create_huge_pud(k, vmf);
+    if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+  }
+  if (pud_none(*vmf.pud)) {
+    const vm_fault_t error = co_await __pmd_alloc(k, mm, vmf.pud);
+    if (error) co_return error;
+  }
+  vmf.pmd = mm.pgtables->pmd_offset(vmf.pud, vmf.address);
+  if (pmd_none(*vmf.pmd) && thp_vma_allowable_order(k, vma, PMD_ORDER)) {
+    const vm_fault_t ret = co_await create_huge_pmd(k, vmf);
+    if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+  } else {
+    vmf.orig_pmd = *vmf.pmd;
+    if (pmd_leaf(vmf.orig_pmd)) {
+      const vm_fault_t ret = co_await handle_huge_pmd(k, vmf);
+      if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+    }
+  }
+  const vm_fault_t ret = co_await handle_pte_fault(k, vmf);
+  co_return ret;
+}
+
+// Combinations of flags that no caller may make, or that mean the access can never succeed.
+static vm_fault_t sanitize_fault_flags(const vm_area_struct& vma, std::uint32_t flags) {
+  if (!(flags & FAULT_FLAG_WRITE)) return {};
+  const bool may_cow = (vma.vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+  if (!(vma.vm_flags & VM_MAYWRITE)) return VM_FAULT_SIGSEGV;
+  if (!(vma.vm_flags & VM_WRITE) && !may_cow) return VM_FAULT_SIGSEGV;
+  return {};
+}
+
+static void mm_account_fault(Kernel& k, vm_fault_t ret, std::uint32_t flags) {
+  if (ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)) return;
+  task_struct& current = k.current();
+  const bool major = bool(ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
+  ++(major ? current.maj_flt : current.min_flt);
+}
+
+Path<vm_fault_t> handle_mm_fault(Kernel& k, vm_area_struct& vma, Vaddr address,
+                                 std::uint32_t flags) {
+  const vm_fault_t bad = sanitize_fault_flags(vma, flags);
+  if (bad) co_return bad;
+  vm_fault vmf;
+  vmf.vma = &vma;
+  vmf.real_address = address;
+  vmf.address = Vaddr(address.v & PAGE_MASK);
+  vmf.pgoff = linear_page_index(vma, address);
+  vmf.flags = flags;
+  const vm_fault_t ret = co_await __handle_mm_fault(k, vmf);
+  k.current().last_fault.leaf_order = vmf.leaf_order;
+  mm_account_fault(k, ret, flags);
+  co_return ret;
+}
+
+}  // namespace faultline

@@ -1,0 +1,62 @@
+// The heart of the fault path: from handle_mm_fault down to the installed entry, and back out again
+// when pages are unmapped. Linux 6.12 mm/memory.c, split over memory.cpp (the walk down),
+// memory_anon.cpp, memory_file.cpp (do_fault), memory_wp.cpp (write protection), memory_insert.cpp
+// (entries for PFNs) and memory_zap.cpp (unmapping). Left out: swap, NUMA balancing, userfaultfd.
+#pragma once
+
+#include <span>
+
+#include "kernel/kernel.hpp"
+#include "kernel/mm/vma.hpp"
+
+namespace faultline {
+
+/// Resolves a fault of the current task. The caller holds mmap_lock for reading or, with
+/// FAULT_FLAG_VMA_LOCK, the lock of `vma`. With RETRY or COMPLETED in the result it is released.
+Path<vm_fault_t> handle_mm_fault(Kernel& k, vm_area_struct& vma, Vaddr address,
+                                 std::uint32_t flags);
+
+// One per kind of mapping; called with no page-table lock held.
+Path<vm_fault_t> do_anonymous_page(Kernel& k, vm_fault& vmf);
+Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf);
+/// Entered with vmf.ptl held; releases it.
+Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf);
+/// Maps vmf.cow_page, or the page that ->fault returned, into the empty slot.
+Path<vm_fault_t> finish_fault(Kernel& k, vm_fault& vmf);
+/// Gives the VMA an anon_vma; VM_FAULT_RETRY if that needs mmap_lock and it cannot be had.
+Path<vm_fault_t> vmf_anon_prepare(Kernel& k, vm_fault& vmf);
+
+/// Allocates and links missing tables. 0, or VM_FAULT_OOM.
+Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d);
+Path<vm_fault_t> __pmd_alloc(Kernel& k, mm_struct& mm, pud_ptr pud);
+Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd);
+/// A PTE table that is not linked yet; null when memory is out.
+PageTable* pte_alloc_one(Kernel& k, mm_struct& mm);
+/// Links `table` under the PMD lock if nobody was faster; sets it to null if it was used.
+Path<void> pmd_install(Kernel& k, mm_struct& mm, pmd_ptr pmd, PageTable** table);
+
+spinlock_t& ptlock_of(Kernel& k, PageTable& table);
+spinlock_t& pte_lockptr(Kernel& k, const mm_struct& mm, pmd_ptr pmd);
+spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd);
+
+/// Maps a PFN that has no page (or a device page). `write`: writable and dirty at once.
+Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn);
+Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn);
+
+/// Removes the entries of [start, end) of one VMA and notes what must be flushed.
+Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr start,
+                            Vaddr end);
+/// Unlinks the VMAs from rmap and frees page tables that [floor, ceiling) leaves to them.
+Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
+                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling);
+Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb);
+/// Removes all mappings of a range of a file's pages. `nr` 0: to the end.
+Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr);
+
+/// Faults a range in, as MAP_POPULATE and mlock do; errors end it silently.
+Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);
+
+/// Tells the trace that a leaf was written.
+void note_pte_set(Kernel& k, Vaddr address, std::uint64_t entry, unsigned order);
+
+}  // namespace faultline

@@ -1,0 +1,65 @@
+// Entries for frames that have no page of the page cache: what DAX installs. Linux 6.12 mm/memory.c
+// insert_pfn, vmf_insert_mixed, vmf_insert_mixed_mkwrite.
+#include "kernel/mm/memory.hpp"
+
+namespace faultline {
+
+namespace {
+enum class Mkwrite { no, yes };
+
+// Walks to the PTE slot, allocating tables, and locks it. mm/memory.c get_locked_pte.
+Path<vm_fault_t> get_locked_pte(Kernel& k, vm_fault& vmf) {
+  mm_struct& mm = *vmf.vma->vm_mm;
+  if (pmd_none(*vmf.pmd)) {
+    const vm_fault_t error = co_await __pte_alloc(k, mm, vmf.pmd);
+    if (error) co_return error;
+  }
+  if (pmd_leaf(*vmf.pmd)) co_return VM_FAULT_NOPAGE;
+  vmf.ptl = &pte_lockptr(k, mm, vmf.pmd);
+  vmf.pte = mm.pgtables->pte_offset(vmf.pmd, vmf.address);
+  co_await spin_lock(*vmf.ptl);
+  co_return vm_fault_t{};
+}
+
+Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) {
+  const vm_fault_t unlocked = co_await get_locked_pte(k, vmf);
+  if (unlocked) co_return unlocked;
+  const pte_t present = *vmf.pte;
+  vmf.leaf_order = 0;
+  if (!pte_none(present)) {
+    // Present already: at most it becomes writable, and only if it maps the same frame.
+    if (mkwrite == Mkwrite::yes && pte_pfn(present) == pfn) {
+      const pte_t entry = pte_mkdirty(pte_mkwrite(pte_mkyoung(present)));
+      set_pte(vmf.pte, entry);
+      note_pte_set(k, vmf.address, entry.v, 0);
+    }
+    spin_unlock(*vmf.ptl);
+    co_return VM_FAULT_NOPAGE;
+  }
+  const pgprot_t prot = vmf.vma->vm_page_prot;
+  // A device frame is marked as such; any other frame here is the zero page, a special entry.
+  pte_t entry = k.pmem_of(pfn) ? pte_mkdevmap(pfn_pte(pfn, prot)) : pte_mkspecial(pfn_pte(pfn, prot));
+  if (mkwrite == Mkwrite::yes) {
+    entry = pte_mkyoung(entry);
+    entry = pte_mkdirty(entry);
+    if (vmf.vma->vm_flags & VM_WRITE) entry = pte_mkwrite(entry);
+  }
+  k.engine.charge(k.costs.pte_install);
+  set_pte(vmf.pte, entry);
+  note_pte_set(k, vmf.address, entry.v, 0);
+  spin_unlock(*vmf.ptl);
+  co_return VM_FAULT_NOPAGE;
+}
+}  // namespace
+
+Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn) {
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);
+  co_return ret;
+}
+
+Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn) {
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::yes);
+  co_return ret;
+}
+
+}  // namespace faultline

@@ -1,0 +1,140 @@
+// Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c (unmap_page_range,
+// zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when their entry goes, not
+// after the TLB flush: no other task can observe the difference here.
+#include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/memory.hpp"
+#include "kernel/mm/rmap.hpp"
+#include "kernel/mm/tlb.hpp"
+
+namespace faultline {
+
+static void zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
+  const bool has_page = !pte_special(pte) && !pte_devmap(pte);
+  if (!has_page) return;
+  --vma.vm_mm->rss.anon;
+  k.frames.put(pte_pfn(pte));
+  k.engine.charge(k.costs.page_free);
+}
+
+static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
+                                Vaddr addr, Vaddr end) {
+  mm_struct& mm = *vma.vm_mm;
+  spinlock_t& ptl = pte_lockptr(k, mm, pmd);
+  co_await spin_lock(ptl);
+  for (; addr < end; addr += PAGE_SIZE) {
+    const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
+    if (pte_none(*slot)) continue;
+    const pte_t pte = ptep_get_and_clear(slot);
+    k.trace<Event::sim_pte_clear>(addr, 0);
+    k.engine.charge(k.costs.pte_clear);
+    tlb.adjust(addr, addr + PAGE_SIZE);
+    tlb.cleared_ptes = true;
+    zap_present_pte(k, vma, pte);
+  }
+  spin_unlock(ptl);
+}
+
+static Vaddr next_boundary(Vaddr addr, Vaddr end, std::uint64_t size) {
+  const Vaddr next((addr.v + size) & ~(size - 1));
+  return next < end ? next : end;
+}
+
+Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr addr,
+                            Vaddr end) {
+  PageTables& tables = *vma.vm_mm->pgtables;
+  while (addr < end) {
+    const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
+    if (p4d_none(*p4d)) {
+      addr = next_boundary(addr, end, PGDIR_SIZE);
+      continue;
+    }
+    const pud_ptr pud = tables.pud_offset(p4d, addr);
+    if (pud_none(*pud)) {
+      addr = next_boundary(addr, end, PUD_SIZE);
+      continue;
+    }
+    const Vaddr next = next_boundary(addr, end, PMD_SIZE);
+    const pmd_ptr pmd = tables.pmd_offset(pud, addr);
+    if (pmd_leaf(*pmd)) {
+      if (next - addr == PMD_SIZE) {
+        co_await zap_huge_pmd(k, tlb, vma, pmd, addr);
+      } else {
+        co_await __split_huge_pmd(k, vma, pmd, addr);
+      }
+    }
+    if (!pmd_none(*pmd) && !pmd_leaf(*pmd)) {
+      co_await zap_pte_range(k, tlb, vma, pmd, addr, next);
+    }
+    addr = next;
+  }
+}
+
+// One batch for all VMAs of one file: i_mmap_rwsem is taken once.
+static Path<void> unlink_file_vma_batch_process(Kernel& k, address_space& mapping,
+                                                std::span<vm_area_struct* const> vmas) {
+  co_await down_write(mapping.i_mmap_rwsem);
+  for (vm_area_struct* const vma : vmas) {
+    std::erase(mapping.i_mmap, vma);
+    k.engine.charge(k.costs.rmap_op);
+  }
+  up_write(mapping.i_mmap_rwsem);
+}
+
+Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
+                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling) {
+  constexpr std::size_t batch_size = 8;  // UNLINK_VMA_BATCH
+  std::vector<vm_area_struct*> batch;
+  for (std::size_t i = 0; i < vmas.size(); ++i) {
+    vm_area_struct& vma = *vmas[i];
+    co_await unlink_anon_vmas(k, vma);
+    if (vma.vm_file) {
+      const bool other_file = !batch.empty() && batch.front()->vm_file != vma.vm_file;
+      if (other_file || batch.size() == batch_size) {
+        co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
+        batch.clear();
+      }
+      batch.push_back(&vma);
+    }
+    const bool last = i + 1 == vmas.size();
+    const Vaddr limit = last ? ceiling : vmas[i + 1]->vm_start;
+    const FreedTables freed = mm.pgtables->free_pgtables(vma.vm_start, vma.vm_end, floor, limit);
+    if (freed.total() != 0) {
+      tlb.freed_tables = tlb.cleared_ptes = true;
+      tlb.adjust(Vaddr(vma.vm_start.v & PMD_MASK), vma.vm_end);
+      k.engine.charge(k.costs.page_free * freed.total());
+    }
+  }
+  if (!batch.empty()) {
+    co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
+  }
+}
+
+Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
+  if (tlb.end <= tlb.start && !tlb.fullmm) co_return;
+  const unsigned shift = tlb.cleared_pmds && !tlb.cleared_ptes ? PMD_SHIFT : PAGE_SHIFT;
+  const Vaddr start = tlb.fullmm ? Vaddr(0) : tlb.start;
+  const Vaddr end = tlb.fullmm ? Vaddr(~0ULL) : tlb.end;
+  co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);
+}
+
+Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr) {
+  const Pgoff last = nr == 0 ? Pgoff(~0ULL) : start + (nr - 1);
+  co_await down_read(mapping.i_mmap_rwsem);
+  // By index: the list may not change while i_mmap_rwsem is held for reading.
+  for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
+    vm_area_struct& vma = *mapping.i_mmap[i];
+    const Pgoff first_page = vma.vm_pgoff;
+    const Pgoff last_page = vma.vm_pgoff + (vma_pages(vma) - 1);
+    if (last < first_page || last_page < start) continue;
+    const Pgoff from = start < first_page ? first_page : start;
+    const Pgoff to = last_page < last ? last_page : last;
+    const Vaddr begin = vma.vm_start + ((from - first_page) << PAGE_SHIFT);
+    const Vaddr end = vma.vm_start + ((to - first_page + 1) << PAGE_SHIFT);
+    mmu_gather tlb;
+    co_await unmap_page_range(k, tlb, vma, begin, end);
+    co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
+  }
+  up_read(mapping.i_mmap_rwsem);
+}
+
+}  // namespace faultline

@@ -1,0 +1,18 @@
+// mmap(2) and munmap(2) as system calls: the checks of do_mmap and the choice of an address.
+#pragma once
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+/// mmap(2): the address, or a negative errno. `flags` and `prot` are taken as given, unjudged.
+Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t len,
+                                   std::uint64_t prot, std::uint64_t flags, std::int64_t fd,
+                                   std::uint64_t offset);
+/// munmap(2): 0 or a negative errno.
+Path<std::int64_t> vm_munmap(Kernel& k, std::uint64_t start, std::uint64_t len);
+
+/// exit_mmap(): the last user of an mm has gone; everything is unmapped.
+Path<void> exit_mmap(Kernel& k, mm_struct& mm);
+
+}  // namespace faultline

@@ -1,0 +1,181 @@
+// VMA look-up, insertion into a process, and mmap_region(). Linux 6.12 mm/vma.c and mm/mmap.c;
+// splitting and unmapping are in vma_unmap.cpp.
+#include "kernel/mm/vma.hpp"
+
+#include "base/bug.hpp"
+#include <cerrno>
+#include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/vma_merge.hpp"
+
+namespace faultline {
+
+vm_area_struct* find_vma(const mm_struct& mm, Vaddr address) {
+  const auto at = mm.mm_mt.upper_bound(address.v);
+  return at == mm.mm_mt.end() ? nullptr : at->second;
+}
+
+vm_area_struct* vma_lookup(const mm_struct& mm, Vaddr address) {
+  vm_area_struct* const vma = find_vma(mm, address);
+  return vma && vma->vm_start <= address ? vma : nullptr;
+}
+
+vm_area_struct* find_vma_intersection(const mm_struct& mm, Vaddr start, Vaddr end) {
+  vm_area_struct* const vma = find_vma(mm, start);
+  return vma && vma->vm_start < end ? vma : nullptr;
+}
+
+vm_area_struct* find_vma_prev(const mm_struct& mm, Vaddr address) {
+  auto at = mm.mm_mt.upper_bound(address.v);
+  if (at == mm.mm_mt.begin()) return nullptr;
+  return std::prev(at)->second;
+}
+
+void vma_set_page_prot(vm_area_struct& vma) {
+  const bool x = vma.vm_flags & VM_EXEC;
+  const bool write = vma.vm_flags & VM_WRITE;
+  const bool shared = vma.vm_flags & VM_SHARED;
+  // A shared file mapping wants to be told of the first store to each page: read-only until then.
+  const bool wants_notify = shared && write && vma.vm_ops &&
+                            (vma.vm_ops->page_mkwrite || vma.vm_ops->pfn_mkwrite);
+  if (!(vma.vm_flags & VM_ACCESS_FLAGS)) {
+    vma.vm_page_prot = PAGE_NONE;
+  } else if (write && shared && !wants_notify) {
+    vma.vm_page_prot = x ? PAGE_SHARED_EXEC : PAGE_SHARED;
+  } else {
+    vma.vm_page_prot = x ? PAGE_READONLY_EXEC : PAGE_READONLY;
+  }
+}
+
+static vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm) {
+  k.might_alloc();
+  vm_area_struct* vma = nullptr;
+  if (!mm.free_vmas.empty()) {
+    vma = mm.free_vmas.back();
+    mm.free_vmas.pop_back();
+    *vma = vm_area_struct{};
+  } else {
+    vma = &mm.vma_storage.emplace_back();
+  }
+  vma->vm_mm = &mm;
+  vma->id = mm.next_vma_id++;
+  init_lock(vma->vm_lock, k.locks, k.cls.vm_lock, lock_id(LockOwner::vma, mm.id, vma->id));
+  return *vma;
+}
+
+vm_area_struct& vm_area_dup(Kernel& k, const vm_area_struct& original) {
+  vm_area_struct& copy = vm_area_alloc(k, *original.vm_mm);
+  copy.vm_start = original.vm_start;
+  copy.vm_end = original.vm_end;
+  copy.vm_pgoff = original.vm_pgoff;
+  copy.vm_flags = original.vm_flags;
+  copy.vm_page_prot = original.vm_page_prot;
+  copy.vm_file = original.vm_file;
+  copy.vm_ops = original.vm_ops;
+  copy.anon_vma = original.anon_vma;
+  if (copy.vm_file) ++copy.vm_file->f_count;
+  if (copy.anon_vma) ++copy.anon_vma->users;
+  return copy;
+}
+
+void remove_vma(Kernel& k, vm_area_struct& vma) {
+  if (vma.vm_file) --vma.vm_file->f_count;
+  if (vma.anon_vma) --vma.anon_vma->users;
+  vma.detached = true;
+  k.engine.charge(k.costs.vma_change);
+  vma.vm_mm->free_vmas.push_back(&vma);
+}
+
+Path<void> vma_link_file(Kernel& k, vm_area_struct& vma) {
+  if (!vma.vm_file) co_return;
+  address_space& mapping = vma.vm_file->f_inode->i_data;
+  co_await down_write(mapping.i_mmap_rwsem);
+  mapping.i_mmap.push_back(&vma);
+  k.engine.charge(k.costs.rmap_op);
+  up_write(mapping.i_mmap_rwsem);
+}
+
+// The hook of a file's mapping: the only kind of file here is an XFS file.
+static Path<std::int64_t> mmap_file(Kernel& k, file& file, vm_area_struct& vma) {
+  const std::int64_t error = co_await xfs::xfs_file_mmap(k, file, vma);
+  co_return error;
+}
+
+static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
+                                       vm_area_struct** out) {
+  vm_area_struct& vma = vm_area_alloc(k, mm);
+  vma.vm_start = request.start;
+  vma.vm_end = request.end;
+  vma.vm_flags = request.flags;
+  vma.vm_pgoff = request.pgoff;
+  vma_set_page_prot(vma);
+  if (request.vm_file) {
+    vma.vm_file = request.vm_file;
+    ++request.vm_file->f_count;
+    const std::int64_t error = co_await mmap_file(k, *request.vm_file, vma);
+    if (error) {
+      remove_vma(k, vma);
+      co_return error;
+    }
+    if (vma.vm_flags != request.flags) {
+      // The hook has changed the flags: the mapping may fit a neighbour now.
+      request.flags = vma.vm_flags;
+      vm_area_struct* const merged = co_await vma_merge_new_range(k, mm, request);
+      if (merged) {
+        remove_vma(k, vma);
+        *out = merged;
+        co_return 0;
+      }
+    }
+  }
+  co_await vma_start_write(k, vma);
+  mm.mm_mt.emplace(vma.vm_end.v, &vma);
+  ++mm.map_count;
+  k.engine.charge(k.costs.vma_change);
+  co_await vma_link_file(k, vma);
+  *out = &vma;
+  co_return 0;
+}
+
+Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr, std::uint64_t len,
+                               vm_flags_t vm_flags, Pgoff pgoff) {
+  const Vaddr end = addr + len;
+  vma_munmap_struct vms;
+  vms.start = addr;
+  vms.end = end;
+  if (find_vma_intersection(mm, addr, end)) {
+    const std::int64_t error = co_await vms_gather_munmap_vmas(k, mm, vms);
+    if (error) co_return error;
+  }
+  const std::uint64_t limit = k.current().rlim[RLIMIT_AS_];
+  const std::uint64_t pages = mm.total_vm - vms.nr_pages + (len >> PAGE_SHIFT);
+  if (limit != RLIM_INFINITY_ && pages > limit >> PAGE_SHIFT) {
+    for (vm_area_struct* const old : vms.vmas) reattach_vma(*old);
+    co_return -ENOMEM;
+  }
+  if (!vms.vmas.empty()) co_await vms_clear_ptes(k, mm, vms);
+
+  MergeRequest request;
+  request.start = addr;
+  request.end = end;
+  request.pgoff = pgoff;
+  request.flags = vm_flags;
+  request.vm_file = file;
+  vm_area_struct* vma = co_await vma_merge_new_range(k, mm, request);
+  if (!vma) {
+    const std::int64_t error = co_await mmap_new_vma(k, mm, request, &vma);
+    if (error) {
+      for (vm_area_struct* const old : vms.vmas) remove_vma(k, *old);
+      mm.total_vm -= vms.nr_pages;
+      co_return error;
+    }
+  }
+  co_await vms_complete_munmap_vmas(k, mm, vms, false, true);
+  mm.total_vm += len >> PAGE_SHIFT;
+  vma->vm_flags |= VM_SOFTDIRTY;
+  vma_set_page_prot(*vma);
+  co_return static_cast<std::int64_t>(addr.v);
+}
+
+}  // namespace faultline

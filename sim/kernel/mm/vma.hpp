@@ -1,0 +1,60 @@
+// The set of VMAs of a process and the operations that change it: look-up, insertion, merging,
+// splitting, unmapping. Linux 6.12 mm/vma.c. Left out: userfaultfd, KSM, mempolicy, uprobes, VMA
+// names and growing stacks; VMAs live in one ordered map keyed by their end.
+#pragma once
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+/// First VMA that ends above `address`; null if none.
+vm_area_struct* find_vma(const mm_struct& mm, Vaddr address);
+/// The VMA that covers `address`; null if none.
+vm_area_struct* vma_lookup(const mm_struct& mm, Vaddr address);
+/// First VMA that intersects [start, end); null if none.
+vm_area_struct* find_vma_intersection(const mm_struct& mm, Vaddr start, Vaddr end);
+/// Last VMA that ends at or below `address`; null if none.
+vm_area_struct* find_vma_prev(const mm_struct& mm, Vaddr address);
+
+/// What an unmapping or a translation change must flush from the TLBs. mm/mmu_gather.c.
+struct mmu_gather {
+  Vaddr start{~0ULL}, end{0};
+  bool freed_tables = false, cleared_ptes = false, cleared_pmds = false;
+  bool fullmm = false;
+  void adjust(Vaddr from, Vaddr to) {
+    if (from < start) start = from;
+    if (end < to) end = to;
+  }
+};
+
+/// mmap_region(): makes the mapping. The address, or a negative errno.
+Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr, std::uint64_t len,
+                               vm_flags_t vm_flags, Pgoff pgoff);
+
+/// do_vmi_munmap(): unmaps [start, start + len) and releases mmap_lock if `unlock` (downgraded on
+/// the way), as munmap(2) wants it. 0 or a negative errno; on error the lock is still held.
+Path<std::int64_t> do_vmi_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len,
+                                 bool unlock);
+
+/// Detached VMAs of one unmapping, and what they counted. mm/vma.h struct vma_munmap_struct.
+struct vma_munmap_struct {
+  std::vector<vm_area_struct*> vmas;
+  Vaddr start{}, end{};
+  std::uint64_t nr_pages = 0;
+};
+/// Splits at the ends, write-locks and detaches every VMA of the range.
+Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms);
+/// Unmaps pages and frees page tables of the gathered VMAs.
+Path<void> vms_clear_ptes(Kernel& k, mm_struct& mm, vma_munmap_struct& vms);
+/// Finishes the unmapping: clears what is left, frees the VMAs.
+Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms, bool unlock,
+                                    bool cleared);
+
+/// Adds a VMA to, or takes it from, its file's i_mmap. Takes i_mmap_rwsem.
+Path<void> vma_link_file(Kernel& k, vm_area_struct& vma);
+void remove_vma(Kernel& k, vm_area_struct& vma);
+
+/// Page protection of the VMA's flags; shared and writable but tracked: read-only. mm/mmap.c.
+void vma_set_page_prot(vm_area_struct& vma);
+
+}  // namespace faultline

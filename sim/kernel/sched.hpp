@@ -1,0 +1,59 @@
+// The task as the kernel sees it: its memory, its files, its signals. Linux 6.12
+// include/linux/sched.h, reduced to what the modelled paths read.
+#pragma once
+
+#include <signal.h>  // SIGBUS, SEGV_MAPERR, ...: the numbers are the kernel's
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <faultline/types.hpp>
+
+#include "kernel/mm/mm_types.hpp"
+
+namespace faultline {
+
+struct files_struct;
+
+/// A signal that a fault has forced on the task.
+struct PendingSignal {
+  int sig = 0;
+  int code = 0;
+  Vaddr addr{};
+};
+
+/// One fault of the current step, for the report.
+struct FaultRecord {
+  Vaddr address{};
+  vm_fault_t result{};
+  unsigned leaf_order = ~0u;  ///< ~0: no leaf was installed
+  Nanos duration{};
+};
+
+inline constexpr unsigned RLIMIT_DATA_ = 2, RLIMIT_STACK_ = 3, RLIMIT_MEMLOCK_ = 8, RLIMIT_AS_ = 9;
+inline constexpr std::uint64_t RLIM_INFINITY_ = ~0ULL;
+
+struct task_struct {
+  TaskId id{};
+  std::string comm;
+  Pid pid{};
+  mm_struct* mm = nullptr;  ///< null after exit
+  files_struct* files = nullptr;
+  std::uint64_t caps = 0;
+  std::vector<std::uint64_t> rlim = std::vector<std::uint64_t>(16, RLIM_INFINITY_);
+  std::optional<PendingSignal> pending_signal;
+  std::uint64_t maj_flt = 0, min_flt = 0;
+  bool exited = false;
+  bool exception_fixup = false;       ///< the running kernel code has an exception-table entry
+  std::uint64_t faults_in_step = 0;
+  std::vector<FaultRecord> faults;    ///< of the current step, the first 64
+  static constexpr std::size_t max_fault_records = 64;
+  FaultRecord last_fault;
+};
+
+inline constexpr unsigned CAP_IPC_LOCK = 14;
+inline bool capable(const task_struct& t, unsigned cap) { return (t.caps >> cap) & 1; }
+
+}  // namespace faultline

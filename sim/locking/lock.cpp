@@ -1,0 +1,143 @@
+// Bookkeeping of lock instances: classes, held stacks and records.
+#include "locking/lock.hpp"
+
+#include <algorithm>
+
+#include "base/bug.hpp"
+
+namespace faultline {
+
+LockClassId LockContext::lock_class(std::string_view name, LockType kind, std::uint8_t subclass) {
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    const LockClass& c = classes_[i];
+    if (c.name == name && c.subclass == subclass) return static_cast<LockClassId>(i);
+  }
+  std::string printed(name);
+  if (subclass != 0) printed += "/" + std::to_string(subclass);
+  classes_.push_back(
+      {std::string(name), subclass, kind, engine_.tracer().symbols().intern(printed)});
+  return static_cast<LockClassId>(classes_.size() - 1);
+}
+
+LockContext::PerTask& LockContext::state(const Task& task) {
+  if (task.id.v >= tasks_.size()) [[unlikely]] {
+    tasks_.resize(task.id.v + 1);
+    for (auto& t : tasks_) t.held.reserve(16);
+  }
+  return tasks_[task.id.v];
+}
+
+const LockContext::PerTask& LockContext::state(const Task& task) const {
+  if (task.id.v >= tasks_.size()) tasks_.resize(task.id.v + 1);
+  return tasks_[task.id.v];
+}
+
+int LockContext::find_held(const Task& task, const LockBase& lock) const {
+  const auto& held = state(task).held;
+  for (int i = static_cast<int>(held.size()) - 1; i >= 0; --i) {
+    if (held[static_cast<std::size_t>(i)].lock == &lock) return i;
+  }
+  return -1;
+}
+
+namespace {
+constexpr std::uint64_t flags_of(HoldMode mode, bool trylock) {
+  return (trylock ? 1u : 0u) | (mode == HoldMode::shared ? 2u : 0u);
+}
+}  // namespace
+
+void LockContext::announce(LockBase& lock) {
+  if (lock.announced) return;
+  lock.announced = true;
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) return;
+  engine_.trace<Event::sim_lock_info>(lock.id, engine_.tracer().symbols().intern(c.name),
+                                      c.subclass, 0, 0);
+}
+
+void LockContext::acquiring(LockBase& lock, HoldMode mode) {
+  const Tracer& tracer = engine_.tracer();
+  if (tracer.wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) {
+    // The records of a bit lock say when it is held, not when it is asked for; see acquired().
+    return;
+  }
+  engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), c.printed);
+}
+
+void LockContext::contended(LockBase& lock, HoldMode) {
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) {
+    engine_.trace<Event::sim_bitlock_contended>(lock.id, c.printed);
+  } else {
+    engine_.trace<Event::lock_contended>(lock.id, c.printed);
+  }
+}
+
+void LockContext::acquired(LockBase& lock, HoldMode mode, bool waited) {
+  Task& task = engine_.current();
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) {
+    engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, false), c.printed);
+  } else if (waited) {
+    engine_.trace<Event::lock_acquired>(lock.id, c.printed);
+  }
+  state(task).held.push_back({&lock, engine_.now(), task.calls, mode, false});
+}
+
+void LockContext::try_acquired(LockBase& lock, HoldMode mode) {
+  Task& task = engine_.current();
+  if (engine_.tracer().wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) {
+    engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, true), c.printed);
+  } else {
+    engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, true), c.printed);
+  }
+  state(task).held.push_back({&lock, engine_.now(), task.calls, mode, true});
+}
+
+void LockContext::abandoned(LockBase& lock) {
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) return;  // its records begin when it is held
+  engine_.trace<Event::lock_release>(lock.id, c.printed);
+}
+
+bool LockContext::released(LockBase& lock) {
+  Task& task = engine_.current();
+  auto& held = state(task).held;
+  const LockClass& c = classes_[lock.cls];
+  if (c.kind == LockType::bitlock) {
+    engine_.trace<Event::sim_bitlock_release>(lock.id, c.printed);
+  } else {
+    engine_.trace<Event::lock_release>(lock.id, c.printed);
+  }
+  if (!held.empty() && held.back().lock == &lock) [[likely]] {
+    held.pop_back();
+    return true;
+  }
+  const int i = find_held(task, lock);
+  if (i < 0) return false;
+  held.erase(held.begin() + i);
+  return true;
+}
+
+void LockContext::downgraded(LockBase& lock) {
+  Task& task = engine_.current();
+  const int i = find_held(task, lock);
+  FL_ASSERT(i >= 0);
+  state(task).held[static_cast<std::size_t>(i)].mode = HoldMode::shared;
+  engine_.trace<Event::sim_lock_downgrade>(lock.id, classes_[lock.cls].printed);
+}
+
+void LockContext::annotate(LockBase& lock, HoldMode mode) {
+  const Tracer& tracer = engine_.tracer();
+  if (!tracer.wants(Event::lock_acquire) && !tracer.wants(Event::lock_release)) [[likely]] return;
+  if (tracer.wants(Event::sim_lock_info)) announce(lock);
+  const SymbolId name = classes_[lock.cls].printed;
+  engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), name);
+  engine_.trace<Event::lock_release>(lock.id, name);
+}
+
+}  // namespace faultline

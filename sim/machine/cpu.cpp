@@ -1,0 +1,91 @@
+// The run queues. A task occupies its CPU from dispatch() until it blocks, ends or is preempted;
+// the engine only sees when it may run next.
+#include "machine/cpu.hpp"
+
+#include "base/bug.hpp"
+
+namespace faultline {
+
+Cpus::Cpus(Engine& engine, std::uint32_t count, const Costs& costs)
+    : engine_(engine), costs_(costs), cpus_(count) {
+  engine.set_cpu_policy({this, [](void* self, Task& t) { static_cast<Cpus*>(self)->blocked(t); },
+                         [](void* self, Task& t) { static_cast<Cpus*>(self)->woken(t); },
+                         [](void* self, Task& t) { static_cast<Cpus*>(self)->expired(t); }});
+}
+
+void Cpus::allow(const Task& task, std::vector<std::uint32_t> cpus) {
+  if (task.id.v >= allowed_.size()) allowed_.resize(task.id.v + 1);
+  allowed_[task.id.v] = std::move(cpus);
+}
+
+// An idle allowed CPU, the one the task ran on last if possible; else the shortest queue, lowest
+// number first.
+CpuId Cpus::place(const Task& task) const {
+  static const std::vector<std::uint32_t> anywhere;
+  const auto& allowed = task.id.v < allowed_.size() ? allowed_[task.id.v] : anywhere;
+  const std::size_t n = allowed.empty() ? cpus_.size() : allowed.size();
+  const auto load = [](const Cpu& cpu) { return cpu.queue.size() + (cpu.running ? 1 : 0); };
+  std::size_t best = ~std::size_t{0};
+  std::uint32_t chosen = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t c = allowed.empty() ? static_cast<std::uint32_t>(i) : allowed[i];
+    const std::size_t l = load(cpus_[c]);
+    if (l < best || (l == best && c == task.cpu.v)) {
+      best = l;
+      chosen = c;
+    }
+  }
+  return CpuId(static_cast<std::uint16_t>(chosen));
+}
+
+void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay) {
+  const Task* const from = cpu.last;
+  cpu.running = &task;
+  cpu.last = &task;
+  task.cpu = id_of(cpu);
+  task.on_cpu = true;
+  if (from != &task) {
+    if (from) delay += costs_.context_switch;
+    if (hook_) hook_(hook_self_, cpu, from, task);
+  }
+  cpu.slice_end = engine_.now() + delay + costs_.time_slice;
+  task.preempt_at = cpu.queue.empty() ? Nanos(~0ULL) : cpu.slice_end;
+  engine_.run_at(task, engine_.now() + delay);
+}
+
+void Cpus::next(Cpu& cpu) {
+  cpu.running = nullptr;
+  if (cpu.queue.empty()) return;
+  Task* const task = cpu.queue.front();
+  cpu.queue.pop_front();
+  dispatch(cpu, *task, Nanos{});
+}
+
+void Cpus::blocked(Task& task) {
+  Cpu& cpu = of(task);
+  FL_ASSERT(cpu.running == &task);
+  task.on_cpu = false;
+  next(cpu);
+}
+
+void Cpus::woken(Task& task) {
+  const CpuId id = place(task);
+  Cpu& cpu = cpus_[id.v];
+  if (!cpu.running) {
+    dispatch(cpu, task, engine_.now() == Nanos{} ? Nanos{} : costs_.lock_wake);
+    return;
+  }
+  task.cpu = id;
+  task.on_cpu = false;
+  cpu.queue.push_back(&task);
+  cpu.running->preempt_at = std::max(cpu.slice_end, engine_.now());
+}
+
+void Cpus::expired(Task& task) {
+  Cpu& cpu = of(task);
+  task.on_cpu = false;
+  cpu.queue.push_back(&task);
+  next(cpu);
+}
+
+}  // namespace faultline

@@ -1,0 +1,66 @@
+// CPUs and their run queues: who runs where in virtual time. A sleeping task leaves its CPU to the
+// next in the queue; a woken one goes to an allowed idle CPU, else to the shortest queue; with a
+// non-empty queue the running task is preempted when its time slice ends. One FIFO per CPU stands
+// for Linux' scheduler: no priorities, no migration by load balancing, no wake-up preemption.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include <faultline/types.hpp>
+
+#include "engine/engine.hpp"
+#include "machine/presets.hpp"
+#include "machine/tlb.hpp"
+
+namespace faultline {
+
+/// Who runs on a CPU, who waits for it, and what its MMU has cached.
+struct Cpu {
+  Task* running = nullptr;
+  const Task* last = nullptr;  ///< the task whose state is loaded: no switch cost to go on with it
+  std::deque<Task*> queue;
+  Nanos slice_end{};
+  Tlb tlb;
+};
+
+class Cpus {
+ public:
+  /// `count` is 1..4096. Installs itself as the engine's CPU policy.
+  Cpus(Engine& engine, std::uint32_t count, const Costs& costs);
+
+  /// On which CPUs `task` may run; empty: on all. Before Engine::start.
+  void allow(const Task& task, std::vector<std::uint32_t> cpus);
+  /// Called with a task each time a CPU begins to run it, and with the task that ran there before.
+  void set_switch_hook(void* self, void (*hook)(void*, Cpu&, const Task* from, Task& to)) {
+    hook_self_ = self;
+    hook_ = hook;
+  }
+
+  std::size_t size() const { return cpus_.size(); }
+  Cpu& operator[](CpuId id) { return cpus_[id.v]; }
+  /// The CPU that `task` runs on.
+  Cpu& of(const Task& task) { return cpus_[task.cpu.v]; }
+  CpuId id_of(const Cpu& cpu) const {
+    return CpuId(static_cast<std::uint16_t>(&cpu - cpus_.data()));
+  }
+
+ private:
+  void blocked(Task& task);
+  void woken(Task& task);
+  void expired(Task& task);
+  CpuId place(const Task& task) const;
+  void dispatch(Cpu& cpu, Task& task, Nanos delay);
+  void next(Cpu& cpu);
+
+  Engine& engine_;
+  Costs costs_;
+  std::vector<Cpu> cpus_;
+  std::vector<std::vector<std::uint32_t>> allowed_;  // by task id
+  void* hook_self_ = nullptr;
+  void (*hook_)(void*, Cpu&, const Task*, Task&) = nullptr;
+};
+
+}  // namespace faultline

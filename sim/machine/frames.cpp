@@ -1,0 +1,83 @@
+// Frame allocation: see the header. 4 KiB frames left over when a 2 MiB frame is aligned go to the
+// free list in an order that hands the lowest out first.
+#include "machine/frames.hpp"
+
+#include <algorithm>
+
+#include "base/bug.hpp"
+
+namespace faultline {
+
+FrameAllocator::FrameAllocator(std::uint64_t dram_bytes)
+    : top_(dram_bytes >> PAGE_SHIFT), floor_of_tables_(dram_bytes >> PAGE_SHIFT) {
+  FL_ASSERT(dram_bytes >= PMD_SIZE && dram_bytes <= 1ULL << 44);
+  next_device_ = (top_.v + SECTION_FRAMES - 1) / SECTION_FRAMES * SECTION_FRAMES;
+}
+
+std::optional<Pfn> FrameAllocator::alloc() {
+  std::uint64_t pfn;
+  if (!free_.empty()) {
+    pfn = free_.back();
+    free_.pop_back();
+  } else if (next_ < floor_of_tables_) {
+    pfn = next_++;
+  } else {
+    return std::nullopt;
+  }
+  ++used_;
+  return Pfn(pfn);
+}
+
+std::optional<Pfn> FrameAllocator::alloc_huge() {
+  constexpr std::uint64_t n = 1ULL << PMD_ORDER;
+  std::uint64_t pfn;
+  if (!free_huge_.empty()) {
+    pfn = free_huge_.back();
+    free_huge_.pop_back();
+  } else {
+    pfn = (next_ + n - 1) / n * n;
+    if (pfn + n > floor_of_tables_) return std::nullopt;
+    for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
+      free_.push_back(std::uint32_t(skipped - 1));
+    }
+    next_ = pfn + n;
+  }
+  huge_.insert(pfn);
+  used_ += n;
+  return Pfn(pfn);
+}
+
+bool FrameAllocator::put(Pfn pfn) {
+  if (const auto it = extra_.find(pfn.v); it != extra_.end()) {
+    if (--it->second == 0) extra_.erase(it);
+    return false;
+  }
+  FL_ASSERT(is_dram(pfn) && pfn.v >= FIRST_PFN);
+  if (huge_.erase(pfn.v) != 0) {
+    free_huge_.push_back(std::uint32_t(pfn.v));
+    used_ -= 1ULL << PMD_ORDER;
+  } else {
+    free_.push_back(std::uint32_t(pfn.v));
+    --used_;
+  }
+  return true;
+}
+
+std::uint32_t FrameAllocator::count(Pfn pfn) const {
+  const auto it = extra_.find(pfn.v);
+  return it == extra_.end() ? 1 : it->second + 1;
+}
+
+bool FrameAllocator::claim_top(std::uint64_t n) {
+  if (floor_of_tables_ < next_ + n) return false;
+  floor_of_tables_ -= n;
+  return true;
+}
+
+Pfn FrameAllocator::add_device(std::uint64_t frames) {
+  const Pfn first(next_device_);
+  next_device_ += (frames + SECTION_FRAMES - 1) / SECTION_FRAMES * SECTION_FRAMES;
+  return first;
+}
+
+}  // namespace faultline

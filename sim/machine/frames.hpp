@@ -1,0 +1,61 @@
+// The physical address space of a World: DRAM frames from 0, page tables at its top growing down,
+// DAX devices above it. A bump allocator with a last-in-first-out free list: deterministic, and the
+// order in which frames are handed out is easy to follow in a trace. It stands for Linux' page
+// allocator (mm/page_alloc.c) without zones, per-CPU lists, reclaim or fragmentation.
+#pragma once
+
+#include <cstdint>
+#include <faultline/types.hpp>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+namespace faultline {
+
+/// Hands out 4 KiB and 2 MiB frames of simulated DRAM and places devices above it.
+class FrameAllocator {
+ public:
+  /// First frame that is handed out: the first MiB belongs to the firmware.
+  static constexpr std::uint64_t FIRST_PFN = 0x100;
+  /// Device ranges start at a multiple of this (a Linux memory section, 128 MiB), in frames.
+  static constexpr std::uint64_t SECTION_FRAMES = 1ULL << 15;
+
+  /// `dram_bytes` is rounded down to frames; at most 16 TiB (frame numbers of DRAM are kept in 32
+  /// bits), at least 2 MiB.
+  explicit FrameAllocator(std::uint64_t dram_bytes);
+
+  /// A frame with reference count 1, or nothing when DRAM is used up.
+  std::optional<Pfn> alloc();
+  /// 512 frames aligned to 2 MiB, counted by the first one; nothing when DRAM is used up.
+  std::optional<Pfn> alloc_huge();
+  /// References: `get` adds one, `put` drops one and tells whether the frame was given back. A
+  /// frame with one reference costs no memory. `pfn` is one that alloc or alloc_huge returned.
+  void get(Pfn pfn) { ++extra_[pfn.v]; }
+  bool put(Pfn pfn);
+  std::uint32_t count(Pfn pfn) const;
+
+  /// Claims `n` frames below the ones claimed before; false when they are in use. For TablePool.
+  bool claim_top(std::uint64_t n);
+  /// One past the last DRAM frame: table n of the pool has frame top() - n.
+  Pfn top() const { return top_; }
+  /// Places a device of `frames` frames above DRAM and all earlier devices; its first frame.
+  Pfn add_device(std::uint64_t frames);
+
+  bool is_dram(Pfn pfn) const { return pfn < top_; }
+  std::uint64_t used() const { return used_; }    ///< frames handed out, without tables
+  std::uint64_t total() const { return top_.v; }  ///< DRAM frames
+
+ private:
+  Pfn top_;
+  std::uint64_t next_ = FIRST_PFN;
+  std::uint64_t floor_of_tables_;
+  std::uint64_t next_device_;
+  std::uint64_t used_ = 0;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> free_huge_;
+  std::map<std::uint64_t, std::uint32_t> extra_;  // references beyond the first
+  std::set<std::uint64_t> huge_;                  // live 2 MiB frames
+};
+
+}  // namespace faultline

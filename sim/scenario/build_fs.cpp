@@ -1,0 +1,312 @@
+// Laying out declared files on declared devices. Extents with `phys` keep their place; those without
+// one take the lowest free blocks, in order of declaration. What is left is the free space.
+#include "scenario/build_fs.hpp"
+
+#include <algorithm>
+
+#include "kernel/fs/xfs/xfs_mount.hpp"
+#include "scenario/block_layout.hpp"
+
+namespace faultline {
+
+namespace {
+
+using namespace xfs;
+
+constexpr std::uint64_t first_user_inode = 0x83;  // after the root directory and the realtime inodes
+constexpr std::uint32_t pmem_major = 259;
+
+Diagnostic complain(const Scenario& scenario, const std::string& pointer, const std::string& what) {
+  Diagnostic d;
+  d.complaint = Complaint::meaning;
+  d.file = scenario.file;
+  d.pointer = pointer;
+  d.what = what;
+  return d;
+}
+
+class FsBuilder {
+ public:
+  FsBuilder(const Scenario& scenario, Kernel& k, std::uint32_t fs, PmemDevice& device)
+      : scenario_(scenario),
+        k_(k),
+        fs_(fs),
+        spec_(std::get<XfsSpec>(scenario.filesystems[fs].what)),
+        device_(device) {}
+
+  void build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors);
+
+ private:
+  struct Layout {
+    std::vector<Extent> extents;
+  };
+  Geometry choose_geometry() const;
+  bool crosses_headers(const Geometry& geo) const;
+  void place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors);
+  bool place_free(const Geometry& geo, std::size_t file, BlockLayout& blocks);
+  void add_extent(const Geometry& geo, Layout& layout, std::uint64_t off, std::uint64_t block,
+                  std::uint64_t count, ExtState state);
+  super_block& make_super(const Geometry& geo);
+  inode& make_inode(std::size_t file, super_block& sb, Ino ino);
+  std::vector<std::size_t> my_files() const;
+
+  const Scenario& scenario_;
+  Kernel& k_;
+  std::uint32_t fs_;
+  const XfsSpec& spec_;
+  PmemDevice& device_;
+  std::vector<Layout> layouts_;  // by file index of the scenario; only ours are used
+};
+
+std::vector<std::size_t> FsBuilder::my_files() const {
+  std::vector<std::size_t> files;
+  for (std::size_t f = 0; f < scenario_.files.size(); ++f) {
+    if (scenario_.files[f].fs.v == fs_) files.push_back(f);
+  }
+  return files;
+}
+
+// Whether a declared extent lies on the headers of some allocation group.
+bool FsBuilder::crosses_headers(const Geometry& geo) const {
+  for (const std::size_t f : my_files()) {
+    for (const ExtentSpec& e : scenario_.files[f].extents) {
+      if (!e.phys) continue;
+      const std::uint64_t first = *e.phys >> block_log;
+      const std::uint64_t last = first + (e.length >> block_log) - 1;
+      const std::uint64_t ag_start = last / geo.agblocks * geo.agblocks;
+      if (first / geo.agblocks != last / geo.agblocks || first < ag_start + geo.prealloc_blocks()) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// As mkfs would, unless a declared extent then lies on the headers of a later group: one group holds
+// up to 1 TiB, so that a scenario may place its extents freely.
+Geometry FsBuilder::choose_geometry() const {
+  GeometryChoice choice;
+  choice.device_bytes = device_.size();
+  choice.agcount = spec_.agcount;
+  choice.reflink = spec_.reflink;
+  Geometry geo = make_geometry(choice);
+  if (spec_.agcount == 0 && crosses_headers(geo)) {
+    choice.agcount = 1;
+    geo = make_geometry(choice);
+  }
+  return geo;
+}
+
+// Cuts at the ends of allocation groups and at the longest length of a record.
+void FsBuilder::add_extent(const Geometry& geo, Layout& layout, std::uint64_t off,
+                           std::uint64_t block, std::uint64_t count, ExtState state) {
+  while (count != 0) {
+    const std::uint64_t in_ag = geo.agblocks - block % geo.agblocks;
+    const std::uint64_t n = std::min({count, in_ag, std::uint64_t{max_extlen}});
+    const FsBlock start = geo.fsb(static_cast<AgNumber>(block / geo.agblocks),
+                                  static_cast<AgBlock>(block % geo.agblocks));
+    layout.extents.push_back({off, start, static_cast<ExtLen>(n), state});
+    off += n;
+    block += n;
+    count -= n;
+  }
+}
+
+ExtState state_of(ExtentState state) {
+  return state == ExtentState::unwritten ? ExtState::unwritten : ExtState::written;
+}
+
+void FsBuilder::place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors) {
+  for (const std::size_t f : my_files()) {
+    const FileSpec& file = scenario_.files[f];
+    for (std::size_t i = 0; i < file.extents.size(); ++i) {
+      const ExtentSpec& e = file.extents[i];
+      if (!e.phys) continue;
+      const std::uint64_t block = *e.phys >> block_log;
+      const std::uint64_t ag_start = block / geo.agblocks * geo.agblocks;
+      if (block - ag_start < geo.prealloc_blocks()) {
+        errors.push_back(complain(
+            scenario_, "/files/" + file.name + "/extents/" + std::to_string(i) + "/phys",
+            "the extent lies on the file system's own blocks; an allocation group's data begin " +
+                std::to_string(geo.prealloc_blocks() * PAGE_SIZE) + " bytes after its start"));
+        continue;
+      }
+      add_extent(geo, layouts_[f], e.at >> block_log, block, e.length >> block_log,
+                 state_of(e.state));
+    }
+  }
+}
+
+bool FsBuilder::place_free(const Geometry& geo, std::size_t f, BlockLayout& blocks) {
+  const FileSpec& file = scenario_.files[f];
+  Layout& layout = layouts_[f];
+  for (const ExtentSpec& e : file.extents) {
+    if (e.phys) continue;
+    std::uint64_t off = e.at >> block_log;
+    std::uint64_t left = e.length >> block_log;
+    while (left != 0) {
+      const BlockRange got = blocks.take(left);
+      if (got.count == 0) return false;
+      add_extent(geo, layout, off, got.first, got.count, state_of(e.state));
+      off += got.count;
+      left -= got.count;
+    }
+  }
+  if (!file.pattern) return true;
+  const ExtentPattern& p = *file.pattern;
+  // Extents that follow each other in the file must not do so on the device, or they would be one.
+  const bool gap = p.every == p.length;
+  for (std::uint64_t i = 0; i < p.count; ++i) {
+    std::uint64_t off = i * p.every >> block_log;
+    std::uint64_t left = p.length >> block_log;
+    while (left != 0) {
+      const BlockRange got = blocks.take(left);
+      if (got.count == 0) return false;
+      add_extent(geo, layout, off, got.first, got.count, state_of(p.state));
+      off += got.count;
+      left -= got.count;
+    }
+    if (gap) blocks.skip(1);
+  }
+  return true;
+}
+
+super_block& FsBuilder::make_super(const Geometry& geo) {
+  super_block& sb = k_.supers.emplace_back();
+  sb.name = scenario_.filesystems[fs_].name;
+  sb.id = fs_;
+  sb.s_dev = make_dev(pmem_major, fs_);
+  sb.s_daxdev = &device_;
+  sb.relatime = spec_.relatime;
+  const LockClassId levels[] = {k_.cls.sb_writers, k_.cls.sb_pagefaults, k_.cls.sb_internal};
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    init_lock(sb.s_writers[i], k_.locks, levels[i], lock_id(LockOwner::super, fs_, i));
+  }
+  sb.mount = std::make_unique<xfs_mount>();
+  sb.mount->m_super = &sb;
+  sb.mount->log = Log(log_geometry(geo), MetaState{});
+  init_lock(sb.mount->xc_ctx_lock, k_.locks, k_.cls.xc_ctx_lock, lock_id(LockOwner::log, fs_));
+  return sb;
+}
+
+Nanos time_of(const Kernel& k, const FileTime& t) {
+  switch (t.kind) {
+    case FileTime::Kind::stale:
+      return Nanos(1);
+    case FileTime::Kind::fresh:
+      return k.coarse_time();
+    case FileTime::Kind::at:
+      return Nanos(t.ns);
+  }
+  return Nanos{};
+}
+
+inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
+  const FileSpec& file = scenario_.files[f];
+  inode& node = k_.inodes.emplace_back();
+  const auto index = static_cast<std::uint32_t>(f);
+  node.i_ino = ino;
+  node.index = index;
+  node.name = file.name;
+  node.type = file.type == FileType::directory ? InodeType::directory : InodeType::regular;
+  node.i_mode = file.mode;
+  node.i_size = file.size;
+  node.append = file.flags & file_append;
+  node.immutable = file.flags & file_immutable;
+  node.noexec = file.flags & file_noexec;
+  node.dax = spec_.dax == DaxMode::always;
+  node.i_atime = time_of(k_, file.atime);
+  node.i_mtime = node.i_ctime = time_of(k_, file.mtime);
+  node.i_sb = &sb;
+  const auto init = [&](LockBase& lock, LockClassId cls, std::uint64_t n) {
+    init_lock(lock, k_.locks, cls, lock_id(LockOwner::inode, index, n));
+  };
+  init(node.i_rwsem, k_.cls.i_rwsem, 0);
+  init(node.i_data.invalidate_lock, k_.cls.invalidate_lock, 1);
+  init(node.i_data.i_mmap_rwsem, k_.cls.i_mmap_rwsem, 3);
+  init(node.i_data.xa_lock, k_.cls.xa_lock, 4);
+  node.xfs = std::make_unique<xfs_inode>();
+  node.xfs->i_mount = sb.mount.get();
+  node.xfs->i_disk_size = file.size;
+  node.xfs->extsize = file.extsize >> block_log;
+  node.xfs->df.ino = ino;
+  init(node.xfs->i_lock, k_.cls.ilock, 2);
+  return node;
+}
+
+void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors) {
+  const std::string pointer = "/filesystems/" + scenario_.filesystems[fs_].name;
+  const Geometry geo = choose_geometry();
+  layouts_.resize(scenario_.files.size());
+  place_fixed(geo, errors);
+  if (!errors.empty()) return;
+
+  BlockLayout blocks(geo);
+  for (const Layout& layout : layouts_) {
+    for (const Extent& e : layout.extents) blocks.use(geo, e);
+  }
+  blocks.settle();
+  const std::vector<std::size_t> files = my_files();
+  const bool inodes_fit = blocks.reserve_inodes(files.size() + (first_user_inode & 63));
+  std::vector<std::vector<FsBlock>> trees(files.size());
+  bool fits = inodes_fit;
+  for (std::size_t i = 0; fits && i < files.size(); ++i) {
+    fits = place_free(geo, files[i], blocks);
+    auto& extents = layouts_[files[i]].extents;
+    std::sort(extents.begin(), extents.end(),
+              [](const Extent& a, const Extent& b) { return a.off < b.off; });
+    for (std::uint64_t n = bmbt_blocks_needed(geo, extents.size()); fits && n > 0; --n) {
+      const BlockRange got = blocks.take(1);
+      fits = got.count == 1;
+      if (fits) trees[i].push_back(BlockLayout::fsblock(geo, got.first));
+    }
+  }
+  if (fits) {
+    super_block& sb = make_super(geo);
+    MadeSpace made = make_fs_space(geo, blocks.free_lists(), BulkFill::default_);
+    fits = made.fits;
+    sb.mount->space = std::move(made.fs);
+    sb.mount->fdblocks = made.fdblocks;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      inode& node = make_inode(files[i], sb, Ino(first_user_inode + i));
+      load_fork(geo, node.xfs->df, layouts_[files[i]].extents, trees[i]);
+      inodes[files[i]] = &node;
+    }
+  }
+  if (!fits) {
+    errors.push_back(complain(scenario_, pointer,
+                              "the declared extents and the file system's own blocks do not fit "
+                              "on the device"));
+  }
+}
+
+}  // namespace
+
+std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
+                                          std::vector<inode*>& inodes) {
+  std::vector<Diagnostic> errors;
+  std::vector<PmemDevice*> devices;
+  for (const DeviceSpec& spec : scenario.devices) {
+    const auto& pmem = std::get<PmemSpec>(spec.what);
+    const std::string& preset = pmem.preset.empty() ? scenario.machine.preset : pmem.preset;
+    const Costs costs = k.engine.timed() ? make_costs(find_preset(preset).value_or(DEFAULT_PRESET))
+                                         : k.costs;
+    const Pfn first = k.frames.add_device(pmem.size >> PAGE_SHIFT);
+    PmemDevice& device = k.pmem.emplace_back(first, pmem.size, costs);
+    for (const ByteRange& bad : pmem.poison) device.poison(bad.at, bad.length);
+    devices.push_back(&device);
+  }
+  inodes.assign(scenario.files.size(), nullptr);
+  for (std::uint32_t fs = 0; fs < scenario.filesystems.size(); ++fs) {
+    const auto& spec = std::get<XfsSpec>(scenario.filesystems[fs].what);
+    if (spec.dax != DaxMode::always) {
+      errors.push_back(complain(scenario, "/filesystems/" + scenario.filesystems[fs].name + "/dax",
+                                "files without DAX are not built yet; use \"always\""));
+      continue;
+    }
+    FsBuilder(scenario, k, fs, *devices[spec.device.v]).build(inodes, errors);
+  }
+  return errors;
+}
+
+}  // namespace faultline

@@ -1,0 +1,44 @@
+// Locks that a scenario declares by itself, without a kernel path around them: for playing lock
+// protocols. Each is one of the modelled primitives; the verbs lock, unlock, downgrade and init act
+// on them.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <faultline/scenario.hpp>
+
+#include "kernel/kernel.hpp"
+#include "locking/mutex.hpp"
+#include "locking/percpu_rwsem.hpp"
+#include "locking/rwsem.hpp"
+#include "locking/spinlock.hpp"
+
+namespace faultline {
+
+class GenericLocks {
+ public:
+  GenericLocks(const Scenario& scenario, Kernel& k);
+
+  /// 0, or -EBUSY for a trylock that failed.
+  Path<std::int64_t> lock(Kernel& k, const LockArgs& args);
+  /// Empty, or what is wrong: the lock is not held, or not in a way that can be released so.
+  std::string unlock(Kernel& k, LockRef lock);
+  std::string downgrade(Kernel& k, LockRef lock);
+  std::string init(Kernel& k, LockRef lock);
+
+ private:
+  using Lock = std::variant<mutex, rw_semaphore, rwlock_t, spinlock_t, percpu_rw_semaphore, LockBase>;
+  Path<bool> lock_shared(Kernel& k, const LockArgs& args);
+  Path<void> annotation(Kernel& k, const LockArgs& args);
+  LockBase& base(LockRef lock);
+  void prepare(Kernel& k, LockRef lock);
+  void announce(Kernel& k, LockRef lock, const LockArgs& args);
+
+  const Scenario& scenario_;
+  std::deque<Lock> locks_;
+};
+
+}  // namespace faultline

@@ -1,0 +1,285 @@
+// The player: one coroutine per task, one switch from verbs to kernel paths.
+#include "scenario/player.hpp"
+
+#include <cerrno>
+
+#include "kernel/arch/x86/access.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/fs/open.hpp"
+#include "kernel/fs/read_write.hpp"
+#include "kernel/mm/mmap.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+#include "scenario/syscall_frame.hpp"
+
+namespace faultline {
+
+std::uint64_t Player::resolve(const AddressRef& ref) const {
+  return w_.address(ref).value_or(ref.offset);
+}
+
+std::int64_t Player::resolve(const FdRef& ref) const {
+  if (ref.is_number()) return ref.number;
+  const StepResult& opened = w_.results_[ref.step.task.v][ref.step.index];
+  return opened.state == StepState::done ? opened.result : -1;
+}
+
+void Player::wake_waiters() {
+  for (Task* const waiter : w_.step_waiters_) k_.engine.wake(*waiter);
+}
+
+void Player::misuse(const std::string& what) {
+  Finding finding;
+  finding.kind = "bad-release";
+  finding.text = spec().name + ": " + what;
+  w_.findings_.push_back(std::move(finding));
+}
+
+// True when the step may run; false when a task it waits for ended without it.
+Path<bool> Player::wait_after(Engine& engine, const Step& step) {
+  for (std::uint32_t i = 0; i < step.after_count; ++i) {
+    const StepRef ref = w_.scenario_.after[step.after_begin + i];
+    const auto over = [&] {
+      return w_.results_[ref.task.v][ref.index].state == StepState::done || w_.ended_[ref.task.v] ||
+             process().exiting;
+    };
+    while (!over()) {
+      w_.step_waiters_.push_back(&engine.current());
+      k_.locks.begin_task_wait(engine.task(ref.task));
+      co_await engine.block();
+      k_.locks.end_wait(engine.current());
+      std::erase(w_.step_waiters_, &engine.current());
+    }
+  }
+  co_return !process().exiting;
+}
+
+Path<bool> Player::play_step(Engine& engine, std::uint32_t index) {
+  const Step& step = spec().steps[index];
+  const bool may_run = co_await wait_after(engine, step).unnamed();
+  if (!may_run) co_return false;
+  StepResult& r = result(index);
+  r = StepResult{};
+  r.state = StepState::blocked;
+  r.start = engine.now();
+  task_struct& current = k_.current();
+  current.faults_in_step = 0;
+  current.faults.clear();
+  engine.current().position.begin_step(index);
+  if (engine.tracer().wants(Event::sim_step)) {
+    engine.trace<Event::sim_step>(std::string_view(spec().name),
+                                  std::string_view(step_name(w_.scenario_, task_, index)),
+                                  verb_name(step.verb));
+  }
+  const std::int64_t value = co_await perform(k_, step).unnamed();
+  r.result = value;
+  r.failed = value < 0 && value >= -4095 && step.verb != Verb::load;
+  const bool lives = co_await deliver_signal(k_, step, r).unnamed();
+  co_await engine.spend(Nanos{});
+  r.state = StepState::done;
+  r.end = engine.now();
+  r.fault_count = current.faults_in_step;
+  r.faults = current.faults;
+  r.last_fault = current.last_fault;
+  if (engine.tracer().wants(Event::sim_step_done)) {
+    engine.trace<Event::sim_step_done>(std::string_view(spec().name),
+                                       std::string_view(step_name(w_.scenario_, task_, index)),
+                                       r.failed ? -value : 0, r.failed ? 0 : value);
+  }
+  wake_waiters();
+  co_return lives && step.verb != Verb::exit;
+}
+
+Path<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end) {
+  for (std::uint32_t i = begin; i < end; ++i) {
+    const Step& step = spec().steps[i];
+    if (step.verb != Verb::repeat) {
+      const bool goes_on = co_await play_step(engine, i).unnamed();
+      if (!goes_on) co_return false;
+      continue;
+    }
+    const auto& args = std::get<RepeatArgs>(step.args);
+    StepResult& r = result(i);
+    r.start = engine.now();
+    r.state = StepState::blocked;
+    for (std::uint64_t n = 0; n < args.times; ++n) {
+      const bool goes_on = co_await play_range(engine, i + 1, i + 1 + args.body).unnamed();
+      if (!goes_on) co_return false;
+    }
+    r.state = StepState::done;
+    r.end = engine.now();
+    i += args.body;
+  }
+  co_return true;
+}
+
+Path<void> Player::play(Engine& engine) {
+  const auto steps = static_cast<std::uint32_t>(spec().steps.size());
+  const bool completed = co_await play_range(engine, 0, steps).unnamed();
+  if (!completed) co_await leave(k_).unnamed();
+  w_.ended_[task_.v] = true;
+  wake_waiters();
+}
+
+// The task ends: with it every thread of its process, at their next step. The last one tears the mm
+// down; threads that had no steps left are gone already.
+Path<void> Player::leave(Kernel& k) {
+  process().exiting = true;
+  wake_waiters();
+  mm_struct* const mm = k.current().mm;
+  if (mm) {
+    std::uint32_t others = 0;
+    for (std::size_t t = 0; t < w_.scenario_.tasks.size(); ++t) {
+      const bool same = w_.scenario_.tasks[t].process.v == spec().process.v;
+      if (same && t != task_.v && !w_.ended_[t]) ++others;
+    }
+    mm->mm_users = others + 1;
+    co_await do_exit(k);
+  }
+}
+
+bool Player::survives(const Step& step, int signal) const {
+  if (step.expect != 0) {
+    const StepExpectation& expected = w_.scenario_.step_expectations[step.expect - 1];
+    if (expected.signal == signal) return true;
+  }
+  for (const SignalSpec& s : spec().signals) {
+    if (s.signal == signal) return s.skip;
+  }
+  return false;
+}
+
+Path<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult& r) {
+  task_struct& current = k.current();
+  if (!current.pending_signal) co_return true;
+  r.signal = current.pending_signal;
+  current.pending_signal.reset();
+  if (!survives(step, r.signal->sig)) co_return false;
+  // The handler's frame is written to the user's stack.
+  might_fault(k);
+  co_await k.engine.spend(k.costs.signal_delivery);
+  co_return true;
+}
+
+Path<std::int64_t> Player::access(Kernel& k, const Step& step) {
+  const auto& args = std::get<AccessArgs>(step.args);
+  AccessSeries series;
+  series.at = Vaddr(resolve(args.at));
+  series.length = args.length;
+  series.count = args.count;
+  series.stride = args.stride;
+  series.value = args.value;
+  series.write = step.verb == Verb::store;
+  series.has_value = args.has_value;
+  const AccessOutcome outcome = co_await user_access(k, series).unnamed();
+  co_return series.write ? 0 : static_cast<std::int64_t>(outcome.value);
+}
+
+Path<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
+  co_await user_flush(k, Vaddr(resolve(args.at)), args.length).unnamed();
+  co_return 0;
+}
+
+Path<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
+  std::optional<Vaddr> buffer;
+  if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
+  const std::int64_t fd = resolve(args.fd);
+  const std::int64_t result =
+      co_await pread_pwrite(k, fd, args.at, args.length, buffer, write).unnamed();
+  co_return result;
+}
+
+Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
+  if (const auto* const args = std::get_if<LockArgs>(&step.args)) {
+    const std::int64_t result = co_await w_.locks_->lock(k, *args).unnamed();
+    co_return result;
+  }
+  co_await k.engine.spend(Nanos{});
+  if (std::holds_alternative<MightAllocArgs>(step.args)) {
+    // GFP_NOFS may not enter the file system: reclaim's annotation is not taken then.
+    if (std::get<MightAllocArgs>(step.args).gfp == Gfp::kernel) k.might_alloc();
+    co_return 0;
+  }
+  const LockRef lock = std::get<LockNameArgs>(step.args).lock;
+  std::string wrong;
+  if (step.verb == Verb::unlock) {
+    wrong = w_.locks_->unlock(k, lock);
+  } else if (step.verb == Verb::downgrade) {
+    wrong = w_.locks_->downgrade(k, lock);
+  } else {
+    wrong = w_.locks_->init(k, lock);
+  }
+  if (!wrong.empty()) misuse(wrong);
+  co_return wrong.empty() ? 0 : -EINVAL;
+}
+
+Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
+  const SyscallFrame frame = describe_syscall(k, step, [this](const auto& ref) {
+    return static_cast<std::uint64_t>(resolve(ref));
+  });
+  co_await enter_syscall(k, frame).unnamed();
+  std::int64_t result = 0;
+  switch (step.verb) {
+    case Verb::open: {
+      const auto& args = std::get<OpenArgs>(step.args);
+      result = co_await do_sys_open(k, *w_.inodes_[args.file.v], args.flags);
+      break;
+    }
+    case Verb::close:
+      result = co_await close_fd(k, static_cast<std::int64_t>(frame.args[0]));
+      break;
+    case Verb::mmap:
+      result = co_await ksys_mmap_pgoff(k, frame.args[0], frame.args[1], frame.args[2],
+                                        frame.args[3], static_cast<std::int64_t>(frame.args[4]),
+                                        frame.args[5]);
+      break;
+    case Verb::munmap:
+      result = co_await vm_munmap(k, frame.args[0], frame.args[1]);
+      break;
+    case Verb::pread:
+    case Verb::pwrite:
+      result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite).unnamed();
+      break;
+    case Verb::sleep:
+      co_await k.engine.block_until(k.now() + std::get<DurationArgs>(step.args).duration);
+      break;
+    case Verb::exit:
+      co_return 0;  // does not return to user mode; the task leaves after the step
+    default:
+      FL_BUG("a verb without a system call");
+  }
+  co_await exit_syscall(k, frame, result).unnamed();
+  co_return result;
+}
+
+Path<std::int64_t> Player::perform(Kernel& k, const Step& step) {
+  std::int64_t result = 0;
+  switch (step.verb) {
+    case Verb::load:
+    case Verb::store:
+      result = co_await access(k, step).unnamed();
+      break;
+    case Verb::flush:
+      result = co_await flush(k, std::get<FlushArgs>(step.args)).unnamed();
+      break;
+    case Verb::fence:
+      user_fence(k);
+      co_await k.engine.spend(Nanos{});
+      break;
+    case Verb::compute:
+      co_await k.engine.spend(std::get<DurationArgs>(step.args).duration);
+      break;
+    case Verb::lock:
+    case Verb::unlock:
+    case Verb::downgrade:
+    case Verb::init:
+    case Verb::might_alloc:
+      result = co_await perform_lock(k, step).unnamed();
+      break;
+    default:
+      result = co_await perform_syscall(k, step).unnamed();
+      break;
+  }
+  co_return result;
+}
+
+}  // namespace faultline

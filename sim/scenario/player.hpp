@@ -1,0 +1,44 @@
+// Plays the steps of one task: waits for `after`, runs the verb as a system call or as accesses of the
+// program, and notes what came of it.
+#pragma once
+
+#include "scenario/world.hpp"
+
+namespace faultline {
+
+class Player {
+ public:
+  Player(World& world, TaskId task) : w_(world), k_(*world.kernel_), task_(task) {}
+
+  /// The whole life of the task.
+  Path<void> play(Engine& engine);
+
+ private:
+  const TaskSpec& spec() const { return w_.scenario_.tasks[task_.v]; }
+  World::Process& process() { return w_.processes_[spec().process.v]; }
+  StepResult& result(std::uint32_t step) { return w_.results_[task_.v][step]; }
+
+  Path<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end);
+  Path<bool> play_step(Engine& engine, std::uint32_t index);
+  Path<bool> wait_after(Engine& engine, const Step& step);
+  Path<std::int64_t> perform(Kernel& k, const Step& step);
+  Path<std::int64_t> perform_syscall(Kernel& k, const Step& step);
+  Path<std::int64_t> perform_lock(Kernel& k, const Step& step);
+  Path<std::int64_t> access(Kernel& k, const Step& step);
+  Path<std::int64_t> flush(Kernel& k, const FlushArgs& args);
+  Path<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
+  Path<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
+  Path<void> leave(Kernel& k);
+
+  void misuse(const std::string& what);
+  std::uint64_t resolve(const AddressRef& ref) const;
+  std::int64_t resolve(const FdRef& ref) const;
+  bool survives(const Step& step, int signal) const;
+  void wake_waiters();
+
+  World& w_;
+  Kernel& k_;
+  TaskId task_;
+};
+
+}  // namespace faultline

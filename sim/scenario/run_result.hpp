@@ -1,0 +1,84 @@
+// What a run came to, as plain data: the outcome, every step's result, the findings of generic
+// oracles. The report, the expectations and the summary are made from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <faultline/scenario.hpp>
+#include <faultline/types.hpp>
+
+#include "engine/engine.hpp"
+#include "kernel/sched.hpp"
+
+namespace faultline {
+
+enum class StepState : std::uint8_t { not_reached, blocked, done };
+
+/// One execution of a step (the latest, for a step in a repeat).
+struct StepResult {
+  StepState state = StepState::not_reached;
+  std::int64_t result = 0;              ///< >= 0 or an address: the value; -errno: an error
+  bool failed = false;                  ///< `result` is a negative errno
+  std::optional<PendingSignal> signal;  ///< that ended the step
+  Nanos start{}, end{};
+  std::uint64_t fault_count = 0;
+  std::vector<FaultRecord> faults;      ///< the first 64
+  FaultRecord last_fault;               ///< valid if fault_count > 0
+};
+
+/// A lock in a finding.
+struct FindingLock {
+  std::string lock_class;
+  std::uint8_t subclass = 0;
+  std::uint64_t instance = 0;
+  std::string mode;               ///< "exclusive" or "shared"
+  std::string task;
+  std::string role;               ///< "held" or "wanted"
+  std::vector<std::string> path;  ///< call path, outermost first
+};
+
+struct Finding {
+  std::string kind;  ///< deadlock, stuck, lock-cycle, recursion, bad-release, kernel-warn, ...
+  std::string text;
+  std::vector<FindingLock> locks;
+};
+
+struct RunResult {
+  Outcome outcome = Outcome::completed;
+  std::string reason;                           ///< why it ended, when not completed
+  Nanos time{};
+  std::uint64_t events = 0;
+  std::vector<std::vector<StepResult>> steps;   ///< by task, by step index
+  std::vector<Finding> findings;
+};
+
+/// One extent of a file as it is at the end of the run.
+struct FinalExtent {
+  std::uint64_t at = 0, length = 0;  ///< bytes
+  ExtentState state = ExtentState::written;
+  std::uint64_t phys = 0;            ///< bytes on the device
+};
+
+/// What a virtual address translates to at the end of the run.
+struct FinalPte {
+  PteState state = PteState::none;
+  LeafSize leaf = LeafSize::none;
+};
+
+/// Questions about the final state; answered by the World.
+class FinalState {
+ public:
+  virtual ~FinalState() = default;
+  /// Real extents in order of offset; holes are left out.
+  virtual std::vector<FinalExtent> extents(FileRef file) const = 0;
+  virtual FinalPte pte(ProcessRef process, std::uint64_t address) const = 0;
+  /// Eight bytes of the file at `at`, little endian; 0 in holes and unwritten extents.
+  virtual std::uint64_t content(FileRef file, std::uint64_t at) const = 0;
+  /// The address an AddressRef means at the end; nothing if its step never returned one.
+  virtual std::optional<std::uint64_t> address(const AddressRef& ref) const = 0;
+};
+
+}  // namespace faultline

@@ -1,0 +1,139 @@
+// The table of what is built. To switch a part on, write `true`; nothing else knows.
+#include "scenario/support.hpp"
+
+#include <array>
+
+namespace faultline {
+namespace {
+
+constexpr auto table = std::to_array<Support>({
+    {"profile", "linux-6.12", true},
+    {"profile", "linux-7.1", false},
+    {"profile", "linux-4.13+map-direct-v5", false},
+    {"profile", "linux-4.13+map-direct-v6", false},
+    {"profile", "linux-4.13+map-direct-v7", false},
+    {"profile", "linux-7.1+map-direct", false},
+
+    {"verb", "open", true},
+    {"verb", "close", true},
+    {"verb", "mmap", true},
+    {"verb", "mmap3", false},
+    {"verb", "munmap", true},
+    {"verb", "mremap", false},
+    {"verb", "mprotect", false},
+    {"verb", "madvise", false},
+    {"verb", "mlock", false},
+    {"verb", "munlock", false},
+    {"verb", "msync", false},
+    {"verb", "load", true},
+    {"verb", "store", true},
+    {"verb", "flush", true},
+    {"verb", "fence", true},
+    {"verb", "pread", true},
+    {"verb", "pwrite", true},
+    {"verb", "read", false},
+    {"verb", "write", false},
+    {"verb", "aio_write", false},
+    {"verb", "aio_read", false},
+    {"verb", "ftruncate", false},
+    {"verb", "fsync", false},
+    {"verb", "fdatasync", false},
+    {"verb", "fallocate", false},
+    {"verb", "clone", false},
+    {"verb", "dedupe", false},
+    {"verb", "exchange", false},
+    {"verb", "fcntl", false},
+    {"verb", "fsxattr", false},
+    {"verb", "fiemap", false},
+    {"verb", "unlink", false},
+    {"verb", "freeze", false},
+    {"verb", "thaw", false},
+    {"verb", "fork", false},
+    {"verb", "exec", false},
+    {"verb", "exit", true},
+    {"verb", "wait", false},
+    {"verb", "kill", false},
+    {"verb", "pin", false},
+    {"verb", "unpin", false},
+    {"verb", "remap_file_pages", false},
+    {"verb", "sleep", true},
+    {"verb", "compute", true},
+    {"verb", "crash", false},
+    {"verb", "repeat", true},
+    {"verb", "lock", true},
+    {"verb", "unlock", true},
+    {"verb", "downgrade", true},
+    {"verb", "init", true},
+    {"verb", "might_alloc", true},
+    {"verb", "snapshot", false},
+    {"verb", "read_maps", false},
+    {"verb", "unmap_mapping", false},
+    {"verb", "fadvise", false},
+
+    {"expectation", "outcome", true},
+    {"expectation", "count", true},
+    {"expectation", "order", true},
+    {"expectation", "never", true},
+    {"expectation", "lock_cycles", true},
+    {"expectation", "deadlock", true},
+    {"expectation", "finding", true},
+    {"expectation", "extents", true},
+    {"expectation", "pte", true},
+    {"expectation", "content", true},
+    {"expectation key", "in", false},
+    {"step expectation", "errno", true},
+    {"step expectation", "value", true},
+    {"step expectation", "signal", true},
+    {"step expectation", "code", true},
+    {"step expectation", "fault", true},
+    {"step expectation", "faults", true},
+    {"step expectation", "leaf", true},
+
+    {"top-level key", "inject", false},
+    {"top-level key", "locks", true},
+    {"device", "pmem", true},
+    {"device", "block", false},
+    {"device", "char", false},
+    {"pmem key", "poison", false},
+    {"file system", "xfs", true},
+    {"file system", "tmpfs", false},
+    {"dax mode", "always", true},
+    {"dax mode", "never", false},
+    {"dax mode", "inode", false},
+    {"xfs key", "agcount", true},
+    {"xfs key", "sunit", false},
+    {"xfs key", "swidth", false},
+    {"file type", "regular", true},
+    {"file type", "directory", false},
+    {"file type", "char", false},
+    {"file type", "pipe", false},
+    {"file key", "cached", false},
+    {"file key", "extsize", false},
+    {"extent key", "shared_with", false},
+    {"extent state", "written", true},
+    {"extent state", "unwritten", true},
+    {"extent state", "delalloc", false},
+
+    {"task key", "parent", false},
+    {"task key", "priority", false},
+    {"task key", "image", false},
+    {"task key", "stack", false},
+
+    {"chooser", "timed", true},
+    {"chooser", "sequential", true},
+    {"chooser", "random", true},
+    {"chooser", "replay", true},
+});
+
+}  // namespace
+
+std::span<const Support> support_table() { return table; }
+
+bool is_built(std::string_view sort, std::string_view word) {
+  for (const Support& entry : table) {
+    if (entry.word == word && entry.sort == sort) return entry.built;
+  }
+  return true;
+}
+
+}  // namespace faultline

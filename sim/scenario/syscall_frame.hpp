@@ -1,0 +1,46 @@
+// System calls as the kernel's entry tracepoints see them: number and six words of arguments.
+#pragma once
+
+#include <array>
+#include <functional>
+
+#include <faultline/scenario.hpp>
+
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+struct SyscallFrame {
+  int nr = 0;  ///< x86-64 number
+  std::array<std::uint64_t, 6> args{};
+};
+
+/// Number and arguments of a step that is a system call. `resolve` turns AddressRef and FdRef into
+/// numbers.
+template <class Resolve>
+SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
+  constexpr std::uint64_t at_fdcwd = static_cast<std::uint64_t>(-100);
+  if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
+    return {257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
+  }
+  if (const auto* const a = std::get_if<FdArgs>(&step.args)) return {3, {resolve(a->fd)}};
+  if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
+    return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
+  }
+  if (const auto* const a = std::get_if<RangeArgs>(&step.args)) {
+    return {11, {resolve(a->addr), a->length}};
+  }
+  if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
+    const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
+    return {step.verb == Verb::pwrite ? 18 : 17, {resolve(a->fd), buffer, a->length, a->at}};
+  }
+  if (const auto* const a = std::get_if<ExitArgs>(&step.args)) return {231, {a->code}};
+  return {230, {1, 0, 0, 0, 0, 0}};  // clock_nanosleep
+}
+
+/// The way in: its cost and sys_enter.
+Path<void> enter_syscall(Kernel& k, const SyscallFrame& frame);
+/// The way out: sys_exit and its cost.
+Path<void> exit_syscall(Kernel& k, const SyscallFrame& frame, std::int64_t result);
+
+}  // namespace faultline

@@ -1,0 +1,224 @@
+// Building a World from a scenario, running it, and answering questions about its end.
+#include "scenario/world.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "kernel/fs/xfs/xfs_mount.hpp"
+#include "scenario/build_fs.hpp"
+#include "scenario/player.hpp"
+
+namespace faultline {
+
+namespace {
+
+constexpr std::int32_t first_pid = 101;
+
+Chooser chooser_of(ChooserKind kind) {
+  switch (kind) {
+    case ChooserKind::timed:
+      return Chooser::timed;
+    case ChooserKind::sequential:
+      return Chooser::sequential;
+    case ChooserKind::random:
+      return Chooser::random;
+    case ChooserKind::replay:
+      return Chooser::replay;
+  }
+  return Chooser::timed;
+}
+
+EngineOptions engine_options(const Scenario& scenario, const WorldOptions& options) {
+  EngineOptions out;
+  out.chooser = chooser_of(scenario.schedule.chooser);
+  out.seed = scenario.schedule.seed;
+  out.max_events = options.max_events;
+  out.max_time = options.max_time;
+  return out;
+}
+
+Profile make_profile(const Scenario& scenario) {
+  Profile profile = find_profile(scenario.kernel.profile).value_or(Profile{});
+  for (const KnobSetting& knob : scenario.kernel.set) {
+    set_knob(profile, knob.name, knob.number, knob.word);
+  }
+  return profile;
+}
+
+LockCosts lock_costs(const Costs& costs) {
+  return {costs.lock_op, costs.lock_handoff, costs.spin_handoff};
+}
+
+}  // namespace
+
+World::World(const Scenario& scenario, Tracer& tracer, const WorldOptions& options)
+    : scenario_(scenario), tracer_(tracer), engine_(tracer, engine_options(scenario, options)) {
+  costs_ = make_costs(find_preset(scenario.machine.preset).value_or(DEFAULT_PRESET));
+  cpus_ = std::make_unique<Cpus>(engine_, scenario.machine.cpus, costs_);
+  kernel_ = std::make_unique<Kernel>(engine_, *cpus_, costs_, lock_costs(costs_),
+                                     make_profile(scenario), scenario.machine.tick);
+  errors_ = build_filesystems(scenario, *kernel_, inodes_);
+  if (!errors_.empty()) return;
+  make_processes();
+  make_tasks();
+  locks_ = std::make_unique<GenericLocks>(scenario, *kernel_);
+}
+
+World::~World() = default;
+
+void World::make_processes() {
+  for (std::size_t p = 0; p < scenario_.processes.size(); ++p) {
+    Process& process = processes_.emplace_back();
+    process.mm = &kernel_->new_mm();
+    process.files = &kernel_->file_tables.emplace_back();
+  }
+}
+
+void World::make_tasks() {
+  ended_.resize(scenario_.tasks.size());
+  for (std::size_t t = 0; t < scenario_.tasks.size(); ++t) {
+    const TaskSpec& spec = scenario_.tasks[t];
+    Task& task = engine_.add_task();
+    const Pid pid(first_pid + static_cast<std::int32_t>(t));
+    tracer_.set_task(task.id, spec.name, pid.v);
+    cpus_->allow(task, spec.cpus);
+    task_struct& ts = kernel_->tasks.emplace_back();
+    ts.id = task.id;
+    ts.comm = spec.name;
+    ts.pid = pid;
+    ts.mm = processes_[spec.process.v].mm;
+    ts.files = processes_[spec.process.v].files;
+    ts.caps = spec.caps;
+    ++ts.mm->mm_users;
+    for (const LimitSpec& limit : spec.limits) {
+      if (limit.resource < ts.rlim.size()) ts.rlim[limit.resource] = limit.value;
+    }
+    results_.emplace_back(spec.steps.size());
+  }
+  // A CPU that begins to run a process may cache its translations from then on.
+  cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task*, Task& to) {
+    auto& k = *static_cast<Kernel*>(self);
+    mm_struct* const mm = k.tasks[to.id.v].mm;
+    if (mm) mm->cpumask[k.cpus.id_of(cpu).v] = true;
+  });
+}
+
+RunResult World::run() {
+  std::vector<std::unique_ptr<Player>> players;
+  for (std::size_t t = 0; t < scenario_.tasks.size(); ++t) {
+    const TaskId id(static_cast<std::uint32_t>(t));
+    players.push_back(std::make_unique<Player>(*this, id));
+    engine_.start(engine_.task(id), players.back()->play(engine_), scenario_.tasks[t].start);
+  }
+  RunResult result;
+  result.outcome = engine_.run();
+  result.reason = engine_.stop_reason();
+  if (result.outcome == Outcome::stuck && !kernel_->locks.final_cycle().empty()) {
+    result.outcome = Outcome::deadlock;
+    result.reason = "a cycle of tasks waits for each other";
+  }
+  result.time = engine_.now();
+  result.events = engine_.events();
+  result.findings = findings_;
+  add_lock_findings(result);
+  result.steps = std::move(results_);
+  results_.resize(result.steps.size());
+  for (std::size_t t = 0; t < result.steps.size(); ++t) results_[t] = result.steps[t];
+  return result;
+}
+
+FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
+  const LockBase* const lock = wanted ? member.wants.lock : member.held.lock;
+  FindingLock out;
+  out.task = scenario_.tasks[member.task.v].name;
+  out.role = wanted ? "wanted" : "held";
+  if (lock) {
+    const LockClass& cls = kernel_->locks.class_of(*lock);
+    out.lock_class = cls.name;
+    out.subclass = cls.subclass;
+    out.instance = lock->id;
+  }
+  const HoldMode mode = wanted ? member.wants.mode : member.held.mode;
+  out.mode = mode == HoldMode::shared ? "shared" : "exclusive";
+  auto& engine = const_cast<Engine&>(engine_);
+  out.path = engine.calls().path(wanted ? member.wants.calls : member.held.calls);
+  return out;
+}
+
+void World::add_lock_findings(RunResult& result) {
+  if (result.outcome == Outcome::deadlock) {
+    Finding finding;
+    finding.kind = "deadlock";
+    finding.text = result.reason;
+    for (const DeadlockMember& member : kernel_->locks.deadlock()) {
+      if (member.held.lock) finding.locks.push_back(describe(member, false));
+      if (member.wants.lock) finding.locks.push_back(describe(member, true));
+    }
+    result.findings.push_back(std::move(finding));
+  } else if (result.outcome == Outcome::stuck) {
+    Finding finding;
+    finding.kind = "stuck";
+    finding.text = result.reason.empty() ? "tasks wait for what nobody will do" : result.reason;
+    result.findings.push_back(std::move(finding));
+  } else if (result.outcome == Outcome::kernel_bug) {
+    Finding finding;
+    finding.kind = "kernel-bug";
+    finding.text = result.reason;
+    result.findings.push_back(std::move(finding));
+  }
+}
+
+std::vector<FinalExtent> World::extents(FileRef file) const {
+  std::vector<FinalExtent> out;
+  const inode& node = *inodes_[file.v];
+  const auto& map = node.xfs->df.map;
+  for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
+    if (e->delalloc()) continue;
+    const bool written = e->state == xfs::ExtState::written;
+    out.push_back({e->off << PAGE_SHIFT, std::uint64_t{e->len} << PAGE_SHIFT,
+                   written ? ExtentState::written : ExtentState::unwritten,
+                   node.xfs->i_mount->space.geo.device_offset(e->start).v});
+  }
+  return out;
+}
+
+FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
+  const EntryAt at = processes_[process.v].mm->pgtables->lookup(Vaddr(address));
+  const std::uint64_t word = *at.entry;
+  FinalPte out;
+  if (!(word & PTE_P)) return out;
+  out.leaf = at.level == PtLevel::pmd ? LeafSize::pmd : LeafSize::page;
+  if (word & PTE_RW) {
+    out.state = PteState::rw;
+  } else if ((word & PTE_SPECIAL) && !(word & PTE_DEVMAP)) {
+    out.state = PteState::special;
+  } else {
+    out.state = PteState::ro;
+  }
+  return out;
+}
+
+std::uint64_t World::content(FileRef file, std::uint64_t at) const {
+  const inode& node = *inodes_[file.v];
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < 8; ++i) {
+    const std::uint64_t off = (at + i) >> PAGE_SHIFT;
+    const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, off, 1);
+    const bool has_data = e.start != xfs::HOLESTARTBLOCK && e.state == xfs::ExtState::written;
+    if (!has_data) continue;
+    std::array<std::byte, 1> byte{};
+    const Paddr where = node.xfs->i_mount->space.geo.device_offset(e.start);
+    node.i_sb->s_daxdev->content().read(where.v + ((at + i) & ~PAGE_MASK), byte);
+    value |= std::to_integer<std::uint64_t>(byte[0]) << (8 * i);
+  }
+  return value;
+}
+
+std::optional<std::uint64_t> World::address(const AddressRef& ref) const {
+  if (ref.is_number()) return ref.offset;
+  const StepResult& r = results_[ref.step.task.v][ref.step.index];
+  if (r.state != StepState::done || r.failed) return std::nullopt;
+  return static_cast<std::uint64_t>(r.result) + ref.offset;
+}
+
+}  // namespace faultline

@@ -1,0 +1,78 @@
+// A World: everything one run of a scenario owns. It is a value on its own: two Worlds can run in one
+// process, interleaved or on two threads.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <faultline/scenario.hpp>
+
+#include "base/diagnostic.hpp"
+#include "engine/engine.hpp"
+#include "kernel/kernel.hpp"
+#include "machine/cpu.hpp"
+#include "scenario/generic_locks.hpp"
+#include "scenario/run_result.hpp"
+#include "trace/tracer.hpp"
+
+namespace faultline {
+
+/// Limits and deviations of one run.
+struct WorldOptions {
+  std::uint64_t max_events = ~0ULL;
+  Nanos max_time{~0ULL};
+};
+
+class World final : public FinalState {
+ public:
+  /// Builds machine, file systems and tasks. Look at errors() before run(). `tracer` gets the names
+  /// of the tasks; its sinks must be in place already.
+  World(const Scenario& scenario, Tracer& tracer, const WorldOptions& options);
+  ~World() override;
+
+  const std::vector<Diagnostic>& errors() const { return errors_; }
+
+  /// Plays the scenario once. An InternalError of Faultline's own passes through.
+  RunResult run();
+  /// From a signal handler's flag, checked between events: ends the run as `interrupted`.
+  void interrupt() { engine_.stop(Outcome::interrupted, "interrupted"); }
+
+  std::vector<FinalExtent> extents(FileRef file) const override;
+  FinalPte pte(ProcessRef process, std::uint64_t address) const override;
+  std::uint64_t content(FileRef file, std::uint64_t at) const override;
+  std::optional<std::uint64_t> address(const AddressRef& ref) const override;
+
+  Engine& engine() { return engine_; }
+  Kernel& kernel() { return *kernel_; }
+
+ private:
+  friend class Player;
+  struct Process {
+    mm_struct* mm = nullptr;
+    files_struct* files = nullptr;
+    bool exiting = false;  ///< a fatal signal or exit_group: no task of it begins another step
+  };
+
+  void make_processes();
+  void make_tasks();
+  void add_lock_findings(RunResult& result);
+  FindingLock describe(const DeadlockMember& member, bool wanted) const;
+
+  const Scenario& scenario_;
+  Tracer& tracer_;
+  Engine engine_;
+  Costs costs_;
+  std::unique_ptr<Cpus> cpus_;
+  std::unique_ptr<Kernel> kernel_;
+  std::unique_ptr<GenericLocks> locks_;
+  std::vector<inode*> inodes_;
+  std::vector<Process> processes_;
+  std::vector<Diagnostic> errors_;
+  std::vector<std::vector<StepResult>> results_;
+  std::vector<bool> ended_;                    ///< by task: it will begin no more steps
+  std::vector<Task*> step_waiters_;            ///< tasks in `after`
+  std::vector<Finding> findings_;
+};
+
+}  // namespace faultline

@@ -1,0 +1,212 @@
+// Paths as calls: results, nesting, frames, exceptions, and the call path that records show.
+#include "engine/path.hpp"
+
+#include "base/bug.hpp"
+#include "rig.hpp"
+
+namespace faultline {
+namespace {
+
+Path<int> plus_one(Rig& rig, int n) {
+  co_return n + 1;
+}
+
+Path<int> after(Rig& rig, Nanos time, int n) {
+  co_await rig.engine.block_until(rig.engine.now() + time);
+  co_return n;
+}
+
+Path<int> nested(Rig& rig, int depth, bool suspend) {
+  if (depth == 0) {
+    if (suspend) co_await rig.engine.block_until(rig.engine.now() + Nanos(1));
+    co_return 0;
+  }
+  const int below = co_await nested(rig, depth - 1, suspend);
+  co_return below + 1;
+}
+
+Path<void> note_nested(Rig& rig, int depth, bool suspend) {
+  const int n = co_await nested(rig, depth, suspend);
+  rig.note(std::to_string(n));
+}
+
+Path<void> count_calls(Rig& rig, int calls) {
+  int n = 0;
+  while (n < calls) n = co_await plus_one(rig, n);
+  rig.note(std::to_string(n));
+}
+
+Path<void> sleep_forever(Rig& rig) {
+  co_await rig.engine.block();
+}
+
+Path<int> fails(FramePool& pool, Rig& rig, bool late) {
+  if (late) co_await rig.engine.block_until(rig.engine.now() + Nanos(5));
+  FL_BUG("on purpose");
+}
+
+Path<void> calls_failing(FramePool& pool, Rig& rig, bool late) {
+  const int n = co_await fails(pool, rig, late);
+  rig.note("not reached " + std::to_string(n));
+}
+
+TEST_CASE("a call gives its result, whether or not it suspends") {
+  Rig rig;
+  const auto body = [](Rig& r) -> Path<void> {
+    const int now = co_await plus_one(r, 41);
+    r.note(std::to_string(now));
+    const int later = co_await after(r, Nanos(10), 7);
+    r.note(std::to_string(later));
+  };
+  rig.start(body(rig));
+  CHECK(rig.engine.run() == Outcome::completed);
+  CHECK(rig.joined() == "0:42@0 0:7@10");
+}
+
+TEST_CASE("10 million calls that do not suspend need no stack") {
+  Rig rig;
+  rig.start(count_calls(rig, 10'000'000));
+  CHECK(rig.engine.run() == Outcome::completed);
+  CHECK(rig.joined() == "0:10000000@0");
+}
+
+TEST_CASE("calls nest deeply and unwind, from a suspension at the bottom too") {
+  for (const bool suspend : {false, true}) {
+    Rig rig;
+    rig.start(note_nested(rig, 2000, suspend));
+    CHECK(rig.engine.run() == Outcome::completed);
+    CHECK(rig.joined() == (suspend ? "0:2000@1" : "0:2000@0"));
+    CHECK(rig.engine.frames().live() == 0);
+  }
+}
+
+Path<int> pooled(FramePool& pool, Rig& rig, int depth) {
+  if (depth == 0) {
+    co_await rig.engine.block_until(rig.engine.now() + Nanos(5));
+    co_return 0;
+  }
+  const int below = co_await pooled(pool, rig, depth - 1);
+  co_return below + 1;
+}
+
+Path<void> pooled_root(FramePool& pool, Rig& rig) {
+  const int depth = co_await pooled(pool, rig, 9);
+  rig.note(std::to_string(depth));
+}
+
+TEST_CASE("frames go back to the pool when a task ends") {
+  Rig rig;
+  rig.start(note_nested(rig, 3, true));
+  rig.start(sleep_forever(rig));
+  CHECK(rig.engine.run() == Outcome::stuck);
+  CHECK(rig.engine.frames().live() == 1);
+}
+
+TEST_CASE("an early stop leaves stacks of frames, which go with the engine") {
+  FramePool pool;
+  {
+    Rig rig;
+    const auto stops = [](Rig& r) -> Path<void> {
+      r.engine.stop(Outcome::kernel_bug, "BUG");
+      co_await r.engine.spend(Nanos(1));
+      r.note("not reached");
+    };
+    rig.start(pooled_root(pool, rig));
+    rig.start(stops(rig));
+    CHECK(rig.engine.run() == Outcome::kernel_bug);
+    CHECK(rig.engine.stop_reason() == "BUG");
+    CHECK(rig.log.empty());
+    CHECK(pool.live() > 1);
+  }
+  CHECK(pool.live() == 0);
+}
+
+struct Counted {
+  explicit Counted(int& n) : alive(n) { ++alive; }
+  ~Counted() { --alive; }
+  Counted(const Counted&) = delete;
+  int& alive;
+};
+
+TEST_CASE("what lives in suspended frames is destroyed with the engine") {
+  int alive = 0;
+  {
+    Rig rig;
+    const auto inner = [](Rig& r, int& n) -> Path<void> {
+      const Counted counted(n);
+      co_await r.engine.block();
+    };
+    const auto outer = [&inner](Rig& r, int& n) -> Path<void> {
+      const Counted counted(n);
+      co_await inner(r, n);
+    };
+    rig.start(outer(rig, alive));
+    CHECK(rig.engine.run() == Outcome::stuck);
+    CHECK(alive == 2);
+  }
+  CHECK(alive == 0);
+}
+
+TEST_CASE("a defect of our own leaves run() as an exception") {
+  for (const bool late : {false, true}) {
+    FramePool pool;
+    {
+      Rig rig;
+      rig.start(calls_failing(pool, rig, late));
+      rig.start(pooled_root(pool, rig));
+      CHECK_THROWS_AS(rig.engine.run(), InternalError);
+      CHECK(rig.log.empty());
+    }
+    CHECK(pool.live() == 0);
+  }
+}
+
+struct Calls {
+  Tracer* tracer;
+  std::string text;
+  void on_record(const Record& r) {
+    const std::string name(tracer->symbols().text(SymbolId(static_cast<std::uint32_t>(r.arg[0]))));
+    text += (r.event == Event::sim_call ? "+" : "-") + name + " ";
+  }
+};
+
+TEST_CASE("calls and returns are recorded under the function's name, helpers are not") {
+  Rig rig;
+  Calls calls{&rig.tracer, {}};
+  EventMask mask;
+  mask.set(Event::sim_call);
+  mask.set(Event::sim_ret);
+  rig.tracer.add_sink(sink_ref(calls), mask);
+  const auto body = [](Rig& r) -> Path<void> {
+    const int a = co_await plus_one(r, 1);
+    const int b = co_await plus_one(r, a).unnamed();
+    const int c = co_await after(r, Nanos(3), b);
+    r.note(std::to_string(c));
+  };
+  rig.start(body(rig));
+  rig.engine.run();
+  CHECK(rig.joined() == "0:3@3");
+  CHECK(calls.text == "+plus_one -plus_one +after -after ");
+}
+
+TEST_CASE("the calling-context tree numbers paths in order of first occurrence") {
+  static const char f[] = "f", g[] = "g", h[] = "h";
+  CallTree tree;
+  const CallNode nf = tree.child(0, f);
+  const CallNode ng = tree.child(nf, g);
+  const CallNode nh = tree.child(nf, h);
+  CHECK(std::vector<CallNode>{nf, ng, nh} == std::vector<CallNode>{1, 2, 3});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(tree.child(nf, g) == ng);
+    CHECK(tree.child(nf, h) == nh);
+    CHECK(tree.child(0, g) == tree.child(0, g));
+    CHECK(tree.child(0, f) == nf);
+  }
+  CHECK(tree.child(0, g) == 4);
+  CHECK(tree.parent(nh) == nf);
+  CHECK(tree.path(nh) == std::vector<std::string>{"f", "h"});
+  CHECK(tree.path(0).empty());
+}
+
+}  // namespace
+}  // namespace faultline
