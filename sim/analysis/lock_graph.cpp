@@ -16,9 +16,9 @@ namespace faultline {
 using namespace edge_kind;
 
 struct LockGraph::Adjacency {
-  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS,
-                                      boost::no_property,
-                                      boost::property<boost::edge_index_t, std::uint32_t>>;
+  using Graph =
+      boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property,
+                            boost::property<boost::edge_index_t, std::uint32_t>>;
   Graph graph;
 
   template <class F>
@@ -118,7 +118,8 @@ std::vector<CircleStep> LockGraph::shortest_walk(std::uint32_t edge, std::uint8_
   std::vector<Arrival> queue{{added.to, recursive_only_after(kind), edge, none}};
   std::vector<std::uint8_t> visited(vertex_count_ * 2);
   const auto visit = [&](LockVertex v, bool recursive_only) {
-    // To have come by a waiting way is worth more: whoever may go on as a recursive reader may then.
+    // To have come by a waiting way is worth more: whoever may go on as a recursive reader may
+    // then.
     if (visited[v * 2] || (recursive_only && visited[v * 2 + 1])) return false;
     visited[v * 2 + (recursive_only ? 1 : 0)] = 1;
     return true;
@@ -148,8 +149,8 @@ std::vector<CircleStep> LockGraph::shortest_walk(std::uint32_t edge, std::uint8_
 
 bool LockGraph::choose_kinds(std::vector<CircleStep>& steps, std::uint8_t allowed) const {
   const auto pick = [&](CircleStep& step, bool& recursive_only) {
-    const auto kinds = usable(static_cast<std::uint8_t>(folded(edges_[step.edge], allowed)),
-                              recursive_only);
+    const auto kinds =
+        usable(static_cast<std::uint8_t>(folded(edges_[step.edge], allowed)), recursive_only);
     if (kinds == 0) return false;
     recursive_only = recursive_only_after(kinds);
     const unsigned mine = edges_[step.edge].kinds & allowed;
@@ -238,9 +239,8 @@ void LockGraph::record(std::vector<CircleStep> steps, std::uint8_t allowed, Nano
   std::vector<LockVertex> classes;
   for (const auto& step : steps) classes.push_back(edges_[step.edge].from);
   std::sort(classes.begin(), classes.end());
-  const bool try_wait = std::any_of(steps.begin(), steps.end(), [](const CircleStep& s) {
-    return (s.kind & plain) == 0;
-  });
+  const bool try_wait = std::any_of(steps.begin(), steps.end(),
+                                    [](const CircleStep& s) { return (s.kind & plain) == 0; });
   FL_ASSERT(allowed == all || !try_wait);
   const auto [it, inserted] = known_.emplace(std::move(classes), circles_.size());
   if (inserted) {
@@ -254,10 +254,10 @@ void LockGraph::record(std::vector<CircleStep> steps, std::uint8_t allowed, Nano
 std::vector<std::uint32_t> LockGraph::components() const {
   std::vector<std::uint32_t> component(vertex_count_);
   if (vertex_count_ != 0) {
-    boost::strong_components(adjacency_->graph,
-                             boost::make_iterator_property_map(
-                                 component.begin(), boost::get(boost::vertex_index,
-                                                               adjacency_->graph)));
+    boost::strong_components(
+        adjacency_->graph,
+        boost::make_iterator_property_map(component.begin(),
+                                          boost::get(boost::vertex_index, adjacency_->graph)));
   }
   return component;
 }

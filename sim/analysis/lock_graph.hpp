@@ -35,8 +35,7 @@ inline constexpr std::uint8_t all = 255;
 
 constexpr std::uint8_t of(OrderMode held, OrderMode wanted, bool try_wait) {
   const unsigned n = (held == OrderMode::exclusive ? 0u : 2u) +
-                     (wanted == OrderMode::recursive ? 1u : 0u) +
-                     (try_wait ? try_wait_shift : 0u);
+                     (wanted == OrderMode::recursive ? 1u : 0u) + (try_wait ? try_wait_shift : 0u);
   return static_cast<std::uint8_t>(1u << n);
 }
 }  // namespace edge_kind
@@ -50,7 +49,7 @@ struct LockSighting {
   OrderMode wanted_mode = OrderMode::exclusive;
   std::uint64_t held_instance = 0;
   std::uint64_t wanted_instance = 0;
-  std::uint32_t held_path = 0;    ///< call path where the held lock was taken; 0 when unknown
+  std::uint32_t held_path = 0;  ///< call path where the held lock was taken; 0 when unknown
   std::uint32_t wanted_path = 0;
 };
 
@@ -58,8 +57,8 @@ struct LockSighting {
 struct LockEdge {
   LockVertex from = 0;
   LockVertex to = 0;
-  std::uint8_t kinds = 0;  ///< edge_kind bits
-  std::uint32_t first = 0;  ///< index of the first sighting of any kind
+  std::uint8_t kinds = 0;               ///< edge_kind bits
+  std::uint32_t first = 0;              ///< index of the first sighting of any kind
   std::array<std::uint32_t, 8> seen{};  ///< by kind's bit number: index of its first sighting
 };
 
@@ -86,8 +85,8 @@ class LockGraph {
   LockVertex add_vertex();
   std::size_t vertices() const { return vertex_count_; }
 
-  /// Adds the dependency, or a kind (one edge_kind bit) to a known one, and looks for the circles it
-  /// closes. Returns the edge's index. A kind that is known already costs one look-up.
+  /// Adds the dependency, or a kind (one edge_kind bit) to a known one, and looks for the circles
+  /// it closes. Returns the edge's index. A kind that is known already costs one look-up.
   std::uint32_t add(LockVertex from, LockVertex to, std::uint8_t kind,
                     const LockSighting& sighting);
 

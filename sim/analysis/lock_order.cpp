@@ -39,6 +39,25 @@ std::size_t LockOrder::find(const Stack& stack, std::uint64_t instance) {
   return nowhere;
 }
 
+void LockOrder::acquire_slowly(Stack& stack, const LockPlace& place, const LockUse& use) {
+  stack.held.push_back({use, place.time, place.path, 0, false});
+  if (link(stack, stack.held.size() - 1)) bound_nodes();
+}
+
+// Makes the entry `at` follow those below it; true if the sequence is new. The sequence, and what
+// it means, depends on classes alone unless a nest lock is named.
+bool LockOrder::link(Stack& stack, std::size_t at) {
+  HeldEntry& entry = stack.held[at];
+  const PrefixTree::Node below = at == 0 ? 0 : stack.held[at - 1].node;
+  if (entry.use.nest != 0) return link_nested(stack, at, below);
+  const auto step = prefixes_.step(below, word_of(entry.use));
+  entry.node = step.node;
+  const bool fresh = step.node == sequences_.size();  // nobody has learned it yet
+  if (fresh) learn(stack, at);
+  ++sequences_[step.node].count;
+  return fresh;
+}
+
 // A sequence that was never seen before: its dependencies are found once and for all.
 void LockOrder::learn(Stack& stack, std::size_t at) {
   std::vector<std::uint32_t> edges;
@@ -65,14 +84,15 @@ bool LockOrder::link_nested(Stack& stack, std::size_t at, PrefixTree::Node below
   }
   const auto step = prefixes_.step(below, word_of(entry.use));
   entry.node = step.node;
-  if (step.fresh) {
+  const bool fresh = step.node == sequences_.size();
+  if (fresh) {
     learn(stack, at);
   } else {
     std::vector<std::uint32_t> edges;
     examine(stack, at, edges);
   }
   ++sequences_[step.node].count;
-  return step.fresh;
+  return fresh;
 }
 
 // The same-class test. It compares classes, not instances.
@@ -111,8 +131,8 @@ void LockOrder::examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>
 }
 
 std::uint32_t LockOrder::add_edge(const Stack& stack, const HeldEntry& from, const HeldEntry& to) {
-  const auto kind = edge_kind::of(from.use.mode, to.use.mode,
-                                  to.use.attempt == LockAttempt::try_then_wait);
+  const auto kind =
+      edge_kind::of(from.use.mode, to.use.mode, to.use.attempt == LockAttempt::try_then_wait);
   return graph_.add(from.use.cls, to.use.cls, kind,
                     {to.since, stack.task, stack.context, from.use.mode, to.use.mode,
                      from.use.instance, to.use.instance, from.path, to.path});

@@ -1,8 +1,8 @@
 // Held-lock stacks and what an acquisition shows: the rules of Linux 6.12
 // kernel/locking/lockdep.c (lock_rules.md 1.2 to 1.5) without its tables and limits. Knows nothing
 // of records or names, so that a run and a trace that was read can both feed it. A sequence of
-// acquisitions that occurred before costs one look into a table. Left out: wait types, interrupt
-// usage states and comparison callbacks.
+// acquisitions that occurred before costs one look into a table; that way is inlined by force. Left
+// out: wait types, interrupt usage states and comparison callbacks.
 #pragma once
 
 #include <cstddef>
@@ -59,8 +59,8 @@ struct LockMisuse {
   Kind kind;
   LockPlace place;
   LockUse use;
-  HeldEntry other;     ///< recursion, init_held; not_held: the hold of the task `holder`, if any
-  TaskId holder;       ///< whose `other` is
+  HeldEntry other;  ///< recursion, init_held; not_held: the hold of the task `holder`, if any
+  TaskId holder;    ///< whose `other` is
   bool has_other = false;
 };
 
@@ -73,14 +73,20 @@ class LockOrder {
 
   /// A lock was taken, or is about to be waited for. A trylock that failed is never told of; a
   /// try-then-wait is told of when its try succeeded.
-  void acquire(const LockPlace& place, const LockUse& use) {
+  [[gnu::always_inline]] void acquire(const LockPlace& place, const LockUse& use) {
     Stack& stack = stack_of(place.task, place.context);
-    stack.held.push_back({use, place.time, place.path, 0, false});
-    const bool fresh = link(stack, stack.held.size() - 1);
-    if (fresh) [[unlikely]] bound_nodes();
+    const PrefixTree::Node below = stack.held.empty() ? 0 : stack.held.back().node;
+    if (use.nest != 0) [[unlikely]]
+      return acquire_slowly(stack, place, use);
+    const auto step = prefixes_.step(below, word_of(use));
+    if (step.fresh) [[unlikely]]
+      return acquire_slowly(stack, place, use);
+    ++sequences_[step.node].count;
+    stack.held.push_back({use, place.time, place.path, step.node, false});
   }
 
-  /// The lock may be waited for here, whatever comes of it: all that acquire() learns, nothing held.
+  /// The lock may be waited for here, whatever comes of it: all that acquire() learns, nothing
+  /// held.
   void may_acquire(const LockPlace& place, const LockUse& use);
 
   /// The lock on top of the stack, taken by a trylock, would have been waited for if that had
@@ -88,7 +94,8 @@ class LockOrder {
   bool top_was_try_then_wait(const LockPlace& place, std::uint64_t instance);
 
   /// Releases in any order. False if this task does not hold the lock, which is then a misuse.
-  bool release(const LockPlace& place, std::uint64_t instance, LockVertex cls) {
+  [[gnu::always_inline]] bool release(const LockPlace& place, std::uint64_t instance,
+                                      LockVertex cls) {
     Stack& stack = stack_of(place.task, place.context);
     if (!stack.held.empty() && stack.held.back().use.instance == instance) [[likely]] {
       stack.held.pop_back();
@@ -127,14 +134,15 @@ class LockOrder {
     Context context = Context::task;
   };
   struct Sequence {
-    std::uint64_t count = 0;       // acquisitions that made it
-    std::uint32_t edges = 0;       // its dependencies: edge_lists_[edges, edges + edge_count)
+    std::uint64_t count = 0;  // acquisitions that made it
+    std::uint32_t edges = 0;  // its dependencies: edge_lists_[edges, edges + edge_count)
     std::uint32_t edge_count = 0;
   };
 
   Stack& stack_of(TaskId task, Context context) {
     const std::size_t i = std::size_t{task.v} * 3 + static_cast<std::size_t>(context);
-    if (i >= stacks_.size()) [[unlikely]] add_stacks(i);
+    if (i >= stacks_.size()) [[unlikely]]
+      add_stacks(i);
     return stacks_[i];
   }
   static std::uint32_t word_of(const LockUse& use) {
@@ -142,20 +150,9 @@ class LockOrder {
            (static_cast<std::uint32_t>(use.attempt) << 2) | static_cast<std::uint32_t>(use.mode);
   }
 
-  // Makes the entry `at` follow those below it; true if the sequence is new. The sequence, and what
-  // it means, depends on classes alone unless a nest lock is named.
-  bool link(Stack& stack, std::size_t at) {
-    HeldEntry& entry = stack.held[at];
-    const PrefixTree::Node below = at == 0 ? 0 : stack.held[at - 1].node;
-    if (entry.use.nest != 0) [[unlikely]] return link_nested(stack, at, below);
-    const auto step = prefixes_.step(below, word_of(entry.use));
-    entry.node = step.node;
-    if (step.fresh) [[unlikely]] learn(stack, at);
-    ++sequences_[step.node].count;
-    return step.fresh;
-  }
-
   void add_stacks(std::size_t index);
+  void acquire_slowly(Stack& stack, const LockPlace& place, const LockUse& use);
+  bool link(Stack& stack, std::size_t at);
   bool link_nested(Stack& stack, std::size_t at, PrefixTree::Node below);
   void learn(Stack& stack, std::size_t at);
   void examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges);

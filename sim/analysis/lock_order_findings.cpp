@@ -32,18 +32,20 @@ class Teller {
     for (const auto& step : circle.steps) {
       const LockEdge& edge = graph.edges()[step.edge];
       const LockSighting& seen = graph.sighting(step);
-      f.text += "; " + names_.task(seen.task) + " at " + seconds(seen.time) +
-                (step.kind & edge_kind::plain ? " wanted " : " tried, and would have waited for, ") +
-                names_.printed(edge.to) + " (" + mode_text(seen.wanted_mode) + ") holding " +
-                names_.printed(edge.from) + " (" + mode_text(seen.held_mode) + ")";
-      f.locks.push_back(lock(edge.from, seen.held_instance, seen.held_mode, seen.task, "held",
-                             seen.held_path));
+      f.text +=
+          "; " + names_.task(seen.task) + " at " + seconds(seen.time) +
+          (step.kind & edge_kind::plain ? " wanted " : " tried, and would have waited for, ") +
+          names_.printed(edge.to) + " (" + mode_text(seen.wanted_mode) + ") holding " +
+          names_.printed(edge.from) + " (" + mode_text(seen.held_mode) + ")";
+      f.locks.push_back(
+          lock(edge.from, seen.held_instance, seen.held_mode, seen.task, "held", seen.held_path));
       f.locks.push_back(lock(edge.to, seen.wanted_instance, seen.wanted_mode, seen.task, "wanted",
                              seen.wanted_path));
     }
     if (circle.try_wait) {
-      f.text += "; a kernel's lock validator counts no dependency for a try that succeeds, and "
-                "stays silent";
+      f.text +=
+          "; a kernel's lock validator counts no dependency for a try that succeeds, and "
+          "stays silent";
     }
     return f;
   }
@@ -74,9 +76,8 @@ class Teller {
     const char* const which = m.other.use.instance == m.use.instance ? "it" : "one of that class";
     return {"recursion",
             "possible recursive locking: " + who +
-                (m.use.attempt == LockAttempt::try_then_wait
-                     ? " tried, and would have waited for, "
-                     : " wanted ") +
+                (m.use.attempt == LockAttempt::try_then_wait ? " tried, and would have waited for, "
+                                                             : " wanted ") +
                 name + " (" + mode_text(m.use.mode) + ") holding " + which + " (" +
                 mode_text(m.other.use.mode) + ") since " + seconds(m.other.since),
             {other(m), wanted(m)}};
@@ -98,7 +99,7 @@ class Teller {
                    const char* role, std::uint32_t path) const {
     const std::string printed = names_.printed(cls);
     const auto parts = split_printed_class(printed);
-    return {std::string(parts.name), parts.subclass, instance,        mode_text(mode),
+    return {std::string(parts.name), parts.subclass, instance,         mode_text(mode),
             names_.task(task),       role,           names_.path(path)};
   }
   FindingLock wanted(const LockMisuse& m) const {

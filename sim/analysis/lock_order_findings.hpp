@@ -1,5 +1,6 @@
-// What the lock order has to complain of, in words: possible circular waits, recursion, and releases
-// of what is not held. Takes names from its caller, so that it serves runs and traces alike.
+// What the lock order has to complain of, in words: possible circular waits, recursion, and
+// releases of what is not held. Takes names from its caller, so that it serves runs and traces
+// alike.
 #pragma once
 
 #include <functional>
@@ -29,9 +30,9 @@ struct PrintedClass {
 };
 PrintedClass split_printed_class(std::string_view printed);
 
-/// Findings of kind `lock-cycle`, `recursion`, `bad-release` and `kernel-warn` (a missing nest lock;
-/// initialising what is held), in order of time. A cycle's locks come in pairs, held and wanted, one
-/// pair for each dependency, beginning with the one that closed it.
+/// Findings of kind `lock-cycle`, `recursion`, `bad-release` and `kernel-warn` (a missing nest
+/// lock; initialising what is held), in order of time. A cycle's locks come in pairs, held and
+/// wanted, one pair for each dependency, beginning with the one that closed it.
 std::vector<Finding> lock_findings(const LockOrder& order, const LockNames& names);
 
 }  // namespace faultline

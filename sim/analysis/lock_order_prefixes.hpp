@@ -24,7 +24,8 @@ class PrefixTree {
     const std::uint64_t key = (std::uint64_t{parent} << 32) | word;
     for (std::size_t i = slot_of(key);; i = (i + 1) & (slots_.size() - 1)) {
       const Slot& slot = slots_[i];
-      if (slot.key == key) [[likely]] return {slot.node, false};
+      if (slot.key == key) [[likely]]
+        return {slot.node, false};
       if (slot.key == 0) return {add(i, key), true};
     }
   }

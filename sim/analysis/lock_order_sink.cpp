@@ -10,10 +10,6 @@ namespace {
 constexpr std::uint64_t flag_try = 1;
 constexpr std::uint64_t flag_read = 2;
 
-std::size_t stack_index(const Record& r) {
-  return std::size_t{r.task.v} * 3 + static_cast<std::size_t>(r.context);
-}
-
 }  // namespace
 
 LockOrderSink::LockOrderSink(const LockOrderOptions& options) : options_(options) {
@@ -38,19 +34,23 @@ EventMask LockOrderSink::mask() const {
 }
 
 void LockOrderSink::on_record(const Record& r) {
+  if (r.event == Event::lock_acquire) {
+    const LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
+    if (extended_) [[unlikely]]
+      extended_->acquire(place_of(r), use);
+    order_.acquire(place_of(r), use);
+  } else if (r.event == Event::lock_release) {
+    const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
+    if (extended_) [[unlikely]]
+      extended_->release_anywhere(place_of(r), r.arg[0]);
+    order_.release(place_of(r), r.arg[0], cls);
+  } else {
+    other_record(r);
+  }
+}
+
+void LockOrderSink::other_record(const Record& r) {
   switch (r.event) {
-    case Event::lock_acquire: {
-      const LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
-      order_.acquire(place_of(r), use);
-      if (extended_) [[unlikely]] extended_->acquire(place_of(r), use);
-      return;
-    }
-    case Event::lock_release: {
-      const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
-      order_.release(place_of(r), r.arg[0], cls);
-      if (extended_) [[unlikely]] extended_->release_anywhere(place_of(r), r.arg[0]);
-      return;
-    }
     case Event::sim_call:
       return call(r);
     case Event::sim_ret:
@@ -76,20 +76,13 @@ void LockOrderSink::on_record(const Record& r) {
   }
 }
 
-LockPlace LockOrderSink::place_of(const Record& r) const {
-  const std::size_t i = stack_index(r);
-  return {r.time, r.task, r.context, i < paths_.size() ? paths_[i] : 0};
-}
-
-LockVertex LockOrderSink::class_of(std::uint64_t symbol, LockOrder::SameClass rule) {
-  if (symbol >= classes_.size()) [[unlikely]] classes_.resize(symbol + 1);
-  std::uint32_t& known = classes_[symbol];
-  if (known == 0) [[unlikely]] {
-    known = order_.add_class(rule) + 1;
-    if (extended_) extended_->add_class(rule);
-    class_symbols_.push_back(SymbolId(static_cast<std::uint32_t>(symbol)));
-  }
-  return known - 1;
+LockVertex LockOrderSink::add_class(std::uint64_t symbol, LockOrder::SameClass rule) {
+  if (symbol >= classes_.size()) classes_.resize(symbol + 1);
+  const LockVertex cls = order_.add_class(rule);
+  if (extended_) extended_->add_class(rule);
+  class_symbols_.push_back(SymbolId(static_cast<std::uint32_t>(symbol)));
+  classes_[symbol] = cls + 1;
+  return cls;
 }
 
 LockUse LockOrderSink::use_of(const Record& r, LockOrder::SameClass rule) {
@@ -98,16 +91,18 @@ LockUse LockOrderSink::use_of(const Record& r, LockOrder::SameClass rule) {
   use.cls = class_of(r.arg[2], rule);
   if (r.arg[1] & flag_read) use.mode = OrderMode::shared;
   if (r.arg[1] & flag_try) use.attempt = LockAttempt::trylock;
-  if (!specials_.empty()) [[unlikely]] {
-    const auto it = std::lower_bound(
-        specials_.begin(), specials_.end(), use.instance,
-        [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
-    if (it != specials_.end() && it->instance == use.instance) {
-      if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
-      use.nest = it->nest;
-    }
-  }
+  if (!specials_.empty()) [[unlikely]]
+    add_specials(use);
   return use;
+}
+
+void LockOrderSink::add_specials(LockUse& use) const {
+  const auto it = std::lower_bound(
+      specials_.begin(), specials_.end(), use.instance,
+      [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
+  if (it == specials_.end() || it->instance != use.instance) return;
+  if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
+  use.nest = it->nest;
 }
 
 // sim_lock_info: id class subclass recursive nest.
@@ -140,7 +135,8 @@ void LockOrderSink::try_wait(const Record& r) {
 
 PrefixTree::Node& LockOrderSink::path_of(const Record& r) {
   const std::size_t i = stack_index(r);
-  if (i >= paths_.size()) [[unlikely]] paths_.resize(i + 1);
+  if (i >= paths_.size()) [[unlikely]]
+    paths_.resize(i + 1);
   return paths_[i];
 }
 

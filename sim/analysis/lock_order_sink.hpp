@@ -1,8 +1,8 @@
 // Feeds the lock order from the records of a run. Classes are the printed names; what a name does
 // not say (recursive readers, a nest lock) comes from the latest sim_lock_info of the instance.
-// sim_lock_try_wait comes before the try, or after a successful one with the `try` flag and the lock
-// on top of the task's stack. Bit locks are not in the validator's graph: they are left out, or go
-// into a second graph together with the locks.
+// sim_lock_try_wait comes before the try, or after a successful one with the `try` flag and the
+// lock on top of the task's stack. Bit locks are not in the validator's graph: they are left out,
+// or go into a second graph together with the locks.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace faultline {
 
 /// What a LockOrderSink looks at beyond the locks themselves.
 struct LockOrderOptions {
-  bool paths = true;      ///< call paths, from sim_call and sim_ret
+  bool paths = true;       ///< call paths, from sim_call and sim_ret
   bool bit_locks = false;  ///< also build the second graph, with sim_bitlock_* in it
 };
 
@@ -48,8 +48,20 @@ class LockOrderSink {
     bool recursive;
   };
 
-  LockPlace place_of(const Record& record) const;
-  LockVertex class_of(std::uint64_t symbol, LockOrder::SameClass rule);
+  LockPlace place_of(const Record& record) const {
+    const std::size_t i = stack_index(record);
+    return {record.time, record.task, record.context, i < paths_.size() ? paths_[i] : 0};
+  }
+  static std::size_t stack_index(const Record& r) {
+    return std::size_t{r.task.v} * 3 + static_cast<std::size_t>(r.context);
+  }
+  LockVertex class_of(std::uint64_t symbol, LockOrder::SameClass rule) {
+    const std::uint32_t known = symbol < classes_.size() ? classes_[symbol] : 0;
+    return known != 0 ? known - 1 : add_class(symbol, rule);
+  }
+  LockVertex add_class(std::uint64_t symbol, LockOrder::SameClass rule);
+  void add_specials(LockUse& use) const;
+  void other_record(const Record& record);
   LockUse use_of(const Record& record, LockOrder::SameClass rule);
   void describe(const Record& record);
   void try_wait(const Record& record);
@@ -60,11 +72,11 @@ class LockOrderSink {
   LockOrderOptions options_;
   LockOrder order_;
   std::unique_ptr<LockOrder> extended_;
-  std::vector<std::uint32_t> classes_;    // by symbol: class + 1, 0 for none yet
-  std::vector<SymbolId> class_symbols_;   // by class
-  std::vector<Special> specials_;         // sorted by instance; those that names do not tell all of
+  std::vector<std::uint32_t> classes_;   // by symbol: class + 1, 0 for none yet
+  std::vector<SymbolId> class_symbols_;  // by class
+  std::vector<Special> specials_;        // sorted by instance; those that names do not tell all of
   PrefixTree calls_;
-  std::vector<PrefixTree::Node> paths_;   // by task and context
+  std::vector<PrefixTree::Node> paths_;  // by task and context
 };
 
 }  // namespace faultline

@@ -248,6 +248,7 @@ inline void enter_call(PromiseBase& promise, PromiseBase& caller) {
   promise.task = task;
   if (!promise.function) return;
   Engine& engine = *task->engine;
+  promise.outer_calls = task->calls;
   task->calls = engine.calls().child(task->calls, promise.function);
   engine.trace<Event::sim_call>(promise.function);
 }
@@ -255,9 +256,8 @@ inline void enter_call(PromiseBase& promise, PromiseBase& caller) {
 inline void leave_call(PromiseBase& promise, TracedResult result) noexcept {
   if (!promise.caller || !promise.function) return;  // the root is not a kernel function
   Task* const task = promise.task;
-  Engine& engine = *task->engine;
-  task->calls = engine.calls().parent(task->calls);
-  engine.trace<Event::sim_ret>(promise.function, result.kind, result.value);
+  task->calls = promise.outer_calls;
+  task->engine->trace<Event::sim_ret>(promise.function, result.kind, result.value);
 }
 
 inline FramePool& frame_pool(Engine& engine) { return engine.frames(); }

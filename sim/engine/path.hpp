@@ -45,7 +45,8 @@ struct PromiseBase {
   std::coroutine_handle<> self;
   Task* task = nullptr;
   const char* function = nullptr;
-  bool suspended = false;  // has unwound to the run loop: its end must continue the caller from there
+  CallNode outer_calls = 0;  // the task's call path without this call
+  bool suspended = false;    // has unwound to the run loop: its end must continue the caller from there
 
   struct Initial {
     bool await_ready() const noexcept { return false; }
@@ -60,8 +61,9 @@ struct PromiseBase {
 
   void unhandled_exception() { throw; }
 
+  // Inlined without optimisation too: gcc 12 takes a template and the deletes below for a mismatch.
   template <class... Args>
-  static void* operator new(std::size_t bytes, Args&... args) {
+  [[gnu::always_inline]] static void* operator new(std::size_t bytes, Args&... args) {
     return pool_of(args...).allocate(bytes);
   }
   static void operator delete(void* frame) { FramePool::release(frame); }

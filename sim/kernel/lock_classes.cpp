@@ -19,6 +19,7 @@ LockClasses::LockClasses(LockContext& c) {
   xa_lock = c.lock_class("&xa->xa_lock", LockType::spinlock);
   xc_ctx_lock = c.lock_class("&cil->xc_ctx_lock", LockType::rwsem);
   dax_srcu = c.lock_class("dax_srcu", LockType::annotation);
+  c.set_recursive(dax_srcu);
   fs_reclaim = c.lock_class("fs_reclaim", LockType::annotation);
   dax_entry = c.lock_class("dax_entry", LockType::bitlock);
   buf_agf = c.lock_class("xfs_buf(agf)", LockType::bitlock);

@@ -19,16 +19,13 @@ LockClassId LockContext::lock_class(std::string_view name, LockType kind, std::u
   return static_cast<LockClassId>(classes_.size() - 1);
 }
 
-LockContext::PerTask& LockContext::state(const Task& task) {
-  if (task.id.v >= tasks_.size()) [[unlikely]] {
-    tasks_.resize(task.id.v + 1);
-    for (auto& t : tasks_) t.held.reserve(16);
-  }
-  return tasks_[task.id.v];
+void LockContext::add_tasks(std::size_t count) const {
+  tasks_.resize(count);
+  for (auto& t : tasks_) t.held.reserve(16);
 }
 
 const LockContext::PerTask& LockContext::state(const Task& task) const {
-  if (task.id.v >= tasks_.size()) tasks_.resize(task.id.v + 1);
+  if (task.id.v >= tasks_.size()) add_tasks(task.id.v + 1);
   return tasks_[task.id.v];
 }
 
@@ -52,10 +49,10 @@ void LockContext::announce(LockBase& lock) {
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) return;
   engine_.trace<Event::sim_lock_info>(lock.id, engine_.tracer().symbols().intern(c.name),
-                                      c.subclass, 0, 0);
+                                      c.subclass, c.recursive, 0);
 }
 
-void LockContext::acquiring(LockBase& lock, HoldMode mode) {
+void LockContext::record_acquiring(LockBase& lock, HoldMode mode) {
   const Tracer& tracer = engine_.tracer();
   if (tracer.wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
   const LockClass& c = classes_[lock.cls];
@@ -75,19 +72,16 @@ void LockContext::contended(LockBase& lock, HoldMode) {
   }
 }
 
-void LockContext::acquired(LockBase& lock, HoldMode mode, bool waited) {
-  Task& task = engine_.current();
+void LockContext::record_acquired(LockBase& lock, HoldMode mode, bool waited) {
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
     engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, false), c.printed);
   } else if (waited) {
     engine_.trace<Event::lock_acquired>(lock.id, c.printed);
   }
-  state(task).held.push_back({&lock, engine_.now(), task.calls, mode, false});
 }
 
-void LockContext::try_acquired(LockBase& lock, HoldMode mode) {
-  Task& task = engine_.current();
+void LockContext::record_try_acquired(LockBase& lock, HoldMode mode) {
   if (engine_.tracer().wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
@@ -95,7 +89,6 @@ void LockContext::try_acquired(LockBase& lock, HoldMode mode) {
   } else {
     engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, true), c.printed);
   }
-  state(task).held.push_back({&lock, engine_.now(), task.calls, mode, true});
 }
 
 void LockContext::abandoned(LockBase& lock) {
@@ -104,19 +97,18 @@ void LockContext::abandoned(LockBase& lock) {
   engine_.trace<Event::lock_release>(lock.id, c.printed);
 }
 
-bool LockContext::released(LockBase& lock) {
-  Task& task = engine_.current();
-  auto& held = state(task).held;
+void LockContext::record_released(LockBase& lock) {
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
     engine_.trace<Event::sim_bitlock_release>(lock.id, c.printed);
   } else {
     engine_.trace<Event::lock_release>(lock.id, c.printed);
   }
-  if (!held.empty() && held.back().lock == &lock) [[likely]] {
-    held.pop_back();
-    return true;
-  }
+}
+
+bool LockContext::release_below_top(LockBase& lock) {
+  Task& task = engine_.current();
+  auto& held = state(task).held;
   const int i = find_held(task, lock);
   if (i < 0) return false;
   held.erase(held.begin() + i);

@@ -35,6 +35,7 @@ struct LockClass {
   std::uint8_t subclass = 0;
   LockType kind = LockType::mutex;
   SymbolId printed{};  ///< name with `/SUBCLASS` when that is not 0
+  bool recursive = false;  ///< its shared holders may nest: SRCU, RCU
 };
 
 /// Costs of lock operations, from the machine's preset.
@@ -106,6 +107,8 @@ class LockContext {
 
   /// The id of a class, registering it on first use. (name, subclass) pairs are distinct classes.
   LockClassId lock_class(std::string_view name, LockType kind, std::uint8_t subclass = 0);
+  /// Shared holders of this class may nest, and queued writers do not keep them out.
+  void set_recursive(LockClassId cls) { classes_[cls].recursive = true; }
   const LockClass& class_of(const LockBase& lock) const { return classes_[lock.cls]; }
   const LockClass& class_info(LockClassId id) const { return classes_[id]; }
   std::size_t class_count() const { return classes_.size(); }
@@ -118,14 +121,28 @@ class LockContext {
 
   /// Records of an attempt. `acquiring` comes before a possible sleep; `acquired` pushes the lock on
   /// the task's stack (after = it had to wait); `try_acquired` does both for a trylock that succeeded.
-  void acquiring(LockBase& lock, HoldMode mode);
+  void acquiring(LockBase& lock, HoldMode mode) {
+    if (recording()) [[unlikely]] record_acquiring(lock, mode);
+  }
   void contended(LockBase& lock, HoldMode mode);
-  void acquired(LockBase& lock, HoldMode mode, bool waited);
-  void try_acquired(LockBase& lock, HoldMode mode);
+  void acquired(LockBase& lock, HoldMode mode, bool waited) {
+    if (recording()) [[unlikely]] record_acquired(lock, mode, waited);
+    push_held(lock, mode, false);
+  }
+  void try_acquired(LockBase& lock, HoldMode mode) {
+    if (recording()) [[unlikely]] record_try_acquired(lock, mode);
+    push_held(lock, mode, true);
+  }
   /// A killable attempt ended without the lock.
   void abandoned(LockBase& lock);
   /// Takes the lock off the current task's stack. False if it was not held.
-  bool released(LockBase& lock);
+  bool released(LockBase& lock) {
+    if (recording()) [[unlikely]] record_released(lock);
+    auto& held = state(engine_.current()).held;
+    if (held.empty() || held.back().lock != &lock) [[unlikely]] return release_below_top(lock);
+    held.pop_back();
+    return true;
+  }
   /// The current task's exclusive hold becomes a shared one.
   void downgraded(LockBase& lock);
   /// An annotation: acquire and release with nothing really locked.
@@ -183,7 +200,28 @@ class LockContext {
   };
   enum class Waits : std::uint8_t { locks_only, all };
 
-  PerTask& state(const Task& task);
+  // Whether anybody takes the records of uncontended operations; those of others test for themselves.
+  bool recording() const {
+    const Tracer& tracer = engine_.tracer();
+    return tracer.wants(Event::lock_acquire) || tracer.wants(Event::lock_acquired) ||
+           tracer.wants(Event::lock_release) || tracer.wants(Event::sim_lock_info) ||
+           tracer.wants(Event::sim_bitlock_acquire) || tracer.wants(Event::sim_bitlock_release);
+  }
+  void push_held(LockBase& lock, HoldMode mode, bool trylock) {
+    const Task& task = engine_.current();
+    state(task).held.push_back({&lock, engine_.now(), task.calls, mode, trylock});
+  }
+  void record_acquiring(LockBase& lock, HoldMode mode);
+  void record_acquired(LockBase& lock, HoldMode mode, bool waited);
+  void record_try_acquired(LockBase& lock, HoldMode mode);
+  void record_released(LockBase& lock);
+  bool release_below_top(LockBase& lock);
+
+  PerTask& state(const Task& task) {
+    if (task.id.v >= tasks_.size()) [[unlikely]] add_tasks(task.id.v + 1);
+    return tasks_[task.id.v];
+  }
+  void add_tasks(std::size_t count) const;
   const PerTask& state(const Task& task) const;
   void announce(LockBase& lock);
   void owner_sleeps(Task& task);

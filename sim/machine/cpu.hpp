@@ -23,6 +23,7 @@ struct Cpu {
   const Task* last = nullptr;  ///< the task whose state is loaded: no switch cost to go on with it
   std::deque<Task*> queue;
   Nanos slice_end{};
+  std::uint64_t last_line = ~0ULL;  ///< physical cache line touched last
   Tlb tlb;
 };
 

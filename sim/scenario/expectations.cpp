@@ -99,6 +99,7 @@ class RunCheck {
       : in_(in), seen_(in.records.seen(index)), expectation_(in.scenario.expect[index]) {}
 
   bool met() {
+    if (!seen_.wrong.empty()) return differs(seen_.wrong);
     return std::visit([this](const auto& what) { return check(what); }, expectation_.what);
   }
   std::string observed;

@@ -55,6 +55,7 @@ ExpectationSink::ExpectationSink(const Scenario& scenario, const SymbolTable& sy
       auto* match = std::get_if<CompiledMatch>(&compiled);
       if (match == nullptr) {  // an order with a gap must not be met by the rest of it
         watch.matches.clear();
+        watch.seen.wrong = std::get<MatchError>(compiled).what;
         break;
       }
       watch.matches.push_back(std::move(*match));

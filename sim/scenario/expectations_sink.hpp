@@ -1,8 +1,9 @@
-// Watches the records that a scenario's `count`, `order` and `never` speak of, while the run goes on.
-// It asks for those events only: a scenario without such expectations costs no tracing at all.
+// Watches the records that a scenario's `count`, `order` and `never` speak of while the run goes
+// on. It asks for those events only: a scenario without such expectations costs no tracing at all.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <faultline/scenario.hpp>
@@ -20,6 +21,7 @@ struct Sighting {
   std::uint64_t count = 0;
   Nanos last{};   ///< when the last of these was
   TaskId task{};  ///< and whose it was
+  std::string wrong{};  ///< why nothing could be seen; "" when it was watched
 };
 
 /// What is wrong with the events, fields and values that run expectations name; empty when they can
@@ -27,7 +29,7 @@ struct Sighting {
 std::vector<Diagnostic> check_matches(const Scenario& scenario);
 
 /// A sink for Tracer::add_sink. `scenario` and `symbols` must outlive it. Matches that
-/// check_matches() complains of are not watched.
+/// check_matches() complains of are not watched; their expectations are not met.
 class ExpectationSink {
  public:
   ExpectationSink(const Scenario& scenario, const SymbolTable& symbols);

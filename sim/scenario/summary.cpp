@@ -81,7 +81,9 @@ void Summary::head() {
   for (const auto& doc : in_.scenario.doc) line("  " + doc);
   line("");
   line(fmt::format("profile {}, seed {}", in_.scenario.kernel.profile, in_.seed));
-  const std::string reason = result.reason.empty() ? "" : ": " + result.reason;
+  const bool told = std::any_of(result.findings.begin(), result.findings.end(),
+                                [&](const Finding& each) { return each.text == result.reason; });
+  const std::string reason = told || result.reason.empty() ? "" : ": " + result.reason;
   line(fmt::format("{} at {} after {} events{}", outcome_text(result.outcome),
                    time_text(result.time), result.events, reason),
        in_.judgement.outcome_expected ? Tone::plain : Tone::bad);

@@ -34,7 +34,7 @@ expect diff_missing 2 "missing.trace" -- diff good.trace missing.trace
 expect diff_folder 2 "$work" -- diff good.trace "$work"
 : >empty.trace
 expect diff_empty 2 "empty.trace" -- diff good.trace empty.trace
-head -c 65536 /dev/urandom >noise.trace
+head -c 65536 "$faultline" >noise.trace
 expect diff_noise 2 "noise.trace" -- diff good.trace noise.trace
 sed '0,/ sim_step: /s/one\.touch/one.tuch/' good.trace >changed.trace
 cmp -s good.trace changed.trace || expect diff_changed 1 -- diff good.trace changed.trace

@@ -21,7 +21,8 @@ for program in "$programs"/*_fuzz; do
   esac
   n=0
   while IFS= read -r -d '' seed; do
-    head -c 32768 "$seed" >"$corpus/$name/$((++n))"
+    n=$((n + 1))
+    head -c 32768 "$seed" >"$corpus/$name/$n"
   done < <(find "$top/scenarios" "$top/tests" -name "$ending" -type f -print0)
   echo "fuzzing $name for $seconds s from $n seeds"
   "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -seed=1 \

@@ -52,6 +52,11 @@ struct DaxInsert {
 };
 Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert insert);
 
+/// Removes the clean entries of [first, last], waiting for locked ones, and their mappings: new blocks
+/// have come under them. mm/truncate.c invalidate_inode_pages2_range.
+Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
+                                         Pgoff last);
+
 /// One fault of the given order, with the file system's MMAPLOCK held.
 Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops);
 

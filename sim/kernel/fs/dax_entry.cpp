@@ -192,4 +192,32 @@ Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry,
   co_return stored;
 }
 
+// A dirty entry stays: its data are not written back.
+static Path<void> dax_invalidate_mapping_entry_sync(Kernel& k, address_space& mapping,
+                                                    Pgoff index) {
+  co_await spin_lock(mapping.xa_lock);
+  bool conflict = false;
+  const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict).unnamed();
+  const bool clean = entry != 0 && !mapping.i_pages.get_mark(index.v, XaMark::dirty);
+  if (clean) {
+    const unsigned order = dax_entry_order(entry);
+    const std::uint64_t first = queue_index(index, entry);
+    mapping.i_pages.store(first, order, 0);
+    mapping.nrpages -= 1ULL << order;
+    dax_wake_entry(k, mapping, first, WakeMode::all);
+  }
+  spin_unlock(mapping.xa_lock);
+}
+
+Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
+                                         Pgoff last) {
+  if (mapping.nrpages == 0) co_return;
+  std::vector<std::uint64_t> found;
+  mapping.i_pages.for_each(first.v, last.v, [&](std::uint64_t i, XaEntry) { found.push_back(i); });
+  for (const std::uint64_t index : found) {
+    co_await dax_invalidate_mapping_entry_sync(k, mapping, Pgoff(index));
+  }
+  co_await unmap_mapping_pages(k, mapping, first, last - first + 1);
+}
+
 }  // namespace faultline

@@ -79,6 +79,11 @@ Path<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& 
     }
   }
   if (iter.map.type != IOMAP_MAPPED) co_return -EIO;
+  if (iter.map.flags & IOMAP_F_NEW) {
+    // A hole or zero page may be mapped where there are blocks now.
+    co_await invalidate_inode_pages2_range(k, io.host->i_data, Pgoff(iter.pos >> PAGE_SHIFT),
+                                           Pgoff((end - 1) >> PAGE_SHIFT));
+  }
   const std::uint64_t at = iter.map.addr + (iter.pos - iter.map.offset);
   PmemDevice& device = *io.host->i_sb->s_daxdev;
   if (!io.write && device.has_poison() && device.poisoned(at, length)) co_return -EIO;

@@ -247,6 +247,19 @@ TEST_CASE("a hundred complaints are shown and the rest is counted") {
         "s.json:4:28: /tasks/t/steps/0/fnece: unknown key \"fnece\"; did you mean fence?");
   CHECK(all[99].substr(0, 14) == "s.json:103:2: ");
   CHECK(all[100] == "s.json: and 150 more errors, not shown");
+  // Found last, but standing first: it is shown first and pushes another one out.
+  const auto more =
+      complaints(with_steps(steps), {{"/devices/q", "{\"pmem\": {\"size\": \"1MiB\"}}"}});
+  CHECK(more == all);
+  std::string text = with_steps(steps);
+  text.replace(text.find("64MiB"), 5, "65TiB");
+  const auto pushed = complaints(text);
+  REQUIRE(pushed.size() == 101);
+  CHECK(pushed[0] ==
+        "s.json:1:50: /devices/p/pmem/size: 65TiB is too large: a device has at most "
+        "64TiB");
+  CHECK(pushed[99].substr(0, 14) == "s.json:102:2: ");
+  CHECK(pushed[100] == "s.json: and 151 more errors, not shown");
 }
 
 TEST_CASE("files that cannot be read") {

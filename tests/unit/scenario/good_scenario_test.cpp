@@ -226,6 +226,29 @@ TEST_CASE("overrides") {
   CHECK(s.kernel.set[1].word == "b");
 }
 
+TEST_CASE("what is replaced keeps its neighbours") {
+  const std::string text = with_steps(R"({"fence": {}}, {"fence": {}}, {"exit": {}})");
+  const char* sleep = R"({"sleep": {"for": 1}})";
+  for (const std::size_t index : {0U, 1U, 2U}) {
+    const Scenario s = good(text, {{"/tasks/t/steps/" + std::to_string(index), sleep}});
+    REQUIRE(s.tasks[0].steps.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Verb before = i == 2 ? Verb::exit : Verb::fence;
+      CHECK(s.tasks[0].steps[i].verb == (i == index ? Verb::sleep : before));
+    }
+  }
+}
+
+TEST_CASE("modes are octal strings or plain numbers") {
+  const auto mode = [](const std::string& written) {
+    return good(with_steps(""), {{"/files/f/mode", written}}).files[0].mode;
+  };
+  CHECK(mode("\"644\"") == 0644);
+  CHECK(mode("\"01777\"") == 01777);
+  CHECK(mode("420") == 0644);
+  CHECK(complaints(with_steps(""), {{"/files/f/mode", "\"0o644\""}}).size() == 1);
+}
+
 TEST_CASE("overrides that are wrong") {
   const std::string text = with_steps(R"({"fence": {}})");
   CHECK(complaints(text, {{"/tasks/t/cpu", "x"}}) ==

@@ -30,9 +30,11 @@ std::string file_text(const std::string& path) {
 constexpr const char* replacements = R"json([
   0, 1, -1, 7, 8, 4096, 4097, 65535, 65536, 18446744073709551615, 9223372036854775808,
   -9223372036854775808, 99999999999999999999, 1.5, true, null, [], {}, "", [1], [[1]],
-  "4KiB", "0x10", "-4KiB", "-0x10", "4KB", "4KiB ", "1.5us", "1.us", "2s", "map", "map+4KiB",
+  "4KiB", "0x10",
+  "-4KiB", "-0x10", "4KB", "4KiB ", "1.5us", "1.us", "2s", "map", "map+4KiB",
   "map+", "writer.map-2", "a.b.c", "1a", "O_RDWR", "READ", "SIGBUS", "ETXTBSY", "E41", "stale",
-  "none", "0644", "0999", "written", "hole", {"fence": {}}, ["DAX"], "load", "fence", "steps",
+  "none", "0644",
+  "01777", "017777", "0999", "written", "hole", {"fence": {}}, ["DAX"], "load", "fence", "steps",
   "expect", "RLIMIT_AS", "unlimited", "BUS_ADRERR", {"at": 0, "length": 1}
 ])json";
 

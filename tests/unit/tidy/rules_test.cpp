@@ -92,6 +92,12 @@ TEST_CASE("functions of at most 60 lines") {
   CHECK(check("sim/base/a.cpp", function_of(90, "enum class E : int {\n")) == "");
 }
 
+TEST_CASE("rows of a table are not functions") {
+  CHECK(check("sim/base/a.cpp", function_of(90, "constexpr Row rows[] = {\n  all(1), f({2}),\n")) ==
+        "");
+  CHECK(check("sim/base/a.cpp", function_of(61, "auto f = [](int n) {\n")) == "function-length@2");
+}
+
 TEST_CASE("a long function is found inside namespaces and classes, brackets in literals or not") {
   const std::string body = function_of(61,
                                        "auto s = \"{\"; char c = '{'; int n = 1'000;\n"

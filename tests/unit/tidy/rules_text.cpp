@@ -61,7 +61,7 @@ bool has_assignment(std::string_view head) {
   return false;
 }
 
-enum class Scope { outer, function };
+enum class Scope { outer, initialiser, function };
 
 // What the brace after `head` opens, outside of any function.
 Scope scope_of(std::string_view head) {
@@ -70,9 +70,8 @@ Scope scope_of(std::string_view head) {
   for (const std::string_view type : {"namespace", "class", "struct", "union", "enum"}) {
     if (word == type) return Scope::outer;
   }
-  if (head.find('(') == std::string_view::npos) return Scope::outer;
-  if (has_assignment(head) && head.find("](") == std::string_view::npos) return Scope::outer;
-  return Scope::function;
+  if (has_assignment(head) && head.find("](") == std::string_view::npos) return Scope::initialiser;
+  return head.find('(') == std::string_view::npos ? Scope::outer : Scope::function;
 }
 
 Finding at_line(const Source& source, std::size_t line, std::string rule, std::string text) {
@@ -149,7 +148,9 @@ Findings check_functions(const Source& source) {
   const std::string_view code = source.code;
   std::size_t head = 0;
   for (std::size_t i = 0; i < code.size(); ++i) {
-    if (code[i] == '{' && scope_of(code.substr(head, i - head)) == Scope::function) {
+    const auto scope = code[i] == '{' ? scope_of(code.substr(head, i - head)) : Scope::outer;
+    if (scope == Scope::initialiser) i = skip_brackets(code, i) - 1;
+    if (scope == Scope::function) {
       const auto start = code.find_first_not_of(" \t\n", head);
       const auto end = skip_brackets(code, i);
       const auto length = line_at(source, end - 1) - line_at(source, start) + 1;

@@ -45,12 +45,16 @@ Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acces
   return {walked.phys(va), 0, true, false};
 }
 
+// Of the data caches only the line that the CPU touched last is modelled: touching it again is free.
 std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const AccessSeries& s) {
   PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT));
+  Cpu& cpu = k.cpus.of(k.engine.current());
+  const bool cached = cpu.last_line == at.v >> 6 && (at.v & 63) + length <= 64;
+  cpu.last_line = (at.v + length - 1) >> 6;
   LineContent& content = device ? device->content() : k.dram;
   const std::uint64_t offset = device ? device->offset(at) : at.v;
   if (s.write) {
-    if (device) k.engine.charge(device->write(k.now(), length, Pattern::random));
+    if (device && !cached) k.engine.charge(device->write(k.now(), length, Pattern::random));
     if (s.has_value) {
       content.store_pattern(offset, length, s.value);
     } else {
@@ -58,7 +62,7 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
     }
     return 0;
   }
-  if (device) {
+  if (device && !cached) {
     k.engine.charge(device->read(k.now(), length, Pattern::random));
   }
   std::array<std::byte, 8> bytes{};
