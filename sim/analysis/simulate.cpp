@@ -83,6 +83,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   world_options.max_time = options.max_time;
   World world(scenario, tracer, world_options);
   out.errors = world.errors();
+  for (Diagnostic& d : check_matches(scenario)) out.errors.push_back(std::move(d));
   if (!out.errors.empty()) return out;
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);

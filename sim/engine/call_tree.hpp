@@ -18,7 +18,8 @@ class CallTree {
   /// The node of `function` called from `caller`. `function` must live as long as the tree.
   CallNode child(CallNode caller, const char* function) {
     const CallNode n = nodes_[caller].first_child;
-    if (nodes_[n].function == function) [[likely]] return n;
+    if (nodes_[n].function == function) [[likely]]
+      return n;
     return find_or_add(caller, function);
   }
 

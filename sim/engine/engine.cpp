@@ -1,5 +1,6 @@
 // The run loop. START HERE to see how time moves: take the earliest event, continue its task until
-// the task suspends, repeat. run_timed() is the loop of timed runs, run_chosen() that of the others.
+// the task suspends, repeat. run_timed() is the loop of timed runs, run_chosen() that of the
+// others.
 #include "engine/engine.hpp"
 
 #include <algorithm>
@@ -168,7 +169,8 @@ void Engine::run_timed() {
     const EventQueue::Entry entry = queue_.pop();
     Task& task = *tasks_[entry.payload & 0xffffffffu];
     if (task.generation != entry.payload >> 32) continue;  // cancelled
-    if (!begin_event(Nanos(entry.time))) [[unlikely]] break;
+    if (!begin_event(Nanos(entry.time))) [[unlikely]]
+      break;
     if (task.state == TaskState::blocked) {
       ++task.generation;
       task.state = TaskState::ready;

@@ -35,13 +35,13 @@ enum class Outcome : std::uint8_t { completed, deadlock, stuck, kernel_bug, limi
 struct EngineOptions {
   Chooser chooser = Chooser::timed;
   std::uint64_t seed = 1;
-  std::uint64_t max_events = ~0ULL;  ///< so many events happen at most
-  Nanos max_time{~0ULL};             ///< nothing happens after this
+  std::uint64_t max_events = ~0ULL;    ///< so many events happen at most
+  Nanos max_time{~0ULL};               ///< nothing happens after this
   std::vector<std::uint32_t> choices;  ///< for Chooser::replay: task ids
   /// Looked at every few hundred events; true ends the run as `interrupted`. Null: never.
   const std::atomic<bool>* interrupt = nullptr;
-  /// False sends every spend() through the queue. The order of events is the same; a test's means to
-  /// show that.
+  /// False sends every spend() through the queue. The order of events is the same; a test's means
+  /// to show that.
   bool inline_spend = true;
 };
 
@@ -50,8 +50,9 @@ struct EngineOptions {
 struct CpuPolicy {
   void* self = nullptr;
   void (*blocked)(void* self, Task& task) = nullptr;  ///< a running task has given up its CPU
-  void (*woken)(void* self, Task& task) = nullptr;    ///< a task became ready; must arrange run_at()
-  void (*expired)(void* self, Task& task) = nullptr;  ///< preempt_at has come; must arrange run_at()
+  void (*woken)(void* self, Task& task) = nullptr;  ///< a task became ready; must arrange run_at()
+  void (*expired)(void* self,
+                  Task& task) = nullptr;  ///< preempt_at has come; must arrange run_at()
 };
 
 class Engine {
@@ -100,8 +101,8 @@ class Engine {
   const std::string& stop_reason() const { return stop_reason_; }
   /// Choices made so far under `random` and `replay`: the ids of the tasks that ran.
   const std::vector<std::uint32_t>& choices() const { return choices_made_; }
-  /// Whether a replay ended because the schedule named a task that could not run; stop_reason() says
-  /// which choice.
+  /// Whether a replay ended because the schedule named a task that could not run; stop_reason()
+  /// says which choice.
   bool schedule_failed() const { return schedule_failed_; }
 
   /// Tries to let `cost` (plus what is pending) pass for the current task without suspending it. On
@@ -128,7 +129,8 @@ class Engine {
     void await_suspend(std::coroutine_handle<> frame) { engine.suspend_for(frame, cost); }
     void await_resume() const noexcept {}
   };
-  /// `co_await engine.spend(cost)`: the task works for `cost`. Everything due before it ends happens.
+  /// `co_await engine.spend(cost)`: the task works for `cost`. Everything due before it ends
+  /// happens.
   Spend spend(Nanos cost) { return {*this, cost}; }
 
   struct Block {
@@ -136,7 +138,9 @@ class Engine {
     Nanos deadline;
     bool spin = false;
     bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> frame) { engine.block_current(frame, deadline, spin); }
+    void await_suspend(std::coroutine_handle<> frame) {
+      engine.block_current(frame, deadline, spin);
+    }
     Wake await_resume() const {
       Task& task = *engine.current_;
       task.position.observe(static_cast<std::uint64_t>(task.wake_reason));
@@ -199,7 +203,8 @@ class Engine {
     } else if (inline_ == Inline::never) {
       return false;
     }
-    if (events_ >= event_check_ || end > options_.max_time || end < now_) [[unlikely]] return false;
+    if (events_ >= event_check_ || end > options_.max_time || end < now_) [[unlikely]]
+      return false;
     ++events_;
     now_ = end;
     return true;

@@ -1,6 +1,6 @@
-// The queue of pending events: a 4-ary implicit heap of 24-byte entries ordered by (time, sequence).
-// A popped root stays a hole until the next push fills it, which halves the work of the usual
-// pop-then-push pair. The order is total, so no property of the heap can reach a trace.
+// The queue of pending events: a 4-ary implicit heap of 24-byte entries ordered by (time,
+// sequence). A popped root stays a hole until the next push fills it, which halves the work of the
+// usual pop-then-push pair. The order is total, so no property of the heap can reach a trace.
 #pragma once
 
 #include <cstddef>

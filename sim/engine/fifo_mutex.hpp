@@ -1,6 +1,6 @@
-// The engine's own mutex: strictly first come, first served, the releaser hands over to the next. It
-// keeps no account of who holds what, makes no records and costs no time: for simple resources and
-// for measuring the engine. An attempt is no scheduling point of its own; spend before it where
+// The engine's own mutex: strictly first come, first served, the releaser hands over to the next.
+// It keeps no account of who holds what, makes no records and costs no time: for simple resources
+// and for measuring the engine. An attempt is no scheduling point of its own; spend before it where
 // choosers shall have a say. The locks of the modelled kernel are in the locking layer.
 #pragma once
 

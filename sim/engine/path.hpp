@@ -1,8 +1,8 @@
-// Path<T>: a kernel path as a coroutine. Awaiting a Path is a call: the child runs at once, nested on
-// the native stack; if it finishes without suspending, the caller never notices that it was a
-// coroutine. If it does suspend, the native stack unwinds to the run loop, which later continues the
-// innermost frame and, when a frame ends, its caller (a trampoline; symmetric transfer would overflow
-// the stack at -O0). The chain of promises is the simulated call path.
+// Path<T>: a kernel path as a coroutine. Awaiting a Path is a call: the child runs at once, nested
+// on the native stack; if it finishes without suspending, the caller never notices that it was a
+// coroutine. If it does suspend, the native stack unwinds to the run loop, which later continues
+// the innermost frame and, when a frame ends, its caller (a trampoline; symmetric transfer would
+// overflow the stack at -O0). The chain of promises is the simulated call path.
 //
 // Idiom: `if (const auto err = co_await f(k); err) co_return err;`. gcc 12 miscompiles an awaited
 // value that is itself the condition, and destroys braced aggregates in an awaited call twice.
@@ -46,7 +46,8 @@ struct PromiseBase {
   Task* task = nullptr;
   const char* function = nullptr;
   CallNode outer_calls = 0;  // the task's call path without this call
-  bool suspended = false;    // has unwound to the run loop: its end must continue the caller from there
+  bool suspended =
+      false;  // has unwound to the run loop: its end must continue the caller from there
 
   struct Initial {
     bool await_ready() const noexcept { return false; }
@@ -133,8 +134,8 @@ class [[nodiscard]] Path {
     if (handle_) handle_.destroy();
   }
 
-  /// Keeps this call out of call paths and records: for the engine's own helpers, which stand for no
-  /// function of the kernel.
+  /// Keeps this call out of call paths and records: for the engine's own helpers, which stand for
+  /// no function of the kernel.
   Path&& unnamed() && {
     handle_.promise().function = nullptr;
     return std::move(*this);

@@ -36,8 +36,8 @@ class Shared {
   /// `co_await x.store(v)`
   Store store(T value) { return {*this, engine_->choice_point(), value}; }
 
-  /// The value without a scheduling point: for reports, invariants and code that holds the lock that
-  /// every writer holds.
+  /// The value without a scheduling point: for reports, invariants and code that holds the lock
+  /// that every writer holds.
   T peek() const { return value_; }
   /// Sets the value under the lock that every accessor holds.
   void set_locked(T value) { value_ = value; }

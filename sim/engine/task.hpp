@@ -16,11 +16,11 @@ class Engine;
 struct PromiseBase;
 
 enum class TaskState : std::uint8_t {
-  created,   ///< not yet started
-  ready,     ///< may run; its resume is pending in the queue, on a run queue, or with the chooser
-  running,   ///< the task that is being executed right now
-  blocked,   ///< waits to be woken
-  done,      ///< its path has returned
+  created,  ///< not yet started
+  ready,    ///< may run; its resume is pending in the queue, on a run queue, or with the chooser
+  running,  ///< the task that is being executed right now
+  blocked,  ///< waits to be woken
+  done,     ///< its path has returned
 };
 
 /// Why a blocked task goes on.
@@ -30,8 +30,9 @@ enum class Wake : std::uint8_t {
   signal,   ///< its wait was interruptible and a signal came
 };
 
-/// What a task is doing, reduced to numbers: the step and a hash of everything it has observed since
-/// the step began. Two runs whose tasks agree in these are at the same place of the same code.
+/// What a task is doing, reduced to numbers: the step and a hash of everything it has observed
+/// since the step began. Two runs whose tasks agree in these are at the same place of the same
+/// code.
 struct Position {
   std::uint32_t step = 0;
   std::uint64_t observed = 0;
@@ -59,13 +60,13 @@ struct Task {
   TaskState state = TaskState::created;
   Wake wake_reason = Wake::woken;
   bool wait_has_timeout = false;
-  bool on_cpu = true;            ///< whether it occupies a CPU (running, or spinning on one)
-  bool spinning = false;         ///< blocked, but keeps its CPU busy: a spin lock, an optimistic spin
+  bool on_cpu = true;     ///< whether it occupies a CPU (running, or spinning on one)
+  bool spinning = false;  ///< blocked, but keeps its CPU busy: a spin lock, an optimistic spin
   std::uint16_t preempt_count = 0;  ///< while not 0 the task keeps its CPU
   bool wait_is_signalable = false;  ///< wake(task, Wake::signal) ends the wait
   bool finished = false;            ///< the outermost frame has returned; the run loop takes note
-  std::uint32_t generation = 0;  ///< events of older generations are void
-  Nanos choice_cost{};           ///< cost of the step that a chooser grants next
+  std::uint32_t generation = 0;     ///< events of older generations are void
+  Nanos choice_cost{};              ///< cost of the step that a chooser grants next
   Position position;
   std::coroutine_handle<> root;  ///< outermost frame, owned
 };

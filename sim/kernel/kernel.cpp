@@ -30,6 +30,14 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
 
 Kernel::~Kernel() = default;
 
+void Kernel::unmodelled(const char* what) {
+  for (const std::string& known : unmodelled_uses) {
+    if (known == what) return;
+  }
+  unmodelled_uses.emplace_back(what);
+  trace<Event::sim_warn>(what);
+}
+
 Nanos Kernel::coarse_time() const {
   const std::uint64_t now = boot_time + engine.now().v;
   return tick.v == 0 ? Nanos(now) : Nanos(now - now % tick.v);

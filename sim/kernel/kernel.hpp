@@ -74,6 +74,11 @@ struct Kernel {
     engine.charge(costs.page_alloc);
   }
 
+  /// Something was asked for that this version does not model: said once, in a record and as a
+  /// finding of the run. `what` is a string literal.
+  void unmodelled(const char* what);
+  std::vector<std::string> unmodelled_uses;
+
   /// Wall-clock time of the model, coarse: a multiple of the tick.
   Nanos coarse_time() const;
 

@@ -1,5 +1,5 @@
-// The awaiter of every lock operation. Uncontended, it costs no coroutine: the clock is moved and the
-// lock taken inside await_ready(). Only when an event is due first, or the lock is held, does a
+// The awaiter of every lock operation. Uncontended, it costs no coroutine: the clock is moved and
+// the lock taken inside await_ready(). Only when an event is due first, or the lock is held, does a
 // helper path take over. An attempt is one scheduling point; its cost passes before it is made.
 #pragma once
 
@@ -13,9 +13,9 @@ namespace faultline {
 struct Waiter {
   Task* task = nullptr;
   HoldMode mode = HoldMode::exclusive;
-  bool granted = false;      ///< the waker has given the lock to this waiter
-  bool handoff = false;      ///< this waiter has asked for a handoff
-  Nanos deadline{};          ///< from then on it may ask
+  bool granted = false;  ///< the waker has given the lock to this waiter
+  bool handoff = false;  ///< this waiter has asked for a handoff
+  Nanos deadline{};      ///< from then on it may ask
   Waiter* next = nullptr;
 };
 

@@ -54,7 +54,8 @@ void LockContext::announce(LockBase& lock) {
 
 void LockContext::record_acquiring(LockBase& lock, HoldMode mode) {
   const Tracer& tracer = engine_.tracer();
-  if (tracer.wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
+  if (tracer.wants(Event::sim_lock_info)) [[unlikely]]
+    announce(lock);
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
     // The records of a bit lock say when it is held, not when it is asked for; see acquired().
@@ -82,7 +83,8 @@ void LockContext::record_acquired(LockBase& lock, HoldMode mode, bool waited) {
 }
 
 void LockContext::record_try_acquired(LockBase& lock, HoldMode mode) {
-  if (engine_.tracer().wants(Event::sim_lock_info)) [[unlikely]] announce(lock);
+  if (engine_.tracer().wants(Event::sim_lock_info)) [[unlikely]]
+    announce(lock);
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
     engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, true), c.printed);
@@ -123,9 +125,18 @@ void LockContext::downgraded(LockBase& lock) {
   engine_.trace<Event::sim_lock_downgrade>(lock.id, classes_[lock.cls].printed);
 }
 
+void LockContext::try_then_wait(LockBase& lock, HoldMode mode) {
+  if (!engine_.tracer().wants(Event::sim_lock_try_wait)) [[likely]]
+    return;
+  announce(lock);
+  engine_.trace<Event::sim_lock_try_wait>(lock.id, flags_of(mode, false),
+                                          classes_[lock.cls].printed);
+}
+
 void LockContext::annotate(LockBase& lock, HoldMode mode) {
   const Tracer& tracer = engine_.tracer();
-  if (!tracer.wants(Event::lock_acquire) && !tracer.wants(Event::lock_release)) [[likely]] return;
+  if (!tracer.wants(Event::lock_acquire) && !tracer.wants(Event::lock_release)) [[likely]]
+    return;
   if (tracer.wants(Event::sim_lock_info)) announce(lock);
   const SymbolId name = classes_[lock.cls].printed;
   engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), name);

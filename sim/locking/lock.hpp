@@ -34,7 +34,7 @@ struct LockClass {
   std::string name;  ///< as the kernel prints it
   std::uint8_t subclass = 0;
   LockType kind = LockType::mutex;
-  SymbolId printed{};  ///< name with `/SUBCLASS` when that is not 0
+  SymbolId printed{};      ///< name with `/SUBCLASS` when that is not 0
   bool recursive = false;  ///< its shared holders may nest: SRCU, RCU
 };
 
@@ -82,16 +82,17 @@ constexpr std::uint64_t lock_id(std::uint8_t kind, std::uint64_t owner, std::uin
   return (std::uint64_t{kind} << 56) | ((owner & 0xffffffff) << 24) | (index & 0xffffff);
 }
 
-/// One task of a deadlock: what it holds of the cycle, and what it wants. A queued writer that keeps
-/// a reader waiting holds nothing, nor does a task whose step another waits for: `held.lock` is null.
+/// One task of a deadlock: what it holds of the cycle, and what it wants. A queued writer that
+/// keeps a reader waiting holds nothing, nor does a task whose step another waits for: `held.lock`
+/// is null.
 struct DeadlockMember {
   TaskId task;
   HeldLock held;
   LockWait wants;
 };
 
-/// Who knows about signals. Without `pending` none ever is; without `may_come` every signalable wait
-/// is taken for one that may yet end, so that no deadlock through it is reported too early.
+/// Who knows about signals. Without `pending` none ever is; without `may_come` every signalable
+/// wait is taken for one that may yet end, so that no deadlock through it is reported too early.
 struct SignalOracle {
   void* self = nullptr;
   bool (*pending)(void* self, const Task& task) = nullptr;
@@ -119,27 +120,36 @@ class LockContext {
   /// Index of `lock` in the task's stack, searched from the top; -1 if it is not held.
   int find_held(const Task& task, const LockBase& lock) const;
 
-  /// Records of an attempt. `acquiring` comes before a possible sleep; `acquired` pushes the lock on
-  /// the task's stack (after = it had to wait); `try_acquired` does both for a trylock that succeeded.
+  /// Records of an attempt. `acquiring` comes before a possible sleep; `acquired` pushes the lock
+  /// on the task's stack (after = it had to wait); `try_acquired` does both for a trylock that
+  /// succeeded.
   void acquiring(LockBase& lock, HoldMode mode) {
-    if (recording()) [[unlikely]] record_acquiring(lock, mode);
+    if (recording()) [[unlikely]]
+      record_acquiring(lock, mode);
   }
   void contended(LockBase& lock, HoldMode mode);
   void acquired(LockBase& lock, HoldMode mode, bool waited) {
-    if (recording()) [[unlikely]] record_acquired(lock, mode, waited);
+    if (recording()) [[unlikely]]
+      record_acquired(lock, mode, waited);
     push_held(lock, mode, false);
   }
   void try_acquired(LockBase& lock, HoldMode mode) {
-    if (recording()) [[unlikely]] record_try_acquired(lock, mode);
+    if (recording()) [[unlikely]]
+      record_try_acquired(lock, mode);
     push_held(lock, mode, true);
   }
+  /// Before a try that is followed by a wait if it fails: a dependency that a lock validator, which
+  /// counts nothing for a successful try, does not see.
+  void try_then_wait(LockBase& lock, HoldMode mode);
   /// A killable attempt ended without the lock.
   void abandoned(LockBase& lock);
   /// Takes the lock off the current task's stack. False if it was not held.
   bool released(LockBase& lock) {
-    if (recording()) [[unlikely]] record_released(lock);
+    if (recording()) [[unlikely]]
+      record_released(lock);
     auto& held = state(engine_.current()).held;
-    if (held.empty() || held.back().lock != &lock) [[unlikely]] return release_below_top(lock);
+    if (held.empty() || held.back().lock != &lock) [[unlikely]]
+      return release_below_top(lock);
     held.pop_back();
     return true;
   }
@@ -200,7 +210,8 @@ class LockContext {
   };
   enum class Waits : std::uint8_t { locks_only, all };
 
-  // Whether anybody takes the records of uncontended operations; those of others test for themselves.
+  // Whether anybody takes the records of uncontended operations; those of others test for
+  // themselves.
   bool recording() const {
     const Tracer& tracer = engine_.tracer();
     return tracer.wants(Event::lock_acquire) || tracer.wants(Event::lock_acquired) ||
@@ -218,7 +229,8 @@ class LockContext {
   bool release_below_top(LockBase& lock);
 
   PerTask& state(const Task& task) {
-    if (task.id.v >= tasks_.size()) [[unlikely]] add_tasks(task.id.v + 1);
+    if (task.id.v >= tasks_.size()) [[unlikely]]
+      add_tasks(task.id.v + 1);
     return tasks_[task.id.v];
   }
   void add_tasks(std::size_t count) const;

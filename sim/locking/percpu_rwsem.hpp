@@ -28,9 +28,7 @@ struct PercpuReadOp {
     ++sem->readers;
     return true;
   }
-  Path<void> contended() const {
-    return percpu_down_read_slowpath(sem->context->engine(), *sem);
-  }
+  Path<void> contended() const { return percpu_down_read_slowpath(sem->context->engine(), *sem); }
 };
 
 struct PercpuWriteOp {
@@ -44,9 +42,7 @@ struct PercpuWriteOp {
     sem->owner = &sem->context->engine().current();
     return true;
   }
-  Path<void> contended() const {
-    return percpu_down_write_slowpath(sem->context->engine(), *sem);
-  }
+  Path<void> contended() const { return percpu_down_write_slowpath(sem->context->engine(), *sem); }
 };
 
 inline Acquire<PercpuReadOp> percpu_down_read(percpu_rw_semaphore& sem) {

@@ -148,8 +148,8 @@ void wake_after_release(rw_semaphore& sem) {
 
 Path<bool> rwsem_down_read_slowpath(Engine& engine, rw_semaphore& sem, bool killable) {
   Task& current = engine.current();
-  // A free lock whose woken writer has not run yet may be stolen. One that readers own may not, or a
-  // stream of readers would starve the queued writer.
+  // A free lock whose woken writer has not run yet may be stolen. One that readers own may not, or
+  // a stream of readers would starve the queued writer.
   if (!sem.writer && !sem.handoff && sem.readers == 0) {
     sem.readers = 1;
     sem.owner = &current;

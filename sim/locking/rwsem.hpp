@@ -1,8 +1,9 @@
-// Reader-writer semaphore as Linux 6.12 kernel/locking/rwsem.c queues and wakes (lock_rules.md 4.1):
-// phase-fair FIFO, reader and writer stealing, optimistic spinning of writers, handoff after 4 ms,
-// downgrade, killable waits. Left out: real-time waiters. A release and its wake-ups are one step
-// here, so a reader at the head is never beaten by a stealing writer in between. Without virtual time
-// (choosers other than `timed`) nobody spins and the handoff deadline never passes.
+// Reader-writer semaphore as Linux 6.12 kernel/locking/rwsem.c queues and wakes
+// (lock_rules.md 4.1): phase-fair FIFO, reader and writer stealing, optimistic spinning of writers,
+// handoff after 4 ms, downgrade, killable waits. Left out: real-time waiters. A release and its
+// wake-ups are one step here, so a reader at the head is never beaten by a stealing writer in
+// between. Without virtual time (choosers other than `timed`) nobody spins and the handoff deadline
+// never passes.
 #pragma once
 
 #include "locking/acquire.hpp"

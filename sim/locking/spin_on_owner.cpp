@@ -76,9 +76,8 @@ void LockContext::owner_sleeps(Task& task) {
 
 void LockContext::begin_spin() {
   if (spinners_++ != 0) return;
-  engine_.set_sleep_hook(this, [](void* self, Task& task) {
-    static_cast<LockContext*>(self)->owner_sleeps(task);
-  });
+  engine_.set_sleep_hook(
+      this, [](void* self, Task& task) { static_cast<LockContext*>(self)->owner_sleeps(task); });
 }
 
 void LockContext::end_spin() {

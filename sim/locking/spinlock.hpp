@@ -1,7 +1,7 @@
-// Spin locks and reader-writer spin locks as their queued implementations in Linux 6.12 (qspinlock.c,
-// qrwlock.c; lock_rules.md 4.3): waiters keep their CPU, in order of arrival; a holder is not
-// preempted. A contended rwlock queues writers and process-context readers FIFO. Left out: interrupt
-// readers, who jump the queue, and the limit of four nested waits per CPU.
+// Spin locks and reader-writer spin locks as their queued implementations in Linux 6.12
+// (qspinlock.c, qrwlock.c; lock_rules.md 4.3): waiters keep their CPU, in order of arrival; a
+// holder is not preempted. A contended rwlock queues writers and process-context readers FIFO. Left
+// out: interrupt readers, who jump the queue, and the limit of four nested waits per CPU.
 #pragma once
 
 #include "locking/acquire.hpp"

@@ -1,8 +1,8 @@
-// The wait-for graph: who waits for whom, and the cycle that ends a run. An edge leads from a blocked
-// task to each task that must go on first: every holder that excludes it, the writer queued on the
-// lock that a reader wants, or the task whose step it awaits. A task that is blocked no more, though
-// it has not run since, has no edges: it will block anew or go on. All edges of a task must go away
-// before it runs, so any way back to it is a deadlock.
+// The wait-for graph: who waits for whom, and the cycle that ends a run. An edge leads from a
+// blocked task to each task that must go on first: every holder that excludes it, the writer queued
+// on the lock that a reader wants, or the task whose step it awaits. A task that is blocked no
+// more, though it has not run since, has no edges: it will block anew or go on. All edges of a task
+// must go away before it runs, so any way back to it is a deadlock.
 #include <algorithm>
 
 #include "base/bug.hpp"
@@ -30,7 +30,8 @@ void LockContext::begin_wait(LockBase& lock, HoldMode mode, bool timed) {
   link_waiter(task, mine, {&lock, mode, task.calls, nullptr, timed});
   ++lock.waiting;
   if (mode == HoldMode::shared) ++lock.waiting_shared;
-  if (timed || !may_close_cycle(mine)) [[likely]] return;
+  if (timed || !may_close_cycle(mine)) [[likely]]
+    return;
   std::vector<std::uint8_t> colour(tasks_.size());
   if (find_cycle(task, Waits::locks_only, colour)) {
     engine_.stop(Outcome::deadlock, "a cycle of tasks waits for locks that they hold");
@@ -127,9 +128,8 @@ bool LockContext::find_cycle(Task& start, Waits which, std::vector<std::uint8_t>
       path.push_back({edge, needs(*edge.task, start, which), 0});
       continue;
     }
-    const auto first = std::find_if(path.begin(), path.end(), [&](const Visit& visit) {
-      return visit.node.task == edge.task;
-    });
+    const auto first = std::find_if(
+        path.begin(), path.end(), [&](const Visit& visit) { return visit.node.task == edge.task; });
     deadlock_.clear();
     for (auto v = first + 1; v != path.end(); ++v) {
       deadlock_.push_back({v->node.task->id, v->node.held, state(*v->node.task).wait});

@@ -38,7 +38,7 @@ Path<bool> attempt(Engine& engine, Lock& lock, bool try_only, Wait wait, Try try
 
 }  // namespace
 
-GenericLocks::GenericLocks(const Scenario& scenario, Kernel& k) : scenario_(scenario) {
+GenericLocks::GenericLocks(const Scenario& scenario, Kernel& k) : scenario_(scenario), special_(scenario.locks.size()) {
   for (std::uint32_t i = 0; i < scenario.locks.size(); ++i) {
     locks_.emplace_back();
     prepare(k, LockRef(i));
@@ -79,7 +79,9 @@ LockBase& GenericLocks::base(LockRef ref) {
 // A recursive reader or a nest lock changes what the validator makes of the next acquisition.
 void GenericLocks::announce(Kernel& k, LockRef ref, const LockArgs& args) {
   const bool nested = args.nest.v != no_lock.v;
-  if (!args.recursive && !nested) return;
+  const bool special = args.recursive || nested;
+  if (!special && !special_[ref.v]) return;
+  special_[ref.v] = special;
   const LockBase& lock = base(ref);
   const LockClass& cls = k.locks.class_of(lock);
   k.trace<Event::sim_lock_info>(lock.id, k.engine.tracer().symbols().intern(cls.name),

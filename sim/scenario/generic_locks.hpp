@@ -39,6 +39,7 @@ class GenericLocks {
 
   const Scenario& scenario_;
   std::deque<Lock> locks_;
+  std::vector<bool> special_;  ///< the last record about the lock said recursive or nested
 };
 
 }  // namespace faultline

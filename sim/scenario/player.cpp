@@ -190,7 +190,7 @@ Path<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
 
 Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
   if (const auto* const args = std::get_if<LockArgs>(&step.args)) {
-    const std::int64_t result = co_await w_.locks_->lock(k, *args).unnamed();
+    const std::int64_t result = co_await w_.locks_->lock(k, *args);
     co_return result;
   }
   co_await k.engine.spend(Nanos{});

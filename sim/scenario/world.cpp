@@ -146,13 +146,19 @@ FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
 }
 
 void World::add_lock_findings(RunResult& result) {
+  for (const std::string& what : kernel_->unmodelled_uses) {
+    Finding finding;
+    finding.kind = "kernel-warn";
+    finding.text = "not modelled: " + what;
+    result.findings.push_back(std::move(finding));
+  }
   if (result.outcome == Outcome::deadlock) {
     Finding finding;
     finding.kind = "deadlock";
     finding.text = result.reason;
     for (const DeadlockMember& member : kernel_->locks.deadlock()) {
       if (member.held.lock) finding.locks.push_back(describe(member, false));
-      if (member.wants.lock) finding.locks.push_back(describe(member, true));
+      if (member.wants.lock || !member.held.lock) finding.locks.push_back(describe(member, true));
     }
     result.findings.push_back(std::move(finding));
   } else if (result.outcome == Outcome::stuck) {

@@ -31,9 +31,7 @@ struct World {
 FramePool& frame_pool(World& world) { return world.engine.frames(); }
 
 // Not inlined, so that its frame is a real one.
-[[gnu::noinline]] Path<int> callee(World& world, int n) {
-  co_return n + 1;
-}
+[[gnu::noinline]] Path<int> callee(World& world, int n) { co_return n + 1; }
 
 Path<void> spends(World& world) {
   for (int i = 0; i < operations; ++i) co_await world.engine.spend(Nanos(5));
@@ -85,9 +83,7 @@ Path<void> percpu_reads(World& world) {
 }
 
 // Ten other tasks sleep far in the future, as in a real run: the queue is not empty.
-Path<void> sleeper(World& world) {
-  co_await world.engine.block_until(Nanos(1ULL << 60));
-}
+Path<void> sleeper(World& world) { co_await world.engine.block_until(Nanos(1ULL << 60)); }
 
 double measure(Path<void> (*body)(World&)) {
   World world;
@@ -104,16 +100,22 @@ double measure(Path<void> (*body)(World&)) {
 int main() {
   using namespace faultline;
   const std::pair<const char*, Path<void> (*)(World&)> bodies[] = {
-      {"spend", spends},           {"try_spend", try_spends},    {"nested call", calls},
-      {"down_read+up", read_locks}, {"down_write+up", write_locks}, {"mutex lock+unlock", mutexes},
-      {"spin lock+unlock", spin_locks}, {"percpu read+up", percpu_reads}};
+      {"spend", spends},
+      {"try_spend", try_spends},
+      {"nested call", calls},
+      {"down_read+up", read_locks},
+      {"down_write+up", write_locks},
+      {"mutex lock+unlock", mutexes},
+      {"spin lock+unlock", spin_locks},
+      {"percpu read+up", percpu_reads}};
   std::vector<bench::Program> programs;
   for (const auto& [name, body] : bodies) {
     programs.emplace_back([body = body] { return measure(body); });
   }
+  bench::Table table;
   const auto m = bench::medians(programs);
   for (std::size_t i = 0; i < programs.size(); ++i) {
-    std::printf("%s, ns\t%.1f\t-\t-\t-\t-\n", bodies[i].first, 1e9 / m[i]);
+    table.figure(std::string(bodies[i].first) + ", ns", 1e9 / m[i], 0);
   }
   return 0;
 }

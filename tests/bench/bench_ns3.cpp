@@ -45,6 +45,7 @@ double phold_ns3(const char* scheduler, std::uint64_t pending) {
 }  // namespace
 
 int main() {
+  bench::Table table;
   const std::vector<const char*> all = {"ns3::PriorityQueueScheduler", "ns3::MapScheduler",
                                         "ns3::HeapScheduler", "ns3::CalendarScheduler"};
   for (const std::uint64_t pending : {64ULL, 16384ULL, 1048576ULL}) {
@@ -58,11 +59,11 @@ int main() {
     const auto m = bench::medians(programs, large ? 3 : 5);
     const std::string n = "PHOLD " + std::to_string(pending);
     for (std::size_t i = 0; i < schedulers; ++i) {
-      bench::row(n + " / " + all[i], m[0], m[i + 2], 0);
+      table.row(n + " / " + all[i], m[0], m[i + 2], 0);
     }
     const double fastest = *std::max_element(m.begin() + 2, m.end());
-    bench::row(n + " / ns-3's fastest", m[0], fastest, large ? 1.5 : 2);
-    bench::row(n + ", each event a task / ns-3's fastest", m[1], fastest, 0);
+    table.row(n + " / ns-3's fastest", m[0], fastest, large ? 1.5 : 2);
+    table.row(n + ", each event a task / ns-3's fastest", m[1], fastest, 0);
   }
-  return 0;
+  return table.exit_code();
 }

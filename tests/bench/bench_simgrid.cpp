@@ -1,6 +1,6 @@
-// Tasks against SimGrid's actors: 1024 that sleep, and 64 that share 8 mutexes (hold and think times
-// exponential with the same mean): with the engine's own FIFO mutex, and with the modelled kernel
-// mutex and all its accounts.
+// Tasks against SimGrid's actors: 1024 that sleep, and 64 that share 8 mutexes (hold and think
+// times exponential with the same mean): with the engine's own FIFO mutex, and with the modelled
+// kernel mutex and all its accounts.
 #include <simgrid/s4u.hpp>
 
 #include <deque>
@@ -137,16 +137,17 @@ double run_simgrid_mutex() {
 }  // namespace faultline
 
 int main() {
+  bench::Table table;
   using namespace faultline;
   const auto sleep = bench::medians(
       {[] { return run_ours(sleeper, sleep_tasks, sleeps_ours, false); }, run_simgrid_sleep});
-  bench::row("1024 sleeping tasks / SimGrid sleep_for", sleep[0], sleep[1], 15);
+  table.row("1024 sleeping tasks / SimGrid sleep_for", sleep[0], sleep[1], 15);
   const auto lock = bench::medians(
       {[] { return run_ours(fifo_locker, lock_tasks, sections_ours, false); },
        [] { return run_ours(kernel_locker, lock_tasks, sections_ours, false); },
        [] { return run_ours(kernel_locker, lock_tasks, sections_ours, true); }, run_simgrid_mutex});
-  bench::row("64 tasks on 8 FIFO mutexes / SimGrid Mutex", lock[0], lock[3], 15);
-  bench::row("64 tasks on 8 kernel mutexes, sleeping holders / SimGrid Mutex", lock[1], lock[3], 5);
-  bench::row("64 tasks on 8 kernel mutexes, spinning waiters / SimGrid Mutex", lock[2], lock[3], 5);
-  return 0;
+  table.row("64 tasks on 8 FIFO mutexes / SimGrid Mutex", lock[0], lock[3], 15);
+  table.row("64 tasks on 8 kernel mutexes, sleeping holders / SimGrid Mutex", lock[1], lock[3], 5);
+  table.row("64 tasks on 8 kernel mutexes, spinning waiters / SimGrid Mutex", lock[2], lock[3], 5);
+  return table.exit_code();
 }

@@ -1,7 +1,6 @@
-// Measuring two programs against each other: each sample is a child process of its own, pinned to the
-// same core, and reports the CPU seconds of its measured part; the sides take turns; the result is
-// the ratio of medians. Absolute figures are shown for orientation only. One printed row is
-//     NAME <tab> OURS/s <tab> PEER/s <tab> RATIO <tab> TARGET <tab> ok|MISSED|-
+// Measuring two programs against each other: each sample is a child process of its own, pinned to
+// the same core, and reports the CPU seconds of its measured part; the sides take turns; the result
+// is the ratio of medians. Absolute figures are shown for orientation only.
 #pragma once
 
 #include <sched.h>
@@ -66,12 +65,6 @@ inline void pin_to_one_core() {
   sched_setaffinity(0, sizeof set, &set);
 }
 
-inline std::string rate(double per_second) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f M", per_second * 1e-6);
-  return text;
-}
-
 /// Samples all programs by turns; medians in their order.
 inline std::vector<double> medians(const std::vector<Program>& programs, int rounds = 5) {
   pin_to_one_core();
@@ -84,17 +77,47 @@ inline std::vector<double> medians(const std::vector<Program>& programs, int rou
   return middle;
 }
 
-/// Prints a row. `target` 0: no target.
-inline void row(const std::string& name, double ours, double peer, double target) {
-  const double ratio = ours / peer;
-  std::printf("%s\t%s\t%s\t%.2f\t", name.c_str(), rate(ours).c_str(), rate(peer).c_str(), ratio);
-  if (target == 0) {
-    std::printf("-\t-\n");
-  } else {
-    std::printf("%.1f\t%s\n", target, ratio >= target ? "ok" : "MISSED");
+/// The rows of one program; its exit code is 1 if a target was missed.
+class Table {
+ public:
+  Table() { print("", "ours/s", "peer/s", "ratio", "target", ""); }
+
+  /// `target` 0: no target.
+  void row(const std::string& name, double ours, double peer, double target) {
+    const double ratio = ours / peer;
+    const bool met = target == 0 || ratio >= target;
+    print(name, rate(ours), rate(peer), number(ratio), target == 0 ? "-" : number(target),
+          target == 0 ? ""
+          : met       ? "ok"
+                      : "MISSED");
+    if (!met) code_ = 1;
   }
-  std::fflush(stdout);
-}
+  /// One figure that shall be at most `most` (0: no limit).
+  void figure(const std::string& name, double value, double most) {
+    const bool met = most == 0 || value <= most;
+    print(name, number(value), "", "", most == 0 ? "-" : number(most),
+          most == 0 ? ""
+          : met     ? "ok"
+                    : "MISSED");
+    if (!met) code_ = 1;
+  }
+  int exit_code() const { return code_; }
+
+ private:
+  static std::string number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f", value);
+    return text;
+  }
+  static std::string rate(double per_second) { return number(per_second * 1e-6) + " M"; }
+  static void print(const std::string& name, const std::string& ours, const std::string& peer,
+                    const std::string& ratio, const std::string& target, const char* verdict) {
+    std::printf("%-64s %10s %10s %7s %7s %s\n", name.c_str(), ours.c_str(), peer.c_str(),
+                ratio.c_str(), target.c_str(), verdict);
+    std::fflush(stdout);
+  }
+  int code_ = 0;
+};
 
 /// The random durations that all sides share: 0.1 + exponential 0.9 of `mean` ticks, from a table.
 class Durations {

@@ -1,6 +1,6 @@
-// PHOLD on our queue: `pending` events, each of which counts at its place and schedules one other, at
-// a uniformly drawn place, after lookahead 0.1 + exponential 0.9 of the mean step. Integer ticks,
-// first in first out at equal times. The filling of the queue is not measured.
+// PHOLD on our queue: `pending` events, each of which counts at its place and schedules one other,
+// at a uniformly drawn place, after lookahead 0.1 + exponential 0.9 of the mean step. Integer
+// ticks, first in first out at equal times. The filling of the queue is not measured.
 #pragma once
 
 #include <memory>

@@ -99,8 +99,14 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
     const Vaddr limit = last ? ceiling : vmas[i + 1]->vm_start;
     const FreedTables freed = mm.pgtables->free_pgtables(vma.vm_start, vma.vm_end, floor, limit);
     if (freed.total() != 0) {
-      tlb.freed_tables = tlb.cleared_ptes = true;
-      tlb.adjust(Vaddr(vma.vm_start.v & PMD_MASK), vma.vm_end);
+      tlb.freed_tables = true;
+      if (freed.pte != 0) tlb.cleared_pmds = true;
+      if (freed.pmd != 0) tlb.cleared_puds = true;
+      // Each freed table counts as one page at the start of what it covered.
+      const Vaddr first(vma.vm_start.v & PMD_MASK);
+      const Vaddr last((vma.vm_end.v - 1) & PMD_MASK);
+      tlb.adjust(first, first + PAGE_SIZE);
+      if (freed.pte > 1) tlb.adjust(last, last + PAGE_SIZE);
       k.engine.charge(k.costs.page_free * freed.total());
     }
   }
@@ -111,7 +117,13 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
 
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
   if (tlb.end <= tlb.start && !tlb.fullmm) co_return;
-  const unsigned shift = tlb.cleared_pmds && !tlb.cleared_ptes ? PMD_SHIFT : PAGE_SHIFT;
+  // The smallest entry that was cleared decides how far apart the invalidations are.
+  unsigned shift = PAGE_SHIFT;
+  if (!tlb.cleared_ptes && tlb.cleared_pmds) {
+    shift = PMD_SHIFT;
+  } else if (!tlb.cleared_ptes && tlb.cleared_puds) {
+    shift = PUD_SHIFT;
+  }
   const Vaddr start = tlb.fullmm ? Vaddr(0) : tlb.start;
   const Vaddr end = tlb.fullmm ? Vaddr(~0ULL) : tlb.end;
   co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);

@@ -34,7 +34,9 @@ Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, uns
     flush_cpu(k.cpus[CpuId(static_cast<std::uint16_t>(c))], mm, start, end, stride_shift, all);
   }
   if (others != 0) {
-    k.trace<Event::tlb_flush>(shown, TlbFlushReason::remote_send_ipi);
+    // The sender counts small pages, whatever the stride.
+    const std::int64_t sent = all ? -1 : static_cast<std::int64_t>((end - start) >> PAGE_SHIFT);
+    k.trace<Event::tlb_flush>(sent, TlbFlushReason::remote_send_ipi);
     co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * others);
   }
   flush_cpu(k.cpus[here], mm, start, end, stride_shift, all);

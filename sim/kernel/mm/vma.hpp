@@ -19,7 +19,7 @@ vm_area_struct* find_vma_prev(const mm_struct& mm, Vaddr address);
 /// What an unmapping or a translation change must flush from the TLBs. mm/mmu_gather.c.
 struct mmu_gather {
   Vaddr start{~0ULL}, end{0};
-  bool freed_tables = false, cleared_ptes = false, cleared_pmds = false;
+  bool freed_tables = false, cleared_ptes = false, cleared_pmds = false, cleared_puds = false;
   bool fullmm = false;
   void adjust(Vaddr from, Vaddr to) {
     if (from < start) start = from;

@@ -100,6 +100,7 @@ TEST_CASE("a nest lock that is released first is missed by those who named it") 
 
 TEST_CASE("locks of one class in a row under a nest lock count as one") {
   CHECK(edges_of("N A@N A2@N A3@N B") == "A>B:EN N>A:EN");
+  CHECK(edges_of("N A@N A2r@N B") == "A>B:EN N>A:EN");  // in the mode of the first
   Lab lab;
   lab.hold(TaskId(0), "N A@N A2@N A3@N");
   CHECK(lab.order.held(TaskId(0)).size() == 4);
@@ -190,6 +191,20 @@ TEST_CASE("an edge counts the acquisitions that showed it, and keeps the first")
     }
   }
   CHECK(counts == std::map<std::string, std::uint64_t>{{"AB", 1}, {"AC", 7}, {"BC", 2}});
+}
+
+TEST_CASE("what a release merely repeats is not counted again") {
+  Lab lab;
+  lab.play("A B C D -B");    // C>D stays what it was
+  lab.play("N E@N E2@N F");  // two of a class in a row are one holder
+  std::map<std::string, std::uint64_t> counts;
+  const auto by_edge = lab.order.edge_counts();
+  for (std::size_t i = 0; i < by_edge.size(); ++i) {
+    const LockEdge& e = lab.order.graph().edges()[i];
+    counts[std::string{lab.name(e.from), lab.name(e.to)}] = by_edge[i];
+  }
+  CHECK(counts == std::map<std::string, std::uint64_t>{
+                      {"AB", 1}, {"BC", 1}, {"AC", 1}, {"CD", 1}, {"NE", 1}, {"EF", 1}});
 }
 
 TEST_CASE("forgetting sequences changes neither edges nor counts") {

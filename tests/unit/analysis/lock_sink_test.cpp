@@ -253,10 +253,27 @@ TEST_CASE("bit locks stay out of the graph, and have one of their own when asked
   }
   CHECK(plain.sink.with_bit_locks() == nullptr);
   REQUIRE(both.sink.with_bit_locks() != nullptr);
+  CHECK(both.sink.with_bit_locks()->held(TaskId(0)).size() == 2);
   CHECK(edges_of(both, *both.sink.with_bit_locks()) ==
         "A -> xfs_buf(agf), xfs_buf(agf) -> B, xfs_buf(agf) -> A");
   CHECK(both.sink.with_bit_locks()->graph().circles().size() == 1);
   CHECK(both.sink.cycles() == 0);
+}
+
+TEST_CASE("a return ends its call and those within it that ended without a word") {
+  Player p;
+  p.call("outer");
+  p.call("middle");
+  p.call("lost");
+  p.ret("middle");
+  p.acquire("A", 1);
+  p.ret("outer");
+  p.ret("never_called");
+  p.acquire("A", 1);
+  const auto found = p.findings();
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].locks[0].path == std::vector<std::string>{"outer"});
+  CHECK(found[0].locks[1].path.empty());
 }
 
 TEST_CASE("without paths no calls are asked for") {

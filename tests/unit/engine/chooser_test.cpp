@@ -118,7 +118,8 @@ TEST_CASE("replay: a recorded list of choices plays the same run") {
   }
 }
 
-TEST_CASE("replay: after the last choice the first runnable goes on; an impossible choice ends it") {
+TEST_CASE(
+    "replay: after the last choice the first runnable goes on; an impossible choice ends it") {
   EngineOptions options = with_chooser(Chooser::replay);
   options.choices = {1, 1};
   Rig rig(options);

@@ -1,5 +1,5 @@
-// The smallest CPU policy: `n` CPUs, one common run queue, time slices, no costs but a nanosecond for
-// each switch. For tests of the layers that are below the machine.
+// The smallest CPU policy: `n` CPUs, one common run queue, time slices, no costs but a nanosecond
+// for each switch. For tests of the layers that are below the machine.
 #pragma once
 
 #include <deque>
@@ -12,7 +12,8 @@ namespace faultline {
 class FewCpus {
  public:
   FewCpus(Engine& engine, std::size_t n, Nanos slice) : engine_(engine), idle_(n), slice_(slice) {
-    engine.set_cpu_policy({this, [](void* self, Task& t) { static_cast<FewCpus*>(self)->blocked(t); },
+    engine.set_cpu_policy({this,
+                           [](void* self, Task& t) { static_cast<FewCpus*>(self)->blocked(t); },
                            [](void* self, Task& t) { static_cast<FewCpus*>(self)->woken(t); },
                            [](void* self, Task& t) { static_cast<FewCpus*>(self)->expired(t); }});
   }

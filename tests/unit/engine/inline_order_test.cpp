@@ -1,5 +1,5 @@
-// A spend that advances the clock without suspending must leave the order of events as the queue has
-// it. Random programs of spends, sleeps, wake-ups, charges and nested calls are played with and
+// A spend that advances the clock without suspending must leave the order of events as the queue
+// has it. Random programs of spends, sleeps, wake-ups, charges and nested calls are played with and
 // without that shortcut, on an unlimited machine and under a policy that lends few CPUs for short
 // slices; everything that the tasks saw must be the same.
 #include "base/rng.hpp"
@@ -38,10 +38,13 @@ Path<void> play_step(Rig& rig, Step step) {
     case Verb::charge:
       engine.charge(Nanos(step.n % 4));
       break;
-    case Verb::call:
-      co_await play_step(rig, {Verb::spend, step.n});
-      co_await play_step(rig, {Verb::sleep, step.n / 8});
+    case Verb::call: {
+      const Step first{Verb::spend, step.n};
+      const Step second{Verb::sleep, step.n / 8};
+      co_await play_step(rig, first);
+      co_await play_step(rig, second);
       break;
+    }
     case Verb::pin:
       engine.current().preempt_count ^= 1;
       break;

@@ -7,9 +7,7 @@
 namespace faultline {
 namespace {
 
-Path<int> plus_one(Rig& rig, int n) {
-  co_return n + 1;
-}
+Path<int> plus_one(Rig& rig, int n) { co_return n + 1; }
 
 Path<int> after(Rig& rig, Nanos time, int n) {
   co_await rig.engine.block_until(rig.engine.now() + time);
@@ -36,9 +34,7 @@ Path<void> count_calls(Rig& rig, int calls) {
   rig.note(std::to_string(n));
 }
 
-Path<void> sleep_forever(Rig& rig) {
-  co_await rig.engine.block();
-}
+Path<void> sleep_forever(Rig& rig) { co_await rig.engine.block(); }
 
 Path<int> fails(FramePool& pool, Rig& rig, bool late) {
   if (late) co_await rig.engine.block_until(rig.engine.now() + Nanos(5));

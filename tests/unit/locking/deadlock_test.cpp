@@ -43,8 +43,7 @@ TEST_CASE("two tasks, two mutexes in opposite order") {
 
 TEST_CASE("three tasks in a ring, of different kinds of lock, one of them spinning") {
   CHECK(ended({"M+ 10 R+", "R+ 20 P+", "P+ 30 M+", "1000"}) ==
-        Ended{Outcome::deadlock, 30,
-              "0 holds M wants R, 1 holds R wants P, 2 holds P wants M"});
+        Ended{Outcome::deadlock, 30, "0 holds M wants R, 1 holds R wants P, 2 holds P wants M"});
 }
 
 TEST_CASE("a task that wants what it holds") {
@@ -60,8 +59,8 @@ TEST_CASE("a task that wants what it holds") {
 TEST_CASE("a reader behind a queued writer, which waits for that reader") {
   CHECK(ended({"R< z50000 R<", "@10 R+", "100000"}) ==
         Ended{Outcome::deadlock, 50000, "1 holds - wants R, 0 holds R wants R"});
-  // The same through a second lock: reader 2 stands behind writer 1, which waits for reader 0, which
-  // waits for the mutex of reader 2.
+  // The same through a second lock: reader 2 stands behind writer 1, which waits for reader 0,
+  // which waits for the mutex of reader 2.
   CHECK(ended({"R< z50000 M+", "@10 R+", "M+ z40000 R<", "100000"}) ==
         Ended{Outcome::deadlock, 50000, "2 holds M wants R, 1 holds - wants R, 0 holds R wants M"});
   CHECK(ended({"C< z500 C<", "@10 C+", "100000"}) ==
@@ -131,8 +130,8 @@ TEST_CASE("tasks that wait for what nobody will do are stuck, not deadlocked") {
 }
 
 TEST_CASE("a reader that was granted the lock but has not run yet waits for nobody") {
-  // At 100 task 3 releases R: readers 0 and 1 are granted, both hold a mutex. Task 1 runs first (the
-  // order of the queue) and wants the mutex of task 0 while writer 2 is queued on R.
+  // At 100 task 3 releases R: readers 0 and 1 are granted, both hold a mutex. Task 1 runs first
+  // (the order of the queue) and wants the mutex of task 0 while writer 2 is queued on R.
   CHECK(ended({"N+ z20 R< R> N-", "M+ z10 R< N+ N- R> M-", "@30 R+ R-", "R+ z100 R-"}).outcome ==
         Outcome::completed);
 }

@@ -1,6 +1,7 @@
-// Random programs over all kinds of locks, under all choosers and on few or many CPUs. Whatever they
-// do: holders exclude each other as the modes say; programs that take locks in one order complete
-// (no wake-up is lost); those that do not complete or end in a deadlock whose reported cycle is one.
+// Random programs over all kinds of locks, under all choosers and on few or many CPUs. Whatever
+// they do: holders exclude each other as the modes say; programs that take locks in one order
+// complete (no wake-up is lost); those that do not complete or end in a deadlock whose reported
+// cycle is one.
 #include "base/rng.hpp"
 #include "lock_rig.hpp"
 #include "unit/engine/few_cpus.hpp"
@@ -61,8 +62,8 @@ Path<void> random_program(LockRig& rig, Program p) {
     const std::size_t wanted = 1 + p.rng.below(3);
     std::size_t least = 0;
     while (held.size() < wanted) {
-      const std::size_t i = p.ordered ? least + p.rng.below(kinds.size() - least)
-                                      : p.rng.below(kinds.size());
+      const std::size_t i =
+          p.ordered ? least + p.rng.below(kinds.size() - least) : p.rng.below(kinds.size());
       const char lock = kinds[i];
       if (held.find(lock) != std::string::npos) continue;
       if (spins && !is_spin(lock)) break;  // no sleeping lock under a spin lock
@@ -147,9 +148,9 @@ Outcome run_random(std::uint64_t seed, const Setting& setting, bool ordered) {
 }
 
 TEST_CASE("random programs that take locks in one order always complete") {
-  for (const Setting& setting : {Setting{Chooser::timed, 0}, Setting{Chooser::timed, 1},
-                                 Setting{Chooser::timed, 2}, Setting{Chooser::timed, 3},
-                                 Setting{Chooser::sequential, 0}, Setting{Chooser::random, 0}}) {
+  for (const Setting& setting :
+       {Setting{Chooser::timed, 0}, Setting{Chooser::timed, 1}, Setting{Chooser::timed, 2},
+        Setting{Chooser::timed, 3}, Setting{Chooser::sequential, 0}, Setting{Chooser::random, 0}}) {
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
       INFO("seed " << seed << ", chooser " << static_cast<int>(setting.chooser) << ", CPUs "
                    << setting.cpus);

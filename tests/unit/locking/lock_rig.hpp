@@ -41,8 +41,12 @@ struct LockRig {
   std::vector<bool> signalled;
 
   void note(const std::string& what) {
-    log += (log.empty() ? "" : " ") + std::to_string(engine.current().id.v) + ":" + what + "@" +
-           std::to_string(engine.now().v);
+    if (!log.empty()) log += ' ';
+    log += std::to_string(engine.current().id.v);
+    log += ':';
+    log += what;
+    log += '@';
+    log += std::to_string(engine.now().v);
   }
   void init() {
     const auto prepare = [this](LockBase& lock, const char* name, LockType kind, unsigned n) {

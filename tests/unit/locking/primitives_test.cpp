@@ -10,7 +10,8 @@ TEST_CASE("mutex: sleepers are served first come, first served") {
         "0:M+@0 3:M?!@30 2:M+@100 1:M+@110");
 }
 
-TEST_CASE("mutex: a newcomer spins while the owner runs and beats the sleepers; not while it sleeps") {
+TEST_CASE(
+    "mutex: a newcomer spins while the owner runs and beats the sleepers; not while it sleeps") {
   CHECK(played({"M+ z100 100 M-", "@10 M+ M-", "@150 M+ M-", "@160 =1", "@160 =2"}) ==
         "0:M+@0 3:1sleeps@160 4:2spins@160 2:M+@200 1:M+@200");
   CHECK(played({"M+ 100 z100 M-", "@10 M+ M-", "@20 M+ M-", "@110 =1", "@110 =2"}) ==
@@ -18,8 +19,8 @@ TEST_CASE("mutex: a newcomer spins while the owner runs and beats the sleepers; 
 }
 
 TEST_CASE("mutex: a first waiter that was woken and beaten gets the lock next") {
-  // Task 2 steals at 100 (due before the wake-up of task 1). Task 1, beaten once, asks for the lock:
-  // at 200 it is passed on, and neither task 3 nor a trylock at the same moment gets it.
+  // Task 2 steals at 100 (due before the wake-up of task 1). Task 1, beaten once, asks for the
+  // lock: at 200 it is passed on, and neither task 3 nor a trylock at the same moment gets it.
   CHECK(played({"M+ z100 M-", "@10 M+ z10 M-", "@100 M+ z100 M-", "@200 M+ M-", "@200 M?"}) ==
         "0:M+@0 2:M+@100 4:M?!@200 1:M+@200 3:M+@210");
 }
@@ -64,8 +65,7 @@ TEST_CASE("spin locks forbid preemption while held or waited for, and allow it a
 
 TEST_CASE("rwlock: one queue for readers and writers, in order of arrival") {
   CHECK(played({"Q< 100 Q>", "@10 Q+ 10 Q-", "@20 Q< 10 Q>", "@30 Q< 10 Q>", "@40 Q+ Q-",
-                "@50 Q< Q>"}) ==
-        "0:Q<@0 1:Q+@100 2:Q<@110 3:Q<@110 4:Q+@120 5:Q<@120");
+                "@50 Q< Q>"}) == "0:Q<@0 1:Q+@100 2:Q<@110 3:Q<@110 4:Q+@120 5:Q<@120");
 }
 
 TEST_CASE("percpu rwsem: a writer keeps new readers out and waits until the old ones are gone") {
@@ -74,11 +74,10 @@ TEST_CASE("percpu rwsem: a writer keeps new readers out and waits until the old 
 }
 
 TEST_CASE("percpu rwsem: one queue; a release wakes readers until one writer has been woken") {
-  // The writers 3 and 5 wait behind readers; on release at 100 the readers 1 and 2 go in, writer 3 is
-  // woken and then waits for them; reader 4 and writer 5 stay queued.
+  // The writers 3 and 5 wait behind readers; on release at 100 the readers 1 and 2 go in, writer 3
+  // is woken and then waits for them; reader 4 and writer 5 stay queued.
   CHECK(played({"C+ z100 C-", "@10 C< z30 C>", "@20 C< z20 C>", "@30 C+ z10 C-", "@40 C< z10 C>",
-                "@50 C+ C-"}) ==
-        "0:C+@0 1:C<@100 2:C<@100 3:C+@130 4:C<@140 5:C+@150");
+                "@50 C+ C-"}) == "0:C+@0 1:C<@100 2:C<@100 3:C+@130 4:C<@140 5:C+@150");
 }
 
 TEST_CASE("semaphore: the releaser hands over to the first waiter; nobody steals") {

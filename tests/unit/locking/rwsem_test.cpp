@@ -1,6 +1,7 @@
-// The rwsem rule by rule. Expected orders follow from the rules of Linux 6.12 kernel/locking/rwsem.c
-// as told in the comment above each; costs are zero, every task has a CPU of its own. An owner that
-// sleeps while it holds (z) keeps newcomers from spinning, one that works (a number) does not.
+// The rwsem rule by rule. Expected orders follow from the rules of Linux 6.12
+// kernel/locking/rwsem.c as told in the comment above each; costs are zero, every task has a CPU of
+// its own. An owner that sleeps while it holds (z) keeps newcomers from spinning, one that works (a
+// number) does not.
 #include "lock_rig.hpp"
 
 namespace faultline {
@@ -17,14 +18,12 @@ TEST_CASE("rwsem: while readers hold it, a queued writer keeps new readers out")
   // The writer spins for (20 + 1 reader) / 2 us first and is no waiter yet: task 2 still gets in.
   // With the second reader the limit stays as it was taken; at 20500 the writer queues.
   CHECK(played({"R< z100000 R>", "@10000 R+ z10 R-", "@15000 R< z50000 R>", "@30000 R< R>",
-                "@30001 R/"}) ==
-        "0:R<@0 2:R<@15000 4:R/!@30001 1:R+@100000 3:R<@100010");
+                "@30001 R/"}) == "0:R<@0 2:R<@15000 4:R/!@30001 1:R+@100000 3:R<@100010");
 }
 
 TEST_CASE("rwsem: a writer spins a bounded time on readers, then nobody does until they are gone") {
-  CHECK(played({"R< z100000 R>", "@10000 R+ R-", "@20499 =1", "@20501 =1",
-                "@30000 R+ R-", "@30001 =4", "@100001 R< z50 R>", "@100010 R+ R-",
-                "@100020 =7"}) ==
+  CHECK(played({"R< z100000 R>", "@10000 R+ R-", "@20499 =1", "@20501 =1", "@30000 R+ R-",
+                "@30001 =4", "@100001 R< z50 R>", "@100010 R+ R-", "@100020 =7"}) ==
         "0:R<@0 2:1spins@20499 3:1sleeps@20501 5:4sleeps@30001 1:R+@100000 4:R+@100000 "
         "6:R<@100001 8:7spins@100020 7:R+@100051");
 }
@@ -33,8 +32,11 @@ TEST_CASE("rwsem: the spinning time grows by half a microsecond a reader, up to 
   for (const int readers : {3, 30, 40}) {
     std::vector<std::string> scripts{"@1 R+ R-"};
     const int limit = (20 + std::min(readers, 30)) * 500;
-    scripts.push_back("@" + std::to_string(limit) + " =0");
-    scripts.push_back("@" + std::to_string(limit + 2) + " =0");
+    for (const int at : {limit, limit + 2}) {
+      scripts.emplace_back("@");
+      scripts.back() += std::to_string(at);
+      scripts.back() += " =0";
+    }
     for (int i = 0; i < readers; ++i) scripts.emplace_back("R< z90000 R>");
     const std::string log = played(scripts);
     CHECK(log.find("0spins@" + std::to_string(limit)) != std::string::npos);
@@ -44,8 +46,7 @@ TEST_CASE("rwsem: the spinning time grows by half a microsecond a reader, up to 
 
 TEST_CASE("rwsem: with a reader at the head, all queued readers are let in, past writers") {
   CHECK(played({"R+ z100 R-", "@10 R< z20 R>", "@20 R+ z20 R-", "@30 R< z30 R>", "@40 R+ R-",
-                "@50 R< R>"}) ==
-        "0:R+@0 1:R<@100 3:R<@100 5:R<@100 2:R+@130 4:R+@150");
+                "@50 R< R>"}) == "0:R+@0 1:R<@100 3:R<@100 5:R<@100 2:R+@130 4:R+@150");
 }
 
 TEST_CASE("rwsem: with a writer at the head only that one is woken") {
@@ -68,13 +69,11 @@ TEST_CASE("rwsem: at most 256 readers are let in at once") {
 
 TEST_CASE("rwsem: a free lock whose woken writer has not run yet is stolen by a reader") {
   // At 100: task 0 releases and wakes task 1; task 2, due before that wake-up, comes first.
-  CHECK(played({"R+ z100 R-", "@10 R+ z10 R-", "@100 R< z50 R>"}) ==
-        "0:R+@0 2:R<@100 1:R+@150");
+  CHECK(played({"R+ z100 R-", "@10 R+ z10 R-", "@100 R< z50 R>"}) == "0:R+@0 2:R<@100 1:R+@150");
 }
 
 TEST_CASE("rwsem: a free lock is stolen by a writer") {
-  CHECK(played({"R+ z100 R-", "@10 R+ z10 R-", "@100 R+ z50 R-"}) ==
-        "0:R+@0 2:R+@100 1:R+@150");
+  CHECK(played({"R+ z100 R-", "@10 R+ z10 R-", "@100 R+ z50 R-"}) == "0:R+@0 2:R+@100 1:R+@150");
 }
 
 TEST_CASE("rwsem: a stealing reader lets in the queued readers only if one is at the head") {
@@ -83,11 +82,11 @@ TEST_CASE("rwsem: a stealing reader lets in the queued readers only if one is at
 }
 
 TEST_CASE("rwsem: a writer that is beaten after 4 ms gets the lock next, whoever comes") {
-  // Each thief is due at the release, before the woken task 1 runs. Until its wait is over 4 ms task
-  // 1 only loses; at 5 ms it marks the lock, and at 6 ms no thief gets it any more.
+  // Each thief is due at the release, before the woken task 1 runs. Until its wait is over 4 ms
+  // task 1 only loses; at 5 ms it marks the lock, and at 6 ms no thief gets it any more.
   CHECK(played({"R+ z1000000 R-", "@10 R+ z10 R-", "@1000000 R+ z2000000 R-",
-                "@3000000 R+ z2000000 R-", "@5000000 R+ z1000000 R-",
-                "@6000000 R+ R-", "@6000000 R< R>", "@6000000 R?"}) ==
+                "@3000000 R+ z2000000 R-", "@5000000 R+ z1000000 R-", "@6000000 R+ R-",
+                "@6000000 R< R>", "@6000000 R?"}) ==
         "0:R+@0 2:R+@1000000 3:R+@3000000 4:R+@5000000 7:R?!@6000000 1:R+@6000000 "
         "5:R+@6000010 6:R<@6000010");
 }

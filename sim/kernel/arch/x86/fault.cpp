@@ -28,6 +28,7 @@ static bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int c
 }
 
 static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vaddr address) {
+  k.locks.try_then_wait(mm.mmap_lock, HoldMode::shared);
   const bool taken = co_await mmap_read_trylock(k, mm);
   if (!taken) co_await mmap_read_lock(k, mm);
   k.engine.charge(k.costs.vma_lookup);
