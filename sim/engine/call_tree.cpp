@@ -5,22 +5,23 @@
 
 namespace faultline {
 
-// A node that is found moves to the front of its siblings: calls repeat. The order of siblings is
-// seen by nobody.
 CallNode CallTree::find_or_add(CallNode caller, const char* function) {
-  CallNode previous = 0;
-  for (CallNode n = nodes_[caller].first_child; n != 0; n = nodes_[n].next_sibling) {
-    if (nodes_[n].function == function) {
-      nodes_[previous].next_sibling = nodes_[n].next_sibling;
-      nodes_[n].next_sibling = nodes_[caller].first_child;
-      nodes_[caller].first_child = n;
+  const CallNode last = nodes_[caller].latest;
+  if (last != 0) {
+    for (CallNode n = nodes_[last].next_sibling; n != last; n = nodes_[n].next_sibling) {
+      if (nodes_[n].function != function) continue;
+      nodes_[caller].latest = n;
       return n;
     }
-    previous = n;
   }
   const auto n = static_cast<CallNode>(nodes_.size());
-  nodes_.push_back({function, caller, 0, nodes_[caller].first_child});
-  nodes_[caller].first_child = n;
+  Node node;
+  node.function = function;
+  node.parent = caller;
+  node.next_sibling = last == 0 ? n : nodes_[last].next_sibling;
+  nodes_.push_back(node);
+  if (last != 0) nodes_[last].next_sibling = n;
+  nodes_[caller].latest = n;
   return n;
 }
 

@@ -13,13 +13,20 @@ using CallNode = std::uint32_t;
 
 class CallTree {
  public:
-  CallTree() { nodes_.push_back({nullptr, 0, 0, 0}); }
+  CallTree() { nodes_.push_back({}); }
 
   /// The node of `function` called from `caller`. `function` must live as long as the tree.
   CallNode child(CallNode caller, const char* function) {
-    const CallNode n = nodes_[caller].first_child;
-    if (nodes_[n].function == function) [[likely]]
-      return n;
+    // A function calls the same functions in the same order again and again: after the callee of
+    // last time comes its next sibling, or it is that callee once more.
+    Node& from = nodes_[caller];
+    const CallNode last = from.latest;
+    const CallNode next = nodes_[last].next_sibling;
+    if (nodes_[next].function == function) [[likely]] {
+      from.latest = next;
+      return next;
+    }
+    if (nodes_[last].function == function) return last;
     return find_or_add(caller, function);
   }
 
@@ -31,10 +38,10 @@ class CallTree {
 
  private:
   struct Node {
-    const char* function;
-    CallNode parent;
-    CallNode first_child;
-    CallNode next_sibling;
+    const char* function = nullptr;
+    CallNode parent = 0;
+    CallNode latest = 0;        // the child called last
+    CallNode next_sibling = 0;  // children form a ring in order of their first call; 0: no ring
   };
   CallNode find_or_add(CallNode caller, const char* function);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the documents show is what the program does: every ```console block of README.md and docs/ is
-# run and compared, every <!-- file: PATH --> block must be that file, every link must lead somewhere.
+# run and compared, every <!-- file: PATH --> block must be that file, every link must lead somewhere,
+# and docs/fidelity.md names every case that is compared with a real kernel.
 # readme_test.sh FAULTLINE TOP
 set -u
 export LC_ALL=C
@@ -73,6 +74,12 @@ for document in "$top"/README.md "$top"/docs/*.md; do
   done < <(grep -oE '\]\([^)#]+\)' "$document" | sed -E 's/^\]\(|\)$//g' | grep -vE '^https?:')
 done
 
-((checks > 8)) || fail "only $checks checks: the blocks are not found"
+for folder in "$top"/tests/conformance/cases/*/; do
+  checks=$((checks + 1))
+  grep -qF "| $(basename "$folder") |" "$top/docs/fidelity.md" ||
+    fail "docs/fidelity.md does not name the case $(basename "$folder")"
+done
+
+((checks > 20)) || fail "only $checks checks: the blocks are not found"
 echo "readme_test: $checks checks, $failures failures"
 ((failures == 0))

@@ -1,5 +1,6 @@
 // The wait-for graph: which cycles end a run, when, and what is said of them.
 #include "lock_rig.hpp"
+#include "unit/engine/few_cpus.hpp"
 
 namespace faultline {
 namespace {
@@ -129,11 +130,29 @@ TEST_CASE("tasks that wait for what nobody will do are stuck, not deadlocked") {
   CHECK(rig.locks.blocked().size() == 2);
 }
 
+// On one CPU a task that was woken stands in the run queue while another goes on.
+struct OneCpu {
+  LockRig rig;
+  FewCpus cpu{rig.engine, 1, Nanos(1'000'000)};
+};
+
 TEST_CASE("a reader that was granted the lock but has not run yet waits for nobody") {
-  // At 100 task 3 releases R: readers 0 and 1 are granted, both hold a mutex. Task 1 runs first
-  // (the order of the queue) and wants the mutex of task 0 while writer 2 is queued on R.
-  CHECK(ended({"N+ z20 R< R> N-", "M+ z10 R< N+ N- R> M-", "@30 R+ R-", "R+ z100 R-"}).outcome ==
-        Outcome::completed);
+  // When task 3 releases R, readers 1 and 0 are granted. Task 1 runs first and wants the mutex of
+  // 0, while writer 2 is queued on R, which 1 holds: no cycle, for 0 does not stand behind 2 any
+  // more.
+  OneCpu one;
+  CHECK(play_all(one.rig, {"N+ z20 R< R> N-", "M+ z10 R< N+ N- R> M-", "@30 R+ R-",
+                           "R+ z100 R-"}) == Outcome::completed);
+}
+
+TEST_CASE("a writer that holds nothing closes a cycle when it waits again") {
+  // Task 3 steals R before the woken writer 1 runs, then wants the mutex of task 2, which stands
+  // behind 1 in the queue of R. Only when 1 has lost and waits again is nobody left to go on.
+  OneCpu one;
+  CHECK(play_all(one.rig, {"R+ z100000 R-", "@10 R+", "M+ z20 R<", "@100001 R< M+"}) ==
+        Outcome::deadlock);
+  CHECK(told(one.rig, one.rig.locks.deadlock()) ==
+        "3 holds R wants M, 2 holds M wants R, 1 holds - wants R");
 }
 
 TEST_CASE("the call path of each member is kept") {

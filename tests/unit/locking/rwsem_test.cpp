@@ -119,7 +119,7 @@ TEST_CASE("rwsem: spinners take turns in order of arrival; readers never spin") 
 }
 
 TEST_CASE("rwsem: a spinner whose owner downgrades spins on for its time only") {
-  CHECK(played({"R+ 1000 R_ z50000 R>", "@10 R+ R-", "@11499 =1", "@11501 =1"}) ==
+  CHECK(played({"R+ 1000 R_ 50000 R>", "@10 R+ R-", "@11499 =1", "@11501 =1"}) ==
         "0:R+@0 0:R_@1000 2:1spins@11499 3:1sleeps@11501 1:R+@51000");
 }
 

@@ -40,6 +40,13 @@ refused sim/engine/temp.cpp await-temporary $'// Temp.\nP f() { co_await g(A{1, 
 refused include/faultline/api.hpp pragma-once $'// Api.\nint x;'
 refused sim/base/bare.cpp head-comment 'int x;'
 
+# Two types of one name, found only when both files are looked at.
+good_tree
+printf '// A.\nnamespace f { struct Field { int a; }; }\n' >"$work/tree/sim/base/a.cpp"
+printf '// B.\nnamespace f { struct Field { long b[3]; }; }\n' >"$work/tree/sim/trace/b.cpp"
+"$tidy" "$work/tree" | grep -q '^sim/trace/b.cpp:2: one-definition: ' ||
+  fail "two definitions of one type were not refused"
+
 "$tidy" "$work/empty" >/dev/null 2>&1
 [[ $? == 2 ]] || fail "no tree: exit code is not 2"
 

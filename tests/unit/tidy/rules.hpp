@@ -2,6 +2,8 @@
 // check_source runs all that apply to a file by its place in the tree.
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,24 @@ Findings check_awaits(const Source& source);
 
 /// An include of a higher layer, or of a path that is not spelt from sim/.
 Findings check_layers(const Source& source);
+
+/// A type defined at namespace scope, outside of unnamed namespaces.
+struct Definition {
+  std::string name;  ///< qualified
+  std::string path;
+  std::size_t line = 0;
+};
+
+std::vector<Definition> definitions(const Source& source);
+
+/// Complains of a type that two files of a program define.
+class DefinitionTable {
+ public:
+  void add(const Source& source, Findings& found);
+
+ private:
+  std::map<std::string, Definition> first_;
+};
 
 /// All rules that hold for the file's place.
 Findings check_source(const Source& source);

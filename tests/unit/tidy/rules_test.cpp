@@ -122,3 +122,28 @@ TEST_CASE("words that could make two runs differ") {
   CHECK(check("sim/cli/a.cpp", "// A file.\n// not in output: progress\n\ndouble s = 1;\n") ==
         "determinism@4");
 }
+
+TEST_CASE("one type, one definition in the simulator") {
+  const auto names = [](const std::string& text) {
+    std::string all;
+    for (const auto& definition : definitions(make_source("sim/base/a.cpp", text))) {
+      all += (all.empty() ? "" : " ") + definition.name + "@" + std::to_string(definition.line);
+    }
+    return all;
+  };
+  CHECK(names("namespace a {\nstruct B { struct C {}; };\n}") == "a::B@2");
+  CHECK(names("namespace a::b {\nenum class E : int { x };\n}") == "a::b::E@2");
+  CHECK(names("namespace a {\nnamespace {\nstruct B {};\n}\nclass D final : B {};\n}") == "a::D@5");
+  CHECK(names("template <class T, struct U = V>\nstruct A { T t; };") == "A@2");
+  CHECK(names("template <>\nstruct A<int> {};\nstruct B;\nstruct C* f(struct D* d) {}") == "");
+  CHECK(names("void f() { struct Inside {}; }\nstruct alignas(8) A {};") == "A@2");
+
+  DefinitionTable table;
+  Findings found;
+  table.add(make_source("sim/trace/a.hpp", "namespace f { struct Field { int a; }; }"), found);
+  table.add(make_source("sim/base/b.hpp", "namespace g { struct Field { int b; }; }"), found);
+  table.add(make_source("sim/base/c.cpp", "namespace f { namespace { struct Field {}; } }"), found);
+  CHECK(found.empty());
+  table.add(make_source("sim/scenario/d.hpp", "namespace f {\nstruct Field { int b; }; }"), found);
+  CHECK(rules_of(found) == "one-definition@2");
+}

@@ -18,7 +18,21 @@ struct Translation {
   bool general_protection = false;
 };
 
-// TLB, then page walk; charges what they cost. Does not suspend.
+// The page walk after a TLB miss; charges what it costs. Does not suspend.
+Translation walk_tables(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access access, bool user) {
+  const WalkResult walked = walk(*mm.pgtables, cpu.tlb.walk_cache, va, access, user);
+  k.engine.charge(walk_cost(k.costs, walked.uncached));
+  k.trace<Event::sim_page_walk>(va, walked.levels);
+  if (walked.outcome == WalkOutcome::general_protection) return {Paddr{}, 0, false, true};
+  if (walked.outcome == WalkOutcome::fault) return {Paddr{}, walked.error_code, false, false};
+  cpu.tlb.insert(mm.id, va, walked.size, walked.value);
+  k.trace<Event::sim_tlb_fill>(va, walked.phys(va).v >> PAGE_SHIFT,
+                               walked.size == PageSize::huge ? PMD_ORDER : 0,
+                               (walked.value & PTE_RW) != 0);
+  return {walked.phys(va), 0, true, false};
+}
+
+// TLB, then page walk.
 Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access access, bool user) {
   const TlbLookup hit = cpu.tlb.lookup(mm.id, va, access, user);
   if (hit.result == TlbResult::l1) [[likely]] {
@@ -33,16 +47,7 @@ Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acces
     // A refused entry is dropped by the fault; the walk below decides with the entry in memory.
     cpu.tlb.invalidate_page(mm.id, va);
   }
-  const WalkResult walked = walk(*mm.pgtables, cpu.tlb.walk_cache, va, access, user);
-  k.engine.charge(walk_cost(k.costs, walked.uncached));
-  k.trace<Event::sim_page_walk>(va, walked.levels);
-  if (walked.outcome == WalkOutcome::general_protection) return {Paddr{}, 0, false, true};
-  if (walked.outcome == WalkOutcome::fault) return {Paddr{}, walked.error_code, false, false};
-  cpu.tlb.insert(mm.id, va, walked.size, walked.value);
-  k.trace<Event::sim_tlb_fill>(va, walked.phys(va).v >> PAGE_SHIFT,
-                               walked.size == PageSize::huge ? PMD_ORDER : 0,
-                               (walked.value & PTE_RW) != 0);
-  return {walked.phys(va), 0, true, false};
+  return walk_tables(k, cpu, mm, va, access, user);
 }
 
 // Of the data caches only the line that the CPU touched last is modelled: touching it again is free.
@@ -75,11 +80,13 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
 
 // One piece of an access that lies in one page. False: a signal ends it.
 Path<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t length,
-                        std::uint64_t* value) {
+                        bool missed, std::uint64_t* value) {
   const Access access = s.write ? Access::write : Access::read;
   for (;;) {
-    const Translation t =
-        translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, true);
+    Cpu& cpu = k.cpus.of(k.engine.current());
+    mm_struct& mm = *k.current().mm;
+    const Translation t = missed ? walk_tables(k, cpu, mm, va, access, true)
+                                 : translate(k, cpu, mm, va, access, true);
     if (t.ok) {
       *value = memory_access(k, t.phys, length, s);
       co_await k.engine.spend(Nanos{});
@@ -91,6 +98,7 @@ Path<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_
     }
     co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip).unnamed();
     if (k.current().pending_signal) co_return false;
+    missed = true;  // the fault has dropped the entry
   }
 }
 
@@ -100,7 +108,7 @@ Path<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t
   while (left != 0) {
     const std::uint64_t piece = std::min(left, PAGE_SIZE - (va.v & ~PAGE_MASK));
     std::uint64_t word = 0;
-    const bool ok = co_await access_piece(k, s, va, piece, &word).unnamed();
+    const bool ok = co_await access_piece(k, s, va, piece, false, &word).unnamed();
     if (!ok) co_return false;
     if (first) *value = word;
     first = false;
@@ -121,12 +129,16 @@ Path<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
     const bool one_page = (va.v & ~PAGE_MASK) + s.length <= PAGE_SIZE;
     if (one_page) [[likely]] {
       const TlbLookup hit = k.cpus.of(k.engine.current()).tlb.lookup(mm.id, va, access, true);
-      if (hit.result == TlbResult::l1) [[likely]] {
-        k.engine.charge(k.costs.tlb_hit);
+      if (hit.hit()) [[likely]] {
+        k.engine.charge(hit.result == TlbResult::l1 ? k.costs.tlb_hit : k.costs.stlb_hit);
         out.value = memory_access(k, hit.phys(va), s.length, s);
         if (!k.engine.try_spend(Nanos{})) co_await k.engine.spend(Nanos{});
         continue;
       }
+      const bool missed = hit.result == TlbResult::miss;
+      const bool ok = co_await access_piece(k, s, va, s.length, missed, &out.value).unnamed();
+      if (!ok) break;
+      continue;
     }
     const bool ok = co_await access_slow(k, s, va, &out.value).unnamed();
     if (!ok) break;

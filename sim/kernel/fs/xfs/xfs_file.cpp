@@ -48,9 +48,9 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
   co_return ret;
 }
 
+// Plain functions that hand on the path of another: a tail call, as the compiled kernel has it.
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
-  co_return ret;
+  return __xfs_filemap_fault(k, vmf, 0);
 }
 
 static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigned order) {
@@ -60,14 +60,12 @@ static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigne
 }
 
 static Path<vm_fault_t> xfs_filemap_page_mkwrite(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
-  co_return ret;
+  return xfs_write_fault(k, vmf, 0);
 }
 
 // A store to an entry that was mapped read-only is a full write fault of the file system.
 static Path<vm_fault_t> xfs_filemap_pfn_mkwrite(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
-  co_return ret;
+  return xfs_write_fault(k, vmf, 0);
 }
 
 const vm_operations_struct xfs_file_vm_ops{

@@ -53,7 +53,7 @@ bool imap_needs_alloc(const Extent& imap) {
 
 // xfs_ilock_for_iomap(): the extent list is in memory, so shared is enough.
 Path<void> xfs_ilock_for_iomap(Kernel& k, inode& ip) {
-  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_for_iomap");
+  return xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_for_iomap");
 }
 
 Path<std::int64_t> xfs_read_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
