@@ -48,15 +48,15 @@ struct Nanos : Strong<struct NanosTag> {
   }
 };
 
-using Vaddr = Affine<struct VaddrTag>;            ///< virtual address in a simulated process, bytes
-using Paddr = Affine<struct PaddrTag>;            ///< simulated physical address, bytes
-using Pfn = Affine<struct PfnTag>;                ///< physical frame number, 4 KiB frames
-using Pgoff = Affine<struct PgoffTag>;            ///< page index in a file, 4 KiB pages
-using Loff = Affine<struct LoffTag>;              ///< byte offset in a file
-using FileBlock = Affine<struct FileBlockTag>;    ///< xfs_fileoff_t: block index in a file
-using FsBlock = Affine<struct FsBlockTag>;        ///< xfs_fsblock_t: block index in a file system
-using Daddr = Affine<struct DaddrTag>;            ///< xfs_daddr_t: 512-byte sector on a device
-using Ino = Strong<struct InoTag>;                ///< inode number
+using Vaddr = Affine<struct VaddrTag>;          ///< virtual address in a simulated process, bytes
+using Paddr = Affine<struct PaddrTag>;          ///< simulated physical address, bytes
+using Pfn = Affine<struct PfnTag>;              ///< physical frame number, 4 KiB frames
+using Pgoff = Affine<struct PgoffTag>;          ///< page index in a file, 4 KiB pages
+using Loff = Affine<struct LoffTag>;            ///< byte offset in a file
+using FileBlock = Affine<struct FileBlockTag>;  ///< xfs_fileoff_t: block index in a file
+using FsBlock = Affine<struct FsBlockTag>;      ///< xfs_fsblock_t: block index in a file system
+using Daddr = Affine<struct DaddrTag>;          ///< xfs_daddr_t: 512-byte sector on a device
+using Ino = Strong<struct InoTag>;              ///< inode number
 using CpuId = Strong<struct CpuTag, std::uint16_t>;
 using TaskId = Strong<struct TaskTag, std::uint32_t>;  ///< index of a task in its World
 using Pid = Strong<struct PidTag, std::int32_t>;

@@ -1,6 +1,6 @@
 // The door to a run: a scenario in, its result out, with everything that watches it attached. What
-// nobody asked for is not recorded: without a trace, a digest or an expectation about records, a run
-// makes no records but those of locks.
+// nobody asked for is not recorded: without a trace, a digest or an expectation about records, a
+// run makes no records but those of locks.
 #pragma once
 
 #include <csignal>
@@ -18,12 +18,12 @@
 namespace faultline {
 
 struct SimulateOptions {
-  std::string trace_path;              ///< "" : no trace file
-  std::string* trace_text = nullptr;   ///< the trace in memory, instead of a file
+  std::string trace_path;             ///< "" : no trace file
+  std::string* trace_text = nullptr;  ///< the trace in memory, instead of a file
   Level level = Level::all;
-  std::string events;                  ///< globs; "" for all of the level
+  std::string events;  ///< globs; "" for all of the level
   bool digest = false;
-  bool lock_order = true;              ///< look for cycles in the order of locks
+  bool lock_order = true;  ///< look for cycles in the order of locks
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
   const volatile std::sig_atomic_t* interrupted = nullptr;  ///< set by a signal handler
@@ -32,10 +32,10 @@ struct SimulateOptions {
 struct Simulation {
   RunResult result;
   Judgement judgement;
-  std::string digest;                  ///< 32 hex digits, if asked for
-  int trace_error = 0;                 ///< errno of the first failed write of the trace
-  std::vector<Diagnostic> errors;      ///< the scenario cannot be played; nothing else is valid
-  int exit_code = 0;                   ///< as `faultline run` ends
+  std::string digest;              ///< 32 hex digits, if asked for
+  int trace_error = 0;             ///< errno of the first failed write of the trace
+  std::vector<Diagnostic> errors;  ///< the scenario cannot be played; nothing else is valid
+  int exit_code = 0;               ///< as `faultline run` ends
 };
 
 /// Plays `scenario` once. InternalError passes through.

@@ -7,7 +7,8 @@ namespace faultline {
 
 void raise_bug(const char* file, int line, const char* what) {
   const char* slash = std::strrchr(file, '/');
-  throw InternalError{std::string(slash ? slash + 1 : file) + ":" + std::to_string(line) + ": " + what};
+  throw InternalError{std::string(slash ? slash + 1 : file) + ":" + std::to_string(line) + ": " +
+                      what};
 }
 
 }  // namespace faultline

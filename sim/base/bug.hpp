@@ -18,9 +18,9 @@ struct InternalError {
 }  // namespace faultline
 
 #define FL_BUG(what) ::faultline::raise_bug(__FILE__, __LINE__, what)
-#define FL_ASSERT(cond)                \
-  do {                                 \
-    if (!(cond)) [[unlikely]] {        \
+#define FL_ASSERT(cond)                   \
+  do {                                    \
+    if (!(cond)) [[unlikely]] {           \
       FL_BUG("assertion failed: " #cond); \
-    }                                  \
+    }                                     \
   } while (false)

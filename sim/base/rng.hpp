@@ -1,5 +1,6 @@
 // The one random generator: xoshiro256** seeded by splitmix64 (both public domain, Blackman and
-// Vigna). Equal on every compiler; used instead of std:: distributions, whose results are not fixed.
+// Vigna). Equal on every compiler; used instead of std:: distributions, whose results are not
+// fixed.
 #pragma once
 
 #include <cstdint>

@@ -35,8 +35,8 @@ bool collect(const std::string& path, std::vector<Checked>& out) {
     for (auto it = fs::recursive_directory_iterator(path, error);
          !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
       const std::string name = it->path().filename().string();
-      const bool scenario = it->path().extension() == ".json" &&
-                            name.find(".schema.json") == std::string::npos;
+      const bool scenario =
+          it->path().extension() == ".json" && name.find(".schema.json") == std::string::npos;
       if (it->is_regular_file() && scenario) out.push_back({it->path()});
     }
     return !error;
@@ -85,7 +85,8 @@ int check_command(const CheckArguments& a) {
   for (const std::string& path : a.paths) {
     if (!collect(path, all)) return 2;
   }
-  std::sort(all.begin(), all.end(), [](const Checked& x, const Checked& y) { return x.path < y.path; });
+  std::sort(all.begin(), all.end(),
+            [](const Checked& x, const Checked& y) { return x.path < y.path; });
   if (all.empty()) {
     std::fprintf(stderr, "no scenarios there\n");
     return 2;
@@ -97,8 +98,8 @@ int check_command(const CheckArguments& a) {
         check_one(a, all[i]);
       } catch (const InternalError& e) {
         all[i].code = 3;
-        all[i].message = "a defect of Faultline itself: " + e.what + "\nreproduce with: faultline run " +
-                         all[i].path.string();
+        all[i].message = "a defect of Faultline itself: " + e.what +
+                         "\nreproduce with: faultline run " + all[i].path.string();
       }
     }
   };

@@ -51,14 +51,17 @@ std::string first_difference(const std::string& golden, const std::string& trace
     }
     ++i;
   }
-  const auto rest = [begin](const std::string& s) { return s.substr(begin, s.find('\n', begin) - begin); };
+  const auto rest = [begin](const std::string& s) {
+    return s.substr(begin, s.find('\n', begin) - begin);
+  };
   return fmt::format("line {}:\n  golden: {}\n  now:    {}", line, rest(golden), rest(trace));
 }
 
 }  // namespace
 
 GoldenResult compare_golden(const std::string& path, const std::string& trace, bool update) {
-  const std::string stem = path.substr(0, path.size() - std::filesystem::path(path).extension().string().size());
+  const std::string stem =
+      path.substr(0, path.size() - std::filesystem::path(path).extension().string().size());
   std::optional<std::string> golden;
   std::string name = stem + ".trace.zst";
   if (const auto bytes = read_bytes(name)) {
@@ -71,7 +74,8 @@ GoldenResult compare_golden(const std::string& path, const std::string& trace, b
   if (golden && *golden == trace) return {GoldenState::same, {}};
   if (update) {
     const bool plain = golden && name == stem + ".trace";
-    const bool written = write_file(plain ? name : stem + ".trace.zst", plain ? trace : compress(trace));
+    const bool written =
+        write_file(plain ? name : stem + ".trace.zst", plain ? trace : compress(trace));
     return {written ? GoldenState::updated : GoldenState::unreadable, name + ": not written"};
   }
   if (!golden) return {GoldenState::missing, stem + ".trace.zst: missing; --update writes it"};

@@ -12,8 +12,8 @@ struct GoldenResult {
   std::string message;  ///< where it differs first, or why it could not be compared
 };
 
-/// Compares `trace` with NAME.trace.zst or NAME.trace beside the scenario at `path` (NAME.json); with
-/// `update` writes NAME.trace.zst instead, unless it is equal.
+/// Compares `trace` with NAME.trace.zst or NAME.trace beside the scenario at `path` (NAME.json);
+/// with `update` writes NAME.trace.zst instead, unless it is equal.
 GoldenResult compare_golden(const std::string& path, const std::string& trace, bool update);
 
 }  // namespace faultline

@@ -38,7 +38,8 @@ std::string list_presets() {
   for (const CostRow& row : cost_rows()) {
     out += fmt::format("{:<24} {:<5}", row.name, row.unit);
     for (unsigned p = 0; p < PRESETS; ++p) {
-      out += fmt::format(" {:<22}", fmt::format("{} ({})", row.value[p].value, row.value[p].source));
+      out +=
+          fmt::format(" {:<22}", fmt::format("{} ({})", row.value[p].value, row.value[p].source));
     }
     out += fmt::format(" {}\n", row.what);
   }

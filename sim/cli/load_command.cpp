@@ -38,8 +38,7 @@ void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& d : diagnostics) std::fprintf(stderr, "%s\n", to_string(d).c_str());
 }
 
-std::optional<Scenario> load_for_command(const std::string& path,
-                                         std::vector<Override> overrides) {
+std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides) {
   auto text = read_input(path);
   if (const auto* const error = std::get_if<Diagnostic>(&text)) {
     print_diagnostics({*error});

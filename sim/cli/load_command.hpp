@@ -12,7 +12,8 @@
 
 namespace faultline {
 
-/// The scenario at `path` with `overrides`; nothing after the complaints were printed (exit code 2).
+/// The scenario at `path` with `overrides`; nothing after the complaints were printed (exit code
+/// 2).
 std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides);
 
 /// Prints diagnostics, one a line.

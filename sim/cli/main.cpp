@@ -1,11 +1,13 @@
-// argv -> calls: the sub-commands, their options, and the exit codes. 2 is bad usage or bad input, 3 a
-// defect of Faultline itself, with the command that reproduces it.
+// argv -> calls: the sub-commands, their options, and the exit codes. 2 is bad usage or bad input,
+// 3 a defect of Faultline itself, with the command that reproduces it.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
 
 #include "base/bug.hpp"
+#include "base/suggest.hpp"
 #include "cli/arguments.hpp"
 
 namespace {
@@ -15,6 +17,12 @@ using namespace faultline;
 constexpr const char* version_text =
     "faultline " FAULTLINE_VERSION " (scenario format 1, trace format 1, report format 1)";
 
+// CLI11 would wrap "-1" to a large number.
+std::string unsigned_number(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::string() : "\"" + text + "\" is not a number from 0 on";
+}
+
 void add_run(CLI::App& app, RunArguments& a) {
   CLI::App* const run = app.add_subcommand("run", "play one scenario and check its expectations");
   run->add_option("scenario", a.scenario, "scenario file, or - for standard input")->required();
@@ -22,7 +30,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   run->add_option("--report", a.report, "write the report to FILE (JSON)")->type_name("FILE");
   run->add_option("--chooser", a.chooser, "who runs next")
       ->check(CLI::IsMember({"timed", "sequential", "random", "replay"}));
-  run->add_option("--seed", a.seed, "seed of the random chooser");
+  run->add_option("--seed", a.seed, "seed of the random chooser")->check(unsigned_number);
   run->add_option("--profile", a.profile, "kernel profile, instead of the scenario's");
   run->add_option("--set", a.set, "KEY=VALUE: a knob, or /pointer into the scenario")
       ->type_name("KEY=VALUE")
@@ -30,7 +38,8 @@ void add_run(CLI::App& app, RunArguments& a) {
   run->add_option("--level", a.level, "what the trace holds")
       ->check(CLI::IsMember({"kernel", "locks", "calls", "all"}));
   run->add_option("--events", a.events, "events that the trace holds: GLOB[,GLOB...]");
-  run->add_option("--max-events", a.max_events, "end the run after so many steps");
+  run->add_option("--max-events", a.max_events, "end the run after so many steps")
+      ->check(unsigned_number);
   run->add_option("--max-time", a.max_time, "end the run at this simulated time, e.g. 5ms");
   run->add_flag("--selfcheck", a.selfcheck, "play twice and compare the digests");
   run->add_flag("--json", a.json, "print the report instead of the summary");
@@ -73,6 +82,15 @@ int dispatch(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"profiles", "presets", "verbs", "events", "knobs"}));
   CLI::App* const schema = app.add_subcommand("schema", "print the JSON Schema of scenarios");
+  if (argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> known;
+    for (const CLI::App* s : app.get_subcommands({})) known.push_back(s->get_name());
+    if (std::find(known.begin(), known.end(), argv[1]) == known.end()) {
+      std::fprintf(stderr, "faultline: there is no command '%s'%s\n", argv[1],
+                   did_you_mean(argv[1], known).c_str());
+      return 2;
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

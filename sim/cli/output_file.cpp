@@ -24,7 +24,7 @@ bool put(std::FILE* file, std::string_view text) {
 
 // A device or a pipe is written directly: it cannot be replaced by a file.
 bool is_special(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   return stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
 }
 

@@ -1,5 +1,5 @@
-// The whole modelled kernel of one World: machine, locks, file systems, processes. Kernel paths take
-// it as their first argument, where the C original has its globals and `current`.
+// The whole modelled kernel of one World: machine, locks, file systems, processes. Kernel paths
+// take it as their first argument, where the C original has its globals and `current`.
 #pragma once
 
 #include <deque>
@@ -52,10 +52,10 @@ struct Kernel {
   std::list<file> files;
   std::list<files_struct> file_tables;
   std::list<mm_struct> mms;
-  std::vector<task_struct> tasks;        ///< by TaskId
-  std::deque<spinlock_t> ptlocks;        ///< split page-table locks, by PageTable::index
+  std::vector<task_struct> tasks;  ///< by TaskId
+  std::deque<spinlock_t> ptlocks;  ///< split page-table locks, by PageTable::index
   std::list<struct anon_vma> anon_vmas;
-  std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;       ///< of entries locked or waited for
+  std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;  ///< of entries locked or waited for
   std::vector<std::unique_ptr<DaxEntryLock>> free_dax_locks;
   std::uint32_t next_mm_id = 1;
 

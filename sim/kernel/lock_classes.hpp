@@ -19,7 +19,17 @@ struct LockClasses {
 
 /// First part of a lock's id: what kind of object owns it.
 enum class LockOwner : std::uint8_t {
-  global = 1, mm, vma, page_table, anon_vma, super, inode, dax_entry, buffer, log, scenario
+  global = 1,
+  mm,
+  vma,
+  page_table,
+  anon_vma,
+  super,
+  inode,
+  dax_entry,
+  buffer,
+  log,
+  scenario
 };
 
 constexpr std::uint64_t lock_id(LockOwner kind, std::uint64_t owner, std::uint64_t index = 0) {

@@ -46,9 +46,9 @@ struct task_struct {
   std::optional<PendingSignal> pending_signal;
   std::uint64_t maj_flt = 0, min_flt = 0;
   bool exited = false;
-  bool exception_fixup = false;       ///< the running kernel code has an exception-table entry
+  bool exception_fixup = false;  ///< the running kernel code has an exception-table entry
   std::uint64_t faults_in_step = 0;
-  std::vector<FaultRecord> faults;    ///< of the current step, the first 64
+  std::vector<FaultRecord> faults;  ///< of the current step, the first 64
   static constexpr std::size_t max_fault_records = 64;
   FaultRecord last_fault;
 };

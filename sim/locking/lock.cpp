@@ -13,7 +13,10 @@ LockClassId LockContext::lock_class(std::string_view name, LockType kind, std::u
     if (c.name == name && c.subclass == subclass) return static_cast<LockClassId>(i);
   }
   std::string printed(name);
-  if (subclass != 0) printed += "/" + std::to_string(subclass);
+  if (subclass != 0) {
+    printed += '/';
+    printed += std::to_string(subclass);
+  }
   classes_.push_back(
       {std::string(name), subclass, kind, engine_.tracer().symbols().intern(printed)});
   return static_cast<LockClassId>(classes_.size() - 1);

@@ -78,7 +78,7 @@ void Cpus::woken(Task& task) {
   task.cpu = id;
   task.on_cpu = false;
   cpu.queue.push_back(&task);
-  cpu.running->preempt_at = std::max(cpu.slice_end, engine_.now());
+  engine_.set_preempt_at(*cpu.running, std::max(cpu.slice_end, engine_.now()));
 }
 
 void Cpus::expired(Task& task) {

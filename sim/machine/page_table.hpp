@@ -76,10 +76,12 @@ class TablePool {
   PageTable* record(std::uint32_t index) const {
     return reinterpret_cast<PageTable*>(chunks_[index >> 6].get()) + (index & 63);
   }
-  /// The table that an entry lies in.
+  /// The table that an entry lies in. Host addresses only lead to records here; none is compared
+  /// or printed.
   static PageTable* table_of(const std::uint64_t* entry) {
-    const auto address = reinterpret_cast<std::uintptr_t>(entry);
-    auto* base = reinterpret_cast<PageTable*>(address & ~std::uintptr_t(CHUNK_BYTES - 1));
+    const auto address =
+        reinterpret_cast<std::uintptr_t>(entry);  // not in output: finds the record
+    auto* base = reinterpret_cast<PageTable*>(address & ~std::uint64_t{CHUNK_BYTES - 1});
     return base + ((address >> PAGE_SHIFT) & 63);
   }
 
@@ -100,8 +102,8 @@ class TablePool {
 };
 
 inline std::uint64_t* PageTable::entries() {
-  const auto address = reinterpret_cast<std::uintptr_t>(this);
-  const auto base = address & ~std::uintptr_t(TablePool::CHUNK_BYTES - 1);
+  const auto address = reinterpret_cast<std::uintptr_t>(this);  // not in output: finds the table
+  const auto base = address & ~std::uint64_t{TablePool::CHUNK_BYTES - 1};
   return reinterpret_cast<std::uint64_t*>(base +
                                           ((address - base) / sizeof(PageTable)) * PAGE_SIZE);
 }

@@ -82,8 +82,8 @@ FreeLists BlockLayout::free_lists() const {
     if (range.first == last_end && !list.empty()) {
       list.back().len += static_cast<ExtLen>(range.count);
     } else {
-      list.push_back({static_cast<AgBlock>(range.first % geo_.agblocks),
-                      static_cast<ExtLen>(range.count)});
+      list.push_back(
+          {static_cast<AgBlock>(range.first % geo_.agblocks), static_cast<ExtLen>(range.count)});
     }
     last_end = range.first + range.count;
   }

@@ -1,5 +1,5 @@
-// Laying out declared files on declared devices. Extents with `phys` keep their place; those without
-// one take the lowest free blocks, in order of declaration. What is left is the free space.
+// Laying out declared files on declared devices. Extents with `phys` keep their place; those
+// without one take the lowest free blocks, in order of declaration. What is left is the free space.
 #include "scenario/build_fs.hpp"
 
 #include <algorithm>
@@ -13,7 +13,8 @@ namespace {
 
 using namespace xfs;
 
-constexpr std::uint64_t first_user_inode = 0x83;  // after the root directory and the realtime inodes
+constexpr std::uint64_t first_user_inode =
+    0x83;  // after the root directory and the realtime inodes
 constexpr std::uint32_t pmem_major = 259;
 
 Diagnostic complain(const Scenario& scenario, const std::string& pointer, const std::string& what) {
@@ -82,8 +83,8 @@ bool FsBuilder::crosses_headers(const Geometry& geo) const {
   return false;
 }
 
-// As mkfs would, unless a declared extent then lies on the headers of a later group: one group holds
-// up to 1 TiB, so that a scenario may place its extents freely.
+// As mkfs would, unless a declared extent then lies on the headers of a later group: one group
+// holds up to 1 TiB, so that a scenario may place its extents freely.
 Geometry FsBuilder::choose_geometry() const {
   GeometryChoice choice;
   choice.device_bytes = device_.size();
@@ -289,8 +290,8 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
   for (const DeviceSpec& spec : scenario.devices) {
     const auto& pmem = std::get<PmemSpec>(spec.what);
     const std::string& preset = pmem.preset.empty() ? scenario.machine.preset : pmem.preset;
-    const Costs costs = k.engine.timed() ? make_costs(find_preset(preset).value_or(DEFAULT_PRESET))
-                                         : k.costs;
+    const Costs costs =
+        k.engine.timed() ? make_costs(find_preset(preset).value_or(DEFAULT_PRESET)) : k.costs;
     const Pfn first = k.frames.add_device(pmem.size >> PAGE_SHIFT);
     PmemDevice& device = k.pmem.emplace_back(first, pmem.size, costs);
     for (const ByteRange& bad : pmem.poison) device.poison(bad.at, bad.length);

@@ -1,5 +1,5 @@
-// From declarations to mounted file systems: devices, allocation groups whose free space is what the
-// declared extents leave, and inodes with their extent maps.
+// From declarations to mounted file systems: devices, allocation groups whose free space is what
+// the declared extents leave, and inodes with their extent maps.
 #pragma once
 
 #include <string>

@@ -62,7 +62,7 @@ void Shape::check_scalar(NodeId node, const Rule& rule) {
 void Shape::unknown_key(NodeId child, const Rule& rule) {
   errors_.add_at_key(child, Complaint::shape, [&] {
     std::vector<std::string_view> known;
-    for (const Field& field : rule.fields) known.push_back(field.key);
+    for (const RuleField& field : rule.fields) known.push_back(field.key);
     const std::string_view key = tree_.key(child);
     std::string message = fmt::format("unknown key {}", json_quote(key));
     const std::string hint = did_you_mean(key, known);
@@ -74,7 +74,7 @@ void Shape::unknown_key(NodeId child, const Rule& rule) {
 void Shape::check_object(NodeId node, const Rule& rule) {
   bool had_unknown = false;
   for (const NodeId child : Children(tree_, node)) {
-    const Field* field = find_field(rule, tree_.key(child));
+    const RuleField* field = find_field(rule, tree_.key(child));
     if (field == nullptr) {
       had_unknown = true;
       unknown_key(child, rule);
@@ -92,7 +92,7 @@ void Shape::check_object(NodeId node, const Rule& rule) {
 
 void Shape::check_needs(NodeId node, const Rule& rule, bool had_unknown) {
   bool choice = false;
-  for (const Field& field : rule.fields) {
+  for (const RuleField& field : rule.fields) {
     choice = choice || field.need == Need::choice;
     if (field.need != Need::required || tree_.find(node, field.key) != no_node) continue;
     errors_.add(node, Complaint::shape,
@@ -102,9 +102,9 @@ void Shape::check_needs(NodeId node, const Rule& rule, bool had_unknown) {
 }
 
 void Shape::check_choice(NodeId node, const Rule& rule, bool had_unknown) {
-  const Field* first = nullptr;
+  const RuleField* first = nullptr;
   for (const NodeId child : Children(tree_, node)) {
-    const Field* field = find_field(rule, tree_.key(child));
+    const RuleField* field = find_field(rule, tree_.key(child));
     if (field == nullptr || field->need != Need::choice) continue;
     if (first == nullptr) {
       first = field;
@@ -119,7 +119,7 @@ void Shape::check_choice(NodeId node, const Rule& rule, bool had_unknown) {
   if (first != nullptr || had_unknown) return;
   errors_.add(node, Complaint::shape, [&] {
     std::vector<std::string_view> words;
-    for (const Field& field : rule.fields) {
+    for (const RuleField& field : rule.fields) {
       if (field.need == Need::choice) words.push_back(field.key);
     }
     if (words.size() > 12) return fmt::format("{} needs a verb", rule.what);

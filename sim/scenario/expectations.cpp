@@ -169,8 +169,8 @@ bool RunCheck::check(const ExpectOrder& expected) {
 
 bool RunCheck::check(const ExpectNever& expected) {
   if (seen_.count == 0) return true;
-  return differs(fmt::format("{} was seen {} times, last {}, expected never",
-                             expected.match.event, seen_.count, last_seen()));
+  return differs(fmt::format("{} was seen {} times, last {}, expected never", expected.match.event,
+                             seen_.count, last_seen()));
 }
 
 bool RunCheck::check(const ExpectLockCycles& expected) {
@@ -192,8 +192,8 @@ bool RunCheck::check(const ExpectDeadlock& expected) {
     }
     return differs(fmt::format("the deadlock is another one: {}", fmt::join(parts, ", ")));
   }
-  return differs(fmt::format("there is no deadlock; outcome is {}",
-                             outcome_text(in_.result.outcome)));
+  return differs(
+      fmt::format("there is no deadlock; outcome is {}", outcome_text(in_.result.outcome)));
 }
 
 bool RunCheck::check(const ExpectFinding& expected) {
@@ -205,8 +205,8 @@ bool RunCheck::check(const ExpectFinding& expected) {
     return differs(fmt::format("the {} found does not name all of {}: {}", expected.kind,
                                fmt::join(expected.names, ", "), finding.text));
   }
-  return differs(fmt::format("findings are {}, expected {}", list_text(in_.result.findings),
-                             expected.kind));
+  return differs(
+      fmt::format("findings are {}, expected {}", list_text(in_.result.findings), expected.kind));
 }
 
 bool RunCheck::check(const ExpectExtents& expected) {
@@ -226,8 +226,8 @@ bool RunCheck::check(const ExpectExtents& expected) {
 }
 
 bool RunCheck::check(const ExpectPte& expected) {
-  const auto address = expected.at.is_number() ? std::optional(expected.at.offset)
-                                               : in_.state.address(expected.at);
+  const auto address =
+      expected.at.is_number() ? std::optional(expected.at.offset) : in_.state.address(expected.at);
   if (!address) {
     return differs(step_text(in_.scenario, expected.at.step) + " gave no address to look at");
   }
@@ -281,8 +281,7 @@ bool asks_for(const RunExpectation& expectation, std::string_view kind) {
   return finding != nullptr && finding->kind == kind;
 }
 
-bool asks_for(const RunExpectation& expectation, const Scenario& scenario,
-              const Finding& finding) {
+bool asks_for(const RunExpectation& expectation, const Scenario& scenario, const Finding& finding) {
   if (const auto* deadlock = std::get_if<ExpectDeadlock>(&expectation.what)) {
     return fits(*deadlock, scenario, finding);
   }
@@ -322,10 +321,10 @@ Judgement judge(const JudgeInput& in) {
       in.result.outcome == Outcome::completed ||
       std::any_of(met.begin(), met.end(), [&](auto* each) { return asks_for(*each, kind); });
   for (const Finding& finding : in.result.findings) {
-    judgement.finding_expected.push_back(
-        finding.kind == "lock-cycle" || std::any_of(met.begin(), met.end(), [&](auto* each) {
-          return asks_for(*each, in.scenario, finding);
-        }));
+    judgement.finding_expected.push_back(finding.kind == "lock-cycle" ||
+                                         std::any_of(met.begin(), met.end(), [&](auto* each) {
+                                           return asks_for(*each, in.scenario, finding);
+                                         }));
   }
   return judgement;
 }

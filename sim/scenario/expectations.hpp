@@ -25,9 +25,9 @@ struct JudgeInput {
 struct Judgement {
   /// Steps in order of task and index, then Scenario::expect in its order.
   std::vector<Verdict> verdicts;
-  std::size_t of_steps = 0;             ///< how many of `verdicts` are of steps
-  bool outcome_expected = true;         ///< completed, or an expectation that is met asks for it
-  std::vector<bool> finding_expected;   ///< by index in RunResult::findings
+  std::size_t of_steps = 0;            ///< how many of `verdicts` are of steps
+  bool outcome_expected = true;        ///< completed, or an expectation that is met asks for it
+  std::vector<bool> finding_expected;  ///< by index in RunResult::findings
 
   bool all_held() const;
 };

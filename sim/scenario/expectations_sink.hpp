@@ -19,8 +19,8 @@ namespace faultline {
 struct Sighting {
   /// `count` and `never`: how many records matched. `order`: how many of its matches came, in turn.
   std::uint64_t count = 0;
-  Nanos last{};   ///< when the last of these was
-  TaskId task{};  ///< and whose it was
+  Nanos last{};         ///< when the last of these was
+  TaskId task{};        ///< and whose it was
   std::string wrong{};  ///< why nothing could be seen; "" when it was watched
 };
 
@@ -50,7 +50,7 @@ class ExpectationSink {
 
   const SymbolTable& symbols_;
   EventMask mask_;
-  std::vector<Watch> watches_;                         ///< by index of the expectation
+  std::vector<Watch> watches_;                        ///< by index of the expectation
   std::vector<std::vector<std::uint32_t>> by_event_;  ///< expectations that name an event
 };
 

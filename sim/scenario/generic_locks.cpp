@@ -38,7 +38,8 @@ Path<bool> attempt(Engine& engine, Lock& lock, bool try_only, Wait wait, Try try
 
 }  // namespace
 
-GenericLocks::GenericLocks(const Scenario& scenario, Kernel& k) : scenario_(scenario), special_(scenario.locks.size()) {
+GenericLocks::GenericLocks(const Scenario& scenario, Kernel& k)
+    : scenario_(scenario), special_(scenario.locks.size()) {
   for (std::uint32_t i = 0; i < scenario.locks.size(); ++i) {
     locks_.emplace_back();
     prepare(k, LockRef(i));
@@ -84,8 +85,8 @@ void GenericLocks::announce(Kernel& k, LockRef ref, const LockArgs& args) {
   special_[ref.v] = special;
   const LockBase& lock = base(ref);
   const LockClass& cls = k.locks.class_of(lock);
-  k.trace<Event::sim_lock_info>(lock.id, k.engine.tracer().symbols().intern(cls.name),
-                                cls.subclass, args.recursive, nested ? base(args.nest).id : 0);
+  k.trace<Event::sim_lock_info>(lock.id, k.engine.tracer().symbols().intern(cls.name), cls.subclass,
+                                args.recursive, nested ? base(args.nest).id : 0);
 }
 
 Path<void> GenericLocks::annotation(Kernel& k, const LockArgs& args) {
@@ -173,8 +174,8 @@ std::string GenericLocks::downgrade(Kernel& k, LockRef ref) {
   if (!sem) return "\"" + name + "\" is no rwsem and cannot be downgraded";
   const int held = k.locks.find_held(k.engine.current(), *sem);
   const bool exclusive =
-      held >= 0 && k.locks.held(k.engine.current())[static_cast<std::size_t>(held)].mode ==
-                       HoldMode::exclusive;
+      held >= 0 &&
+      k.locks.held(k.engine.current())[static_cast<std::size_t>(held)].mode == HoldMode::exclusive;
   if (!exclusive) return "\"" + name + "\" is downgraded, but not held for writing";
   downgrade_write(*sem);
   return {};

@@ -30,7 +30,8 @@ class GenericLocks {
   std::string init(Kernel& k, LockRef lock);
 
  private:
-  using Lock = std::variant<mutex, rw_semaphore, rwlock_t, spinlock_t, percpu_rw_semaphore, LockBase>;
+  using Lock =
+      std::variant<mutex, rw_semaphore, rwlock_t, spinlock_t, percpu_rw_semaphore, LockBase>;
   Path<bool> lock_shared(Kernel& k, const LockArgs& args);
   Path<void> annotation(Kernel& k, const LockArgs& args);
   LockBase& base(LockRef lock);

@@ -26,11 +26,11 @@ constexpr Rule knob_value{
     .kind = either, .what = "a word, an integer or a boolean", .options = knob_options};
 constexpr Rule set_rule{
     .kind = map, .what = "an object of knobs and values", .item = &knob_value, .key = &text_rule};
-constexpr Field kernel_fields[] = {{"profile", &profile_rule}, {"set", &set_rule}};
+constexpr RuleField kernel_fields[] = {{"profile", &profile_rule}, {"set", &set_rule}};
 constexpr Rule kernel_rule{.kind = object, .what = "an object", .fields = kernel_fields};
 
 constexpr Rule cpus_rule{.kind = integer, .what = "1..4096", .min = 1, .max = 4096};
-constexpr Field machine_fields[] = {
+constexpr RuleField machine_fields[] = {
     {"cpus", &cpus_rule},
     {"preset", &preset_rule, optional, "", "what things cost"},
     {"tick", &duration_rule, optional, "", "timestamp granularity, 4ms if absent"}};
@@ -40,7 +40,7 @@ constexpr std::string_view lock_words[] = {"mutex",    "rwsem",        "rwlock",
                                            "spinlock", "percpu_rwsem", "annotation"};
 constexpr Rule lock_type{.kind = word, .what = "a type of lock", .words = lock_words};
 constexpr Rule subclass_rule{.kind = integer, .what = "0..7", .min = 0, .max = 7};
-constexpr Field lock_fields[] = {
+constexpr RuleField lock_fields[] = {
     {"type", &lock_type, required}, {"class", &text_rule}, {"subclass", &subclass_rule}};
 constexpr Rule lock_rule{.kind = object, .what = "a lock", .fields = lock_fields};
 constexpr Rule locks_rule{
@@ -48,7 +48,7 @@ constexpr Rule locks_rule{
 
 constexpr Rule nth_rule{.kind = integer, .what = "a number of 1 or more", .min = 1};
 constexpr Rule error_name{.kind = errno_word, .what = "the name of an error"};
-constexpr Field inject_fields[] = {
+constexpr RuleField inject_fields[] = {
     {"at", &text_rule, required}, {"nth", &nth_rule}, {"errno", &error_name, required}};
 constexpr Rule inject_entry{.kind = object, .what = "an injected error", .fields = inject_fields};
 constexpr Rule inject_rule{
@@ -57,7 +57,7 @@ constexpr Rule inject_rule{
 constexpr std::string_view chooser_words[] = {"timed", "sequential", "random", "replay"};
 constexpr Rule chooser_rule{
     .kind = word, .what = "a chooser", .words = chooser_words, .support = "chooser"};
-constexpr Field schedule_fields[] = {{"chooser", &chooser_rule}, {"seed", &count_rule}};
+constexpr RuleField schedule_fields[] = {{"chooser", &chooser_rule}, {"seed", &count_rule}};
 constexpr Rule schedule_rule{.kind = object, .what = "an object", .fields = schedule_fields};
 
 // ---- tasks ------------------------------------------------------------------------------------
@@ -81,11 +81,11 @@ constexpr Rule signals_rule{
 constexpr Rule priority_rule{.kind = integer, .what = "-20..19", .min = -20, .max = 19};
 constexpr std::string_view image_words[] = {"static"};
 constexpr Rule image_rule{.kind = word, .what = "an image", .words = image_words};
-constexpr Field stack_fields[] = {{"top", &argument_rule, required}, {"size", &size_rule}};
+constexpr RuleField stack_fields[] = {{"top", &argument_rule, required}, {"size", &size_rule}};
 constexpr Rule stack_rule{.kind = object, .what = "an object", .fields = stack_fields};
 
 constexpr std::string_view of_task = "task key";
-constexpr Field task_fields[] = {
+constexpr RuleField task_fields[] = {
     {"cpu", &cpu_rule},
     {"cpus", &cpu_list},
     {"process", &text_rule, optional, "", "tasks with the same one share an mm"},
@@ -106,7 +106,7 @@ constexpr Rule tasks_rule{.kind = map,
                           .key = &ident_rule,
                           .min = 1};
 
-constexpr Field top_fields[] = {
+constexpr RuleField top_fields[] = {
     {"$schema", &text_rule},
     {"format", &format_rule, required},
     {"name", &text_rule, optional, "", "the name of the file if absent"},

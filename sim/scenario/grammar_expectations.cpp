@@ -13,7 +13,7 @@ constexpr std::string_view leaf_words[] = {"4KiB", "2MiB", "none"};
 constexpr Rule leaf_rule{.kind = word, .what = "a leaf size", .words = leaf_words};
 
 constexpr std::string_view of_step = "step expectation";
-constexpr Field step_expectation_fields[] = {
+constexpr RuleField step_expectation_fields[] = {
     {"errno", &errno_rule, optional, of_step},
     {"value", &address_rule, optional, of_step},
     {"signal", &signal_rule, optional, of_step},
@@ -35,15 +35,15 @@ constexpr Rule field_value{
     .kind = either, .what = "a string or an integer", .options = field_options};
 constexpr Rule where_rule{
     .kind = map, .what = "an object of fields and values", .item = &field_value, .key = &text_rule};
-constexpr Field match_fields[] = {
+constexpr RuleField match_fields[] = {
     {"event", &text_rule, required}, {"where", &where_rule}, {"task", &ident_rule}};
 constexpr Rule match_rule{
     .kind = object, .what = "a record to match", .name = "match", .fields = match_fields};
 constexpr Rule order_rule{
     .kind = list, .what = "a list of records to match", .item = &match_rule, .min = 1};
-constexpr Field count_fields[] = {{"event", &text_rule, required}, {"where", &where_rule},
-                                  {"task", &ident_rule},           {"is", &count_rule},
-                                  {"at_least", &count_rule},       {"at_most", &count_rule}};
+constexpr RuleField count_fields[] = {{"event", &text_rule, required}, {"where", &where_rule},
+                                      {"task", &ident_rule},           {"is", &count_rule},
+                                      {"at_least", &count_rule},       {"at_most", &count_rule}};
 constexpr Rule count_expectation{
     .kind = object, .what = "a record to count", .fields = count_fields};
 
@@ -53,33 +53,35 @@ constexpr const Rule* cycles_options[] = {&none_rule, &count_rule};
 constexpr Rule cycles_rule{
     .kind = either, .what = "\"none\" or a number", .options = cycles_options};
 
-constexpr Field deadlock_fields[] = {{"tasks", &ident_list_rule}, {"locks", &text_list_rule}};
+constexpr RuleField deadlock_fields[] = {{"tasks", &ident_list_rule}, {"locks", &text_list_rule}};
 constexpr Rule deadlock_rule{.kind = object, .what = "an object", .fields = deadlock_fields};
 
 constexpr std::string_view finding_words[] = {
     "deadlock",    "stuck",      "lock-cycle", "recursion", "bad-release", "invariant",
     "kernel-warn", "kernel-bug", "data-race",  "stale-tlb", "livelock"};
 constexpr Rule finding_kind{.kind = word, .what = "a kind of finding", .words = finding_words};
-constexpr Field finding_fields[] = {{"kind", &finding_kind, required}, {"names", &text_list_rule}};
+constexpr RuleField finding_fields[] = {{"kind", &finding_kind, required},
+                                        {"names", &text_list_rule}};
 constexpr Rule finding_rule{.kind = object, .what = "an object", .fields = finding_fields};
 
 constexpr std::string_view state_words[] = {"written", "unwritten", "delalloc", "hole"};
 constexpr Rule state_rule{.kind = word, .what = "the state of an extent", .words = state_words};
-constexpr Field extent_fields[] = {{"at", &size_rule, required},
-                                   {"length", &size_rule, required},
-                                   {"state", &state_rule, required}};
+constexpr RuleField extent_fields[] = {{"at", &size_rule, required},
+                                       {"length", &size_rule, required},
+                                       {"state", &state_rule, required}};
 constexpr Rule extent_rule{.kind = object, .what = "an extent", .fields = extent_fields};
 constexpr Rule extent_list{.kind = list, .what = "a list of extents", .item = &extent_rule};
-constexpr Field extents_fields[] = {{"file", &text_rule, required}, {"is", &extent_list, required}};
+constexpr RuleField extents_fields[] = {{"file", &text_rule, required},
+                                        {"is", &extent_list, required}};
 constexpr Rule extents_rule{.kind = object, .what = "an object", .fields = extents_fields};
 
 constexpr std::string_view pte_words[] = {"none", "ro", "rw", "special"};
 constexpr Rule pte_is{.kind = word, .what = "the state of an entry", .words = pte_words};
-constexpr Field pte_fields[] = {
+constexpr RuleField pte_fields[] = {
     {"at", &address_rule, required}, {"is", &pte_is, required}, {"leaf", &leaf_rule}};
 constexpr Rule pte_rule{.kind = object, .what = "an object", .fields = pte_fields};
 
-constexpr Field content_fields[] = {
+constexpr RuleField content_fields[] = {
     {"file", &text_rule, required},
     {"at", &size_rule, required},
     {"value", &argument_rule, required, "", "eight bytes, little endian"}};
@@ -88,11 +90,11 @@ constexpr Rule content_rule{.kind = object, .what = "an object", .fields = conte
 constexpr std::string_view in_words[] = {"every", "some", "none"};
 constexpr Rule in_rule{.kind = word, .what = "\"every\", \"some\" or \"none\"", .words = in_words};
 
-constexpr Field of_run(std::string_view key, const Rule& rule) {
+constexpr RuleField of_run(std::string_view key, const Rule& rule) {
   return {key, &rule, choice, "expectation"};
 }
 
-constexpr Field run_fields[] = {
+constexpr RuleField run_fields[] = {
     of_run("outcome", outcome_rule),
     of_run("count", count_expectation),
     of_run("order", order_rule),

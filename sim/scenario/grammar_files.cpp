@@ -9,18 +9,19 @@ using enum Need;
 
 // ---- devices ----------------------------------------------------------------------------------
 
-constexpr Field range_fields[] = {{"at", &size_rule, required}, {"length", &size_rule, required}};
+constexpr RuleField range_fields[] = {{"at", &size_rule, required},
+                                      {"length", &size_rule, required}};
 constexpr Rule range_rule{.kind = object, .what = "a range", .fields = range_fields};
 constexpr Rule ranges_rule{.kind = list, .what = "a list of ranges", .item = &range_rule};
-constexpr Field pmem_fields[] = {{"size", &size_rule, required},
-                                 {"preset", &preset_rule},
-                                 {"poison", &ranges_rule, optional, "pmem key"}};
+constexpr RuleField pmem_fields[] = {{"size", &size_rule, required},
+                                     {"preset", &preset_rule},
+                                     {"poison", &ranges_rule, optional, "pmem key"}};
 constexpr Rule pmem_rule{.kind = object, .what = "an object", .fields = pmem_fields};
-constexpr Field block_fields[] = {{"size", &size_rule, required}, {"preset", &text_rule}};
+constexpr RuleField block_fields[] = {{"size", &size_rule, required}, {"preset", &text_rule}};
 constexpr Rule block_rule{.kind = object, .what = "an object", .fields = block_fields};
-constexpr Field device_fields[] = {{"pmem", &pmem_rule, choice, "device"},
-                                   {"block", &block_rule, choice, "device"},
-                                   {"char", &char_device_rule, choice, "device"}};
+constexpr RuleField device_fields[] = {{"pmem", &pmem_rule, choice, "device"},
+                                       {"block", &block_rule, choice, "device"},
+                                       {"char", &char_device_rule, choice, "device"}};
 constexpr Rule device_rule{.kind = object, .what = "a device", .fields = device_fields};
 
 // ---- file systems -----------------------------------------------------------------------------
@@ -29,16 +30,16 @@ constexpr std::string_view dax_words[] = {"always", "never", "inode"};
 constexpr Rule dax_rule{
     .kind = word, .what = "a dax mode", .words = dax_words, .support = "dax mode"};
 constexpr Rule agcount_rule{.kind = integer, .what = "1..65535", .min = 1, .max = 65535};
-constexpr Field xfs_fields[] = {{"device", &text_rule, required},
-                                {"dax", &dax_rule},
-                                {"reflink", &boolean_rule},
-                                {"relatime", &boolean_rule},
-                                {"agcount", &agcount_rule, optional, "xfs key"},
-                                {"sunit", &size_rule, optional, "xfs key"},
-                                {"swidth", &size_rule, optional, "xfs key"}};
+constexpr RuleField xfs_fields[] = {{"device", &text_rule, required},
+                                    {"dax", &dax_rule},
+                                    {"reflink", &boolean_rule},
+                                    {"relatime", &boolean_rule},
+                                    {"agcount", &agcount_rule, optional, "xfs key"},
+                                    {"sunit", &size_rule, optional, "xfs key"},
+                                    {"swidth", &size_rule, optional, "xfs key"}};
 constexpr Rule xfs_rule{.kind = object, .what = "an object", .fields = xfs_fields};
-constexpr Field filesystem_fields[] = {{"xfs", &xfs_rule, choice, "file system"},
-                                       {"tmpfs", &empty_object_rule, choice, "file system"}};
+constexpr RuleField filesystem_fields[] = {{"xfs", &xfs_rule, choice, "file system"},
+                                           {"tmpfs", &empty_object_rule, choice, "file system"}};
 constexpr Rule filesystem_rule{
     .kind = object, .what = "a file system", .fields = filesystem_fields};
 
@@ -56,28 +57,29 @@ constexpr const Rule* time_options[] = {&time_word, &duration_rule};
 constexpr Rule time_rule{
     .kind = either, .what = "\"stale\", \"fresh\" or a time", .options = time_options};
 
-constexpr Field cached_fields[] = {{"at", &size_rule, required},
-                                   {"length", &size_rule, required},
-                                   {"dirty", &boolean_rule},
-                                   {"folio", &size_rule}};
+constexpr RuleField cached_fields[] = {{"at", &size_rule, required},
+                                       {"length", &size_rule, required},
+                                       {"dirty", &boolean_rule},
+                                       {"folio", &size_rule}};
 constexpr Rule cached_entry{.kind = object, .what = "a cached range", .fields = cached_fields};
 constexpr Rule cached_rule{.kind = list, .what = "a list of cached ranges", .item = &cached_entry};
 
-constexpr Field shared_fields[] = {{"file", &text_rule, required}, {"at", &size_rule, required}};
+constexpr RuleField shared_fields[] = {{"file", &text_rule, required},
+                                       {"at", &size_rule, required}};
 constexpr Rule shared_rule{.kind = object, .what = "an object", .fields = shared_fields};
-constexpr Field extent_fields[] = {{"at", &size_rule, required},
-                                   {"length", &size_rule, required},
-                                   {"state", &extent_state_rule},
-                                   {"phys", &size_rule},
-                                   {"shared_with", &shared_rule, optional, "extent key"}};
+constexpr RuleField extent_fields[] = {{"at", &size_rule, required},
+                                       {"length", &size_rule, required},
+                                       {"state", &extent_state_rule},
+                                       {"phys", &size_rule},
+                                       {"shared_with", &shared_rule, optional, "extent key"}};
 constexpr Rule extent_rule{.kind = object, .what = "an extent", .fields = extent_fields};
 constexpr Rule extent_list{.kind = list, .what = "a list of extents", .item = &extent_rule};
-constexpr Field pattern_fields[] = {{"every", &size_rule, required},
-                                    {"length", &size_rule, required},
-                                    {"count", &count_rule, required},
-                                    {"state", &extent_state_rule}};
+constexpr RuleField pattern_fields[] = {{"every", &size_rule, required},
+                                        {"length", &size_rule, required},
+                                        {"count", &count_rule, required},
+                                        {"state", &extent_state_rule}};
 constexpr Rule pattern_rule{.kind = object, .what = "a pattern", .fields = pattern_fields};
-constexpr Field extents_object_fields[] = {{"pattern", &pattern_rule, required}};
+constexpr RuleField extents_object_fields[] = {{"pattern", &pattern_rule, required}};
 constexpr Rule extents_object{
     .kind = object, .what = "{\"pattern\": ...}", .fields = extents_object_fields};
 constexpr const Rule* extents_options[] = {&extent_list, &extents_object};
@@ -89,7 +91,7 @@ constexpr const Rule* mode_options[] = {&mode_rule, &mode_number};
 constexpr Rule file_mode{
     .kind = either, .what = "a mode (\"0644\" or an integer)", .options = mode_options};
 
-constexpr Field file_fields[] = {
+constexpr RuleField file_fields[] = {
     {"fs", &text_rule},
     {"device", &text_rule, optional, "", "of a file of type char"},
     {"type", &type_rule},

@@ -112,8 +112,8 @@ constexpr Rule extent_state_rule{.kind = word,
                                  .words = extent_states,
                                  .support = "extent state"};
 
-const Field* find_field(const Rule& rule, std::string_view key) {
-  for (const Field& field : rule.fields) {
+const RuleField* find_field(const Rule& rule, std::string_view key) {
+  for (const RuleField& field : rule.fields) {
     if (field.key == key) return &field;
   }
   return nullptr;

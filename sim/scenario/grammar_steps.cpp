@@ -10,40 +10,40 @@ using enum RuleKind;
 using enum Need;
 
 template <std::size_t N>
-constexpr Rule arguments(const Field (&fields)[N]) {
+constexpr Rule arguments(const RuleField (&fields)[N]) {
   return {.kind = object, .what = "an object of arguments", .fields = fields};
 }
 
-constexpr Field fd_fields[] = {{"fd", &fd_rule, required}};
-constexpr Field open_fields[] = {{"file", &text_rule, required}, {"flags", &open_flags_rule}};
-constexpr Field mmap_fields[] = {
+constexpr RuleField fd_fields[] = {{"fd", &fd_rule, required}};
+constexpr RuleField open_fields[] = {{"file", &text_rule, required}, {"flags", &open_flags_rule}};
+constexpr RuleField mmap_fields[] = {
     {"addr", &address_rule},    {"length", &argument_rule, required},
     {"prot", &prot_flags_rule}, {"flags", &map_flags_rule},
     {"fd", &fd_rule},           {"offset", &argument_rule},
 };
-constexpr Field range_fields[] = {{"addr", &address_rule, required},
-                                  {"length", &argument_rule, required}};
-constexpr Field mremap_fields[] = {
+constexpr RuleField range_fields[] = {{"addr", &address_rule, required},
+                                      {"length", &argument_rule, required}};
+constexpr RuleField mremap_fields[] = {
     {"addr", &address_rule, required},
     {"old_length", &argument_rule, required},
     {"new_length", &argument_rule, required},
     {"flags", &mremap_flags_rule},
     {"new_addr", &address_rule},
 };
-constexpr Field mprotect_fields[] = {{"addr", &address_rule, required},
-                                     {"length", &argument_rule, required},
-                                     {"prot", &prot_flags_rule, required}};
-constexpr Field madvise_fields[] = {{"addr", &address_rule, required},
-                                    {"length", &argument_rule, required},
-                                    {"advice", &advice_rule, required}};
-constexpr Field msync_fields[] = {{"addr", &address_rule, required},
-                                  {"length", &argument_rule, required},
-                                  {"flags", &msync_flags_rule}};
+constexpr RuleField mprotect_fields[] = {{"addr", &address_rule, required},
+                                         {"length", &argument_rule, required},
+                                         {"prot", &prot_flags_rule, required}};
+constexpr RuleField madvise_fields[] = {{"addr", &address_rule, required},
+                                        {"length", &argument_rule, required},
+                                        {"advice", &advice_rule, required}};
+constexpr RuleField msync_fields[] = {{"addr", &address_rule, required},
+                                      {"length", &argument_rule, required},
+                                      {"flags", &msync_flags_rule}};
 
 constexpr Rule access_length{
     .kind = size, .what = "a size (bytes, \"4KiB\" or \"0x1000\")", .name = "size"};
 constexpr Rule positive_count{.kind = integer, .what = "a number of 1 or more", .min = 1};
-constexpr Field access_fields[] = {
+constexpr RuleField access_fields[] = {
     {"at", &address_rule, required},
     {"length", &access_length, optional, "", "bytes of one access, 8 if absent"},
     {"count", &positive_count, optional, "", "accesses, 1 if absent"},
@@ -52,69 +52,69 @@ constexpr Field access_fields[] = {
 };
 constexpr std::string_view flush_words[] = {"clwb", "clflush", "ntstore"};
 constexpr Rule flush_how{.kind = word, .what = "a way to flush", .words = flush_words};
-constexpr Field flush_fields[] = {
+constexpr RuleField flush_fields[] = {
     {"at", &address_rule, required}, {"length", &argument_rule}, {"how", &flush_how}};
-constexpr Field io_fields[] = {{"fd", &fd_rule, required},
-                               {"at", &argument_rule},
-                               {"length", &argument_rule, required},
-                               {"buffer", &address_rule}};
-constexpr Field aio_fields[] = {
+constexpr RuleField io_fields[] = {{"fd", &fd_rule, required},
+                                   {"at", &argument_rule},
+                                   {"length", &argument_rule, required},
+                                   {"buffer", &address_rule}};
+constexpr RuleField aio_fields[] = {
     {"fd", &fd_rule, required}, {"at", &argument_rule}, {"length", &argument_rule, required}};
-constexpr Field ftruncate_fields[] = {{"fd", &fd_rule, required},
-                                      {"length", &argument_rule, required}};
-constexpr Field fallocate_fields[] = {{"fd", &fd_rule, required},
-                                      {"mode", &fallocate_mode_rule},
-                                      {"at", &argument_rule},
-                                      {"length", &argument_rule, required}};
-constexpr Field clone_fields[] = {
+constexpr RuleField ftruncate_fields[] = {{"fd", &fd_rule, required},
+                                          {"length", &argument_rule, required}};
+constexpr RuleField fallocate_fields[] = {{"fd", &fd_rule, required},
+                                          {"mode", &fallocate_mode_rule},
+                                          {"at", &argument_rule},
+                                          {"length", &argument_rule, required}};
+constexpr RuleField clone_fields[] = {
     {"fd", &fd_rule, required, "", "the source"},
     {"at", &argument_rule},
     {"length", &argument_rule, optional, "", "0 or absent: to the end of the file"},
     {"to_fd", &fd_rule, required},
     {"to_at", &argument_rule},
 };
-constexpr Field fcntl_fields[] = {{"fd", &fd_rule, required},
-                                  {"cmd", &fcntl_command_rule, required}};
-constexpr Field fsxattr_fields[] = {{"fd", &fd_rule, required},
-                                    {"set", &fsxattr_flags_rule},
-                                    {"clear", &fsxattr_flags_rule},
-                                    {"extsize", &argument_rule}};
-constexpr Field file_fields[] = {{"file", &text_rule, required}};
-constexpr Field fs_fields[] = {{"fs", &text_rule, required}};
-constexpr Field fork_fields[] = {{"child", &ident_rule, required}};
-constexpr Field exit_fields[] = {{"code", &argument_rule}};
-constexpr Field wait_fields[] = {{"task", &ident_rule, required}};
-constexpr Field kill_fields[] = {{"task", &ident_rule, required},
-                                 {"signal", &kill_signal_rule, required}};
-constexpr Field pin_fields[] = {{"addr", &address_rule, required},
-                                {"length", &argument_rule, required},
-                                {"write", &boolean_rule},
-                                {"longterm", &boolean_rule}};
-constexpr Field remap_fields[] = {{"addr", &address_rule, required},
-                                  {"length", &argument_rule, required},
-                                  {"offset", &argument_rule, required}};
-constexpr Field duration_fields[] = {{"for", &duration_rule, required}};
-constexpr Field repeat_fields[] = {{"times", &count_rule, required},
-                                   {"steps", &steps_rule, required}};
+constexpr RuleField fcntl_fields[] = {{"fd", &fd_rule, required},
+                                      {"cmd", &fcntl_command_rule, required}};
+constexpr RuleField fsxattr_fields[] = {{"fd", &fd_rule, required},
+                                        {"set", &fsxattr_flags_rule},
+                                        {"clear", &fsxattr_flags_rule},
+                                        {"extsize", &argument_rule}};
+constexpr RuleField file_fields[] = {{"file", &text_rule, required}};
+constexpr RuleField fs_fields[] = {{"fs", &text_rule, required}};
+constexpr RuleField fork_fields[] = {{"child", &ident_rule, required}};
+constexpr RuleField exit_fields[] = {{"code", &argument_rule}};
+constexpr RuleField wait_fields[] = {{"task", &ident_rule, required}};
+constexpr RuleField kill_fields[] = {{"task", &ident_rule, required},
+                                     {"signal", &kill_signal_rule, required}};
+constexpr RuleField pin_fields[] = {{"addr", &address_rule, required},
+                                    {"length", &argument_rule, required},
+                                    {"write", &boolean_rule},
+                                    {"longterm", &boolean_rule}};
+constexpr RuleField remap_fields[] = {{"addr", &address_rule, required},
+                                      {"length", &argument_rule, required},
+                                      {"offset", &argument_rule, required}};
+constexpr RuleField duration_fields[] = {{"for", &duration_rule, required}};
+constexpr RuleField repeat_fields[] = {{"times", &count_rule, required},
+                                       {"steps", &steps_rule, required}};
 constexpr std::string_view mode_words[] = {"write", "read"};
 constexpr Rule lock_mode{.kind = word, .what = "\"write\" or \"read\"", .words = mode_words};
-constexpr Field lock_fields[] = {
+constexpr RuleField lock_fields[] = {
     {"name", &text_rule, required},
     {"mode", &lock_mode},
     {"try", &boolean_rule},
     {"recursive", &boolean_rule},
     {"nest", &text_rule, optional, "", "the lock under which this one is nested"},
 };
-constexpr Field lock_name_fields[] = {{"name", &text_rule, required}};
+constexpr RuleField lock_name_fields[] = {{"name", &text_rule, required}};
 constexpr std::string_view gfp_words[] = {"KERNEL", "NOFS"};
 constexpr Rule gfp_rule{.kind = word, .what = "\"KERNEL\" or \"NOFS\"", .words = gfp_words};
-constexpr Field might_alloc_fields[] = {{"gfp", &gfp_rule}};
-constexpr Field unmap_mapping_fields[] = {
+constexpr RuleField might_alloc_fields[] = {{"gfp", &gfp_rule}};
+constexpr RuleField unmap_mapping_fields[] = {
     {"file", &text_rule, required}, {"at", &argument_rule}, {"length", &argument_rule}};
-constexpr Field fadvise_fields[] = {{"fd", &fd_rule, required},
-                                    {"at", &argument_rule},
-                                    {"length", &argument_rule},
-                                    {"advice", &fadvise_advice_rule, required}};
+constexpr RuleField fadvise_fields[] = {{"fd", &fd_rule, required},
+                                        {"at", &argument_rule},
+                                        {"length", &argument_rule},
+                                        {"advice", &fadvise_advice_rule, required}};
 
 constexpr Rule fd_args = arguments(fd_fields), open_args = arguments(open_fields),
                mmap_args = arguments(mmap_fields), range_args = arguments(range_fields),
@@ -137,12 +137,12 @@ constexpr Rule fd_args = arguments(fd_fields), open_args = arguments(open_fields
 
 constexpr Rule after_rule{.kind = list, .what = "a list of steps", .item = &step_ref_rule};
 
-constexpr Field verb(std::string_view name, const Rule& rule) {
+constexpr RuleField verb(std::string_view name, const Rule& rule) {
   return {name, &rule, choice, "verb"};
 }
 
 // The verbs stand in the order of enum Verb; a test compares the two.
-constexpr Field step_fields[] = {
+constexpr RuleField step_fields[] = {
     verb("open", open_args),
     verb("close", fd_args),
     verb("mmap", mmap_args),

@@ -86,7 +86,7 @@ Path<bool> Player::play_step(Engine& engine, std::uint32_t index) {
                                        r.failed ? -value : 0, r.failed ? 0 : value);
   }
   wake_waiters();
-  co_return lives && step.verb != Verb::exit;
+  co_return lives&& step.verb != Verb::exit;
 }
 
 Path<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end) {
@@ -213,9 +213,8 @@ Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
 }
 
 Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
-  const SyscallFrame frame = describe_syscall(k, step, [this](const auto& ref) {
-    return static_cast<std::uint64_t>(resolve(ref));
-  });
+  const SyscallFrame frame = describe_syscall(
+      k, step, [this](const auto& ref) { return static_cast<std::uint64_t>(resolve(ref)); });
   co_await enter_syscall(k, frame).unnamed();
   std::int64_t result = 0;
   switch (step.verb) {
@@ -228,9 +227,9 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       result = co_await close_fd(k, static_cast<std::int64_t>(frame.args[0]));
       break;
     case Verb::mmap:
-      result = co_await ksys_mmap_pgoff(k, frame.args[0], frame.args[1], frame.args[2],
-                                        frame.args[3], static_cast<std::int64_t>(frame.args[4]),
-                                        frame.args[5]);
+      result =
+          co_await ksys_mmap_pgoff(k, frame.args[0], frame.args[1], frame.args[2], frame.args[3],
+                                   static_cast<std::int64_t>(frame.args[4]), frame.args[5]);
       break;
     case Verb::munmap:
       result = co_await vm_munmap(k, frame.args[0], frame.args[1]);

@@ -1,5 +1,5 @@
-// Plays the steps of one task: waits for `after`, runs the verb as a system call or as accesses of the
-// program, and notes what came of it.
+// Plays the steps of one task: waits for `after`, runs the verb as a system call or as accesses of
+// the program, and notes what came of it.
 #pragma once
 
 #include "scenario/world.hpp"

@@ -46,18 +46,27 @@ std::optional<std::uint64_t> number(std::string_view text) {
 // What the kernel's own names of such words begin with, and the print leaves out.
 std::string_view kernel_prefix(FieldType type) {
   switch (type) {
-    case FieldType::xfs_lock: return "XFS_";
-    case FieldType::xfs_buf: return "XBF_";
-    case FieldType::fault_flags: return "FAULT_FLAG_";
-    case FieldType::vm_fault: return "VM_FAULT_";
-    case FieldType::contention: return "LCB_F_";
-    case FieldType::pfn_words: return "PFN_";
+    case FieldType::xfs_lock:
+      return "XFS_";
+    case FieldType::xfs_buf:
+      return "XBF_";
+    case FieldType::fault_flags:
+      return "FAULT_FLAG_";
+    case FieldType::vm_fault:
+      return "VM_FAULT_";
+    case FieldType::contention:
+      return "LCB_F_";
+    case FieldType::pfn_words:
+      return "PFN_";
     case FieldType::iomap_map_612:
-    case FieldType::iomap_map_71: return "IOMAP_F_";
+    case FieldType::iomap_map_71:
+      return "IOMAP_F_";
     case FieldType::iomap_type:
     case FieldType::iomap_op_612:
-    case FieldType::iomap_op_71: return "IOMAP_";
-    default: return {};
+    case FieldType::iomap_op_71:
+      return "IOMAP_";
+    default:
+      return {};
   }
 }
 
@@ -195,26 +204,37 @@ bool FieldCompiler::errno_word() {
 bool FieldCompiler::compile() {
   switch (test_.type) {
     case FieldType::sym:
-    case FieldType::ksym: return as_text(Kind::symbol);
+    case FieldType::ksym:
+      return as_text(Kind::symbol);
     case FieldType::ip:
       return number(text_) ? is_word(number(text_), "") : as_text(Kind::ip_symbol);
-    case FieldType::memcg: return number(text_) ? is_word(number(text_), "")
-                                                : as_text(Kind::printed);
+    case FieldType::memcg:
+      return number(text_) ? is_word(number(text_), "") : as_text(Kind::printed);
     case FieldType::ret_value:
       if (!number(text_)) return as_text(Kind::printed);
       is_word(number(text_), "");
       test_.kind = Kind::ret_number;
       return true;
-    case FieldType::xhex: return bare_hex(~std::size_t{0});
-    case FieldType::ptr: return bare_hex(16);
-    case FieldType::dev: return device();
-    case FieldType::boolean: return truth("true", "false", ~0ULL);
-    case FieldType::vm_shared: return truth("shared", "private", 8);
-    case FieldType::rw_word: return truth("write", "read", ~0ULL);
-    case FieldType::xfs_queue: return truth("active", "empty", ~0ULL);
-    case FieldType::lock_mode: return lock_mode();
-    case FieldType::errno_name: return errno_word();
-    default: break;
+    case FieldType::xhex:
+      return bare_hex(~std::size_t{0});
+    case FieldType::ptr:
+      return bare_hex(16);
+    case FieldType::dev:
+      return device();
+    case FieldType::boolean:
+      return truth("true", "false", ~0ULL);
+    case FieldType::vm_shared:
+      return truth("shared", "private", 8);
+    case FieldType::rw_word:
+      return truth("write", "read", ~0ULL);
+    case FieldType::xfs_queue:
+      return truth("active", "empty", ~0ULL);
+    case FieldType::lock_mode:
+      return lock_mode();
+    case FieldType::errno_name:
+      return errno_word();
+    default:
+      break;
   }
   if (const auto words = flag_words(test_.type); !words.empty()) return flags(words);
   if (const auto words = value_words(test_.type); !words.empty()) return value(words);
@@ -239,8 +259,8 @@ MatchError unknown_field(const EventInfo& info, const std::string& name) {
   for (const Field& field : info.fields) {
     if (field.type != FieldType::ret_kind) names.push_back(field.name);
   }
-  return {name, fmt::format("{} has no field \"{}\"{}", info.name, name,
-                            did_you_mean(name, names))};
+  return {name,
+          fmt::format("{} has no field \"{}\"{}", info.name, name, did_you_mean(name, names))};
 }
 
 bool prints_as(const FieldTest& test, const Record& record) {
@@ -255,9 +275,12 @@ bool prints_as(const FieldTest& test, const Record& record) {
 bool passes(const FieldTest& test, const Record& record, const SymbolTable& symbols) {
   const std::uint64_t word = record.arg[test.arg];
   switch (test.kind) {
-    case Kind::word: return word == test.a;
-    case Kind::either: return word == test.a || word == test.b;
-    case Kind::truth: return ((word & test.b) != 0) == (test.a != 0);
+    case Kind::word:
+      return word == test.a;
+    case Kind::either:
+      return word == test.a || word == test.b;
+    case Kind::truth:
+      return ((word & test.b) != 0) == (test.a != 0);
     case Kind::ip_symbol:
       if ((word & ip_symbol_bit) == 0) return false;
       [[fallthrough]];
@@ -266,7 +289,8 @@ bool passes(const FieldTest& test, const Record& record, const SymbolTable& symb
     case Kind::ret_number:
       return word == test.a &&
              record.arg[test.arg - 1u] != static_cast<std::uint64_t>(RetKind::none);
-    case Kind::printed: return prints_as(test, record);
+    case Kind::printed:
+      return prints_as(test, record);
   }
   return false;
 }
@@ -286,8 +310,8 @@ std::variant<CompiledMatch, MatchError> compile_match(const RecordMatch& match, 
   if (!event) {
     std::vector<std::string_view> names;
     for (const auto& row : catalogue::rows) names.emplace_back(row.name);
-    return MatchError{"", fmt::format("unknown event \"{}\"{}", match.event,
-                                      did_you_mean(match.event, names))};
+    return MatchError{
+        "", fmt::format("unknown event \"{}\"{}", match.event, did_you_mean(match.event, names))};
   }
   const EventInfo& info = catalogue::info(*event);
   const Format& format = catalogue::format(*event, family);

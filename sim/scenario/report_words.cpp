@@ -12,61 +12,86 @@ namespace faultline {
 
 std::string_view outcome_text(Outcome outcome) {
   switch (outcome) {
-    case Outcome::completed: return "completed";
-    case Outcome::deadlock: return "deadlock";
-    case Outcome::stuck: return "stuck";
-    case Outcome::kernel_bug: return "kernel-bug";
-    case Outcome::limit: return "limit";
-    case Outcome::interrupted: return "interrupted";
+    case Outcome::completed:
+      return "completed";
+    case Outcome::deadlock:
+      return "deadlock";
+    case Outcome::stuck:
+      return "stuck";
+    case Outcome::kernel_bug:
+      return "kernel-bug";
+    case Outcome::limit:
+      return "limit";
+    case Outcome::interrupted:
+      return "interrupted";
   }
   return {};
 }
 
 std::string_view state_text(StepState state) {
   switch (state) {
-    case StepState::not_reached: return "not_reached";
-    case StepState::blocked: return "blocked";
-    case StepState::done: return "done";
+    case StepState::not_reached:
+      return "not_reached";
+    case StepState::blocked:
+      return "blocked";
+    case StepState::done:
+      return "done";
   }
   return {};
 }
 
 std::string_view extent_state_text(ExtentState state) {
   switch (state) {
-    case ExtentState::written: return "written";
-    case ExtentState::unwritten: return "unwritten";
-    case ExtentState::delalloc: return "delalloc";
-    case ExtentState::hole: return "hole";
+    case ExtentState::written:
+      return "written";
+    case ExtentState::unwritten:
+      return "unwritten";
+    case ExtentState::delalloc:
+      return "delalloc";
+    case ExtentState::hole:
+      return "hole";
   }
   return {};
 }
 
 std::string_view pte_state_text(PteState state) {
   switch (state) {
-    case PteState::none: return "none";
-    case PteState::ro: return "ro";
-    case PteState::rw: return "rw";
-    case PteState::special: return "special";
+    case PteState::none:
+      return "none";
+    case PteState::ro:
+      return "ro";
+    case PteState::rw:
+      return "rw";
+    case PteState::special:
+      return "special";
   }
   return {};
 }
 
 std::string_view leaf_text(LeafSize leaf) {
   switch (leaf) {
-    case LeafSize::none: return "none";
-    case LeafSize::page: return "4KiB";
-    case LeafSize::pmd: return "2MiB";
+    case LeafSize::none:
+      return "none";
+    case LeafSize::page:
+      return "4KiB";
+    case LeafSize::pmd:
+      return "2MiB";
   }
   return {};
 }
 
 Outcome engine_outcome(RunOutcome outcome) {
   switch (outcome) {
-    case RunOutcome::completed: return Outcome::completed;
-    case RunOutcome::deadlock: return Outcome::deadlock;
-    case RunOutcome::stuck: return Outcome::stuck;
-    case RunOutcome::kernel_bug: return Outcome::kernel_bug;
-    case RunOutcome::limit: return Outcome::limit;
+    case RunOutcome::completed:
+      return Outcome::completed;
+    case RunOutcome::deadlock:
+      return Outcome::deadlock;
+    case RunOutcome::stuck:
+      return Outcome::stuck;
+    case RunOutcome::kernel_bug:
+      return Outcome::kernel_bug;
+    case RunOutcome::limit:
+      return Outcome::limit;
   }
   return Outcome::completed;
 }
@@ -131,7 +156,8 @@ Shows shows(Verb verb) {
     case Verb::mmap:
     case Verb::mmap3:
     case Verb::mremap:
-    case Verb::load: return Shows::hex;
+    case Verb::load:
+      return Shows::hex;
     case Verb::open:
     case Verb::pread:
     case Verb::pwrite:
@@ -147,8 +173,10 @@ Shows shows(Verb verb) {
     case Verb::fork:
     case Verb::wait:
     case Verb::pin:
-    case Verb::read_maps: return Shows::decimal;
-    default: return Shows::nothing;
+    case Verb::read_maps:
+      return Shows::decimal;
+    default:
+      return Shows::nothing;
   }
 }
 

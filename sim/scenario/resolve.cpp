@@ -135,7 +135,7 @@ std::optional<StepRef> Reader::find_step(NodeId node, std::string_view task,
 
 std::optional<Verb> Reader::verb_of(StepRef step) const {
   for (const NodeId child : Children(tree_, step_nodes_[step.task.v][step.index])) {
-    const Field* field = find_field(step_rule, tree_.key(child));
+    const RuleField* field = find_field(step_rule, tree_.key(child));
     if (field != nullptr && field->need == Need::choice) {
       return static_cast<Verb>(field - step_rule.fields.data());
     }

@@ -40,7 +40,7 @@ struct Rule;
 /// `choice`: exactly one of an object's choice fields must be there.
 enum class Need : std::uint8_t { optional, required, choice };
 
-struct Field {
+struct RuleField {
   std::string_view key;
   const Rule* rule;
   Need need = Need::optional;
@@ -52,7 +52,7 @@ struct Rule {
   RuleKind kind;
   std::string_view what;    ///< "a size", for messages
   std::string_view name{};  ///< its name among the schema's definitions; "" inline
-  std::span<const Field> fields{};
+  std::span<const RuleField> fields{};
   std::span<const std::string_view> words{};
   std::string_view support{};  ///< of words: the sort in support.hpp
   const FlagTable* table = nullptr;
@@ -86,6 +86,6 @@ extern const Rule step_expectation_rule;
 extern const Rule scenario_rule;  // grammar.cpp: the whole document
 
 /// The field of an object rule with this key, or nullptr.
-const Field* find_field(const Rule& rule, std::string_view key);
+const RuleField* find_field(const Rule& rule, std::string_view key);
 
 }  // namespace faultline

@@ -25,8 +25,8 @@ struct StepResult {
   std::optional<PendingSignal> signal;  ///< that ended the step
   Nanos start{}, end{};
   std::uint64_t fault_count = 0;
-  std::vector<FaultRecord> faults;      ///< the first 64
-  FaultRecord last_fault;               ///< valid if fault_count > 0
+  std::vector<FaultRecord> faults;  ///< the first 64
+  FaultRecord last_fault;           ///< valid if fault_count > 0
 };
 
 /// A lock in a finding.
@@ -34,7 +34,7 @@ struct FindingLock {
   std::string lock_class;
   std::uint8_t subclass = 0;
   std::uint64_t instance = 0;
-  std::string mode;               ///< "exclusive" or "shared"
+  std::string mode;  ///< "exclusive" or "shared"
   std::string task;
   std::string role;               ///< "held" or "wanted"
   std::vector<std::string> path;  ///< call path, outermost first
@@ -48,10 +48,10 @@ struct Finding {
 
 struct RunResult {
   Outcome outcome = Outcome::completed;
-  std::string reason;                           ///< why it ended, when not completed
+  std::string reason;  ///< why it ended, when not completed
   Nanos time{};
   std::uint64_t events = 0;
-  std::vector<std::vector<StepResult>> steps;   ///< by task, by step index
+  std::vector<std::vector<StepResult>> steps;  ///< by task, by step index
   std::vector<Finding> findings;
 };
 
@@ -59,7 +59,7 @@ struct RunResult {
 struct FinalExtent {
   std::uint64_t at = 0, length = 0;  ///< bytes
   ExtentState state = ExtentState::written;
-  std::uint64_t phys = 0;            ///< bytes on the device
+  std::uint64_t phys = 0;  ///< bytes on the device
 };
 
 /// What a virtual address translates to at the end of the run.

@@ -116,7 +116,7 @@ Json Writer::object(const Rule& rule) {
   Json properties = Json::object();
   Json required = Json::array();
   Json choices = Json::array();
-  for (const Field& field : rule.fields) {
+  for (const RuleField& field : rule.fields) {
     Json value = reference(*field.rule);
     if (!field.doc.empty()) {
       // Beside a $ref everything else is ignored, so it is wrapped.

@@ -163,8 +163,8 @@ std::optional<Verdict> check_step(const Scenario& scenario, StepRef ref, const S
     verdict.detail = place + fmt::format("{}", fmt::join(check.failures, "; "));
     if (xfail) verdict.detail += ", as announced: " + reason;
   } else if (xfail) {
-    verdict.detail = fmt::format("{}unexpectedly passes: {}, although xfail says: {}", place, wish,
-                                 reason);
+    verdict.detail =
+        fmt::format("{}unexpectedly passes: {}, although xfail says: {}", place, wish, reason);
   }
   return verdict;
 }

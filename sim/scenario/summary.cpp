@@ -17,10 +17,14 @@ enum class Tone : std::uint8_t { plain, good, bad, title };
 
 std::string_view escape(Tone tone) {
   switch (tone) {
-    case Tone::good: return "\x1b[32m";
-    case Tone::bad: return "\x1b[31m";
-    case Tone::title: return "\x1b[1m";
-    case Tone::plain: break;
+    case Tone::good:
+      return "\x1b[32m";
+    case Tone::bad:
+      return "\x1b[31m";
+    case Tone::title:
+      return "\x1b[1m";
+    case Tone::plain:
+      break;
   }
   return {};
 }
@@ -111,9 +115,12 @@ Row Summary::row(StepRef ref) const {
   const bool reached = step.state != StepState::not_reached;
   const bool done = step.state == StepState::done;
   Row row;
-  row.cells = {step_text(in_.scenario, ref),        std::string(verb_name(declared.verb)),
-               result_cell(declared.verb, step),    reached ? time_text(step.start) : "",
-               done ? time_text(step.end - step.start) : "", faults_cell(step)};
+  row.cells = {step_text(in_.scenario, ref),
+               std::string(verb_name(declared.verb)),
+               result_cell(declared.verb, step),
+               reached ? time_text(step.start) : "",
+               done ? time_text(step.end - step.start) : "",
+               faults_cell(step)};
   return row;
 }
 
@@ -183,8 +190,8 @@ void Summary::finding(const Finding& finding, bool expected) {
 
 void Summary::lock(const FindingLock& lock, std::string_view task, std::size_t width) {
   const bool held = lock.role == "held";
-  line(fmt::format("    {:<{}}  {} {} ({})", task, width, held ? "holds" : "wants",
-                   lock_text(lock), lock.mode));
+  line(fmt::format("    {:<{}}  {} {} ({})", task, width, held ? "holds" : "wants", lock_text(lock),
+                   lock.mode));
   if (lock.path.empty()) return;
   line(fmt::format("    {:<{}}        {} {}", "", width, held ? "taken in" : "in",
                    fmt::join(lock.path, " > ")));
@@ -247,8 +254,8 @@ void Summary::close() {
   std::vector<std::string> reasons;
   if (!judgement.all_held()) reasons.emplace_back("an expectation does not hold");
   if (!judgement.outcome_expected) {
-    reasons.push_back(fmt::format("nobody expected the outcome {}",
-                                  outcome_text(in_.result.outcome)));
+    reasons.push_back(
+        fmt::format("nobody expected the outcome {}", outcome_text(in_.result.outcome)));
   }
   for (std::size_t i = 0; i < in_.result.findings.size(); ++i) {
     if (judgement.finding_expected[i]) continue;

@@ -1,5 +1,5 @@
-// A World: everything one run of a scenario owns. It is a value on its own: two Worlds can run in one
-// process, interleaved or on two threads.
+// A World: everything one run of a scenario owns. It is a value on its own: two Worlds can run in
+// one process, interleaved or on two threads.
 #pragma once
 
 #include <memory>
@@ -70,8 +70,8 @@ class World final : public FinalState {
   std::vector<Process> processes_;
   std::vector<Diagnostic> errors_;
   std::vector<std::vector<StepResult>> results_;
-  std::vector<bool> ended_;                    ///< by task: it will begin no more steps
-  std::vector<Task*> step_waiters_;            ///< tasks in `after`
+  std::vector<bool> ended_;          ///< by task: it will begin no more steps
+  std::vector<Task*> step_waiters_;  ///< tasks in `after`
   std::vector<Finding> findings_;
 };
 

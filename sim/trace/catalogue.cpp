@@ -31,16 +31,41 @@ struct TypeWord {
 };
 
 #define FL_TYPE(name) {#name, FieldType::name}
-constexpr TypeWord type_words[] = {
-    FL_TYPE(dec),          FL_TYPE(dec3),         FL_TYPE(sdec),          FL_TYPE(hex),
-    FL_TYPE(xhex),         FL_TYPE(ptr),          FL_TYPE(dev),           FL_TYPE(boolean),
-    FL_TYPE(sym),          FL_TYPE(ksym),         FL_TYPE(ip),            FL_TYPE(memcg),
-    FL_TYPE(vm_shared),    FL_TYPE(rw_word),      FL_TYPE(lock_mode),     FL_TYPE(contention),
-    FL_TYPE(xfs_lock),     FL_TYPE(xfs_buf),      FL_TYPE(xfs_tic),       FL_TYPE(fault_flags),
-    FL_TYPE(vm_fault),     FL_TYPE(iomap_type),   FL_TYPE(iomap_map_612), FL_TYPE(iomap_map_71),
-    FL_TYPE(iomap_op_612), FL_TYPE(iomap_op_71),  FL_TYPE(xfs_fork),      FL_TYPE(xfs_io),
-    FL_TYPE(pfn_words),    FL_TYPE(xfs_queue),    FL_TYPE(tlb_612),       FL_TYPE(tlb_71),
-    FL_TYPE(errno_name),   FL_TYPE(ret_kind),     FL_TYPE(ret_value)};
+constexpr TypeWord type_words[] = {FL_TYPE(dec),
+                                   FL_TYPE(dec3),
+                                   FL_TYPE(sdec),
+                                   FL_TYPE(hex),
+                                   FL_TYPE(xhex),
+                                   FL_TYPE(ptr),
+                                   FL_TYPE(dev),
+                                   FL_TYPE(boolean),
+                                   FL_TYPE(sym),
+                                   FL_TYPE(ksym),
+                                   FL_TYPE(ip),
+                                   FL_TYPE(memcg),
+                                   FL_TYPE(vm_shared),
+                                   FL_TYPE(rw_word),
+                                   FL_TYPE(lock_mode),
+                                   FL_TYPE(contention),
+                                   FL_TYPE(xfs_lock),
+                                   FL_TYPE(xfs_buf),
+                                   FL_TYPE(xfs_tic),
+                                   FL_TYPE(fault_flags),
+                                   FL_TYPE(vm_fault),
+                                   FL_TYPE(iomap_type),
+                                   FL_TYPE(iomap_map_612),
+                                   FL_TYPE(iomap_map_71),
+                                   FL_TYPE(iomap_op_612),
+                                   FL_TYPE(iomap_op_71),
+                                   FL_TYPE(xfs_fork),
+                                   FL_TYPE(xfs_io),
+                                   FL_TYPE(pfn_words),
+                                   FL_TYPE(xfs_queue),
+                                   FL_TYPE(tlb_612),
+                                   FL_TYPE(tlb_71),
+                                   FL_TYPE(errno_name),
+                                   FL_TYPE(ret_kind),
+                                   FL_TYPE(ret_value)};
 #undef FL_TYPE
 
 // Not constexpr: reaching it during compilation is the error message.

@@ -34,42 +34,42 @@ enum Family : std::uint8_t { linux_4_13 = 1, linux_6_12 = 2, linux_7_1 = 4, ever
 
 /// How a field is printed and read. The comment says what the word of the record holds.
 enum class FieldType : std::uint8_t {
-  literal,     ///< not a field: text of the format
-  dec,         ///< unsigned decimal
-  dec3,        ///< unsigned decimal, at least three digits
-  sdec,        ///< signed decimal
-  hex,         ///< 0x and hex digits
-  xhex,        ///< hex digits
-  ptr,         ///< 16 hex digits: a small stable id (a real kernel prints a hash)
-  dev,         ///< MAJOR:MINOR, made by make_dev
-  boolean,     ///< true or false
-  sym,         ///< a SymbolId
-  ksym,        ///< a SymbolId; read without +0xOFFSET/0xSIZE and [module]
-  ip,          ///< a user address in hex, or ip_symbol()
-  memcg,       ///< 0: none, 1: `/` (the root), n: `/n`
-  vm_shared,   ///< vm_flags; prints shared or private (VM_SHARED = 8)
-  rw_word,     ///< nonzero: write, 0: read
-  lock_mode,   ///< 1: `try `, 2: `read `
-  contention,  ///< LCB_F_* bits of contention_begin
-  xfs_lock,    ///< XFS_IOLOCK_EXCL ... as IOLOCK_EXCL|...
-  xfs_buf,      ///< XBF_* names
-  xfs_tic,      ///< XLOG_TIC_* names
-  fault_flags,  ///< FAULT_FLAG_* names
-  vm_fault,     ///< VM_FAULT_* names, nothing for 0
-  iomap_type,   ///< HOLE, DELALLOC, MAPPED, UNWRITTEN, INLINE
+  literal,        ///< not a field: text of the format
+  dec,            ///< unsigned decimal
+  dec3,           ///< unsigned decimal, at least three digits
+  sdec,           ///< signed decimal
+  hex,            ///< 0x and hex digits
+  xhex,           ///< hex digits
+  ptr,            ///< 16 hex digits: a small stable id (a real kernel prints a hash)
+  dev,            ///< MAJOR:MINOR, made by make_dev
+  boolean,        ///< true or false
+  sym,            ///< a SymbolId
+  ksym,           ///< a SymbolId; read without +0xOFFSET/0xSIZE and [module]
+  ip,             ///< a user address in hex, or ip_symbol()
+  memcg,          ///< 0: none, 1: `/` (the root), n: `/n`
+  vm_shared,      ///< vm_flags; prints shared or private (VM_SHARED = 8)
+  rw_word,        ///< nonzero: write, 0: read
+  lock_mode,      ///< 1: `try `, 2: `read `
+  contention,     ///< LCB_F_* bits of contention_begin
+  xfs_lock,       ///< XFS_IOLOCK_EXCL ... as IOLOCK_EXCL|...
+  xfs_buf,        ///< XBF_* names
+  xfs_tic,        ///< XLOG_TIC_* names
+  fault_flags,    ///< FAULT_FLAG_* names
+  vm_fault,       ///< VM_FAULT_* names, nothing for 0
+  iomap_type,     ///< HOLE, DELALLOC, MAPPED, UNWRITTEN, INLINE
   iomap_map_612,  ///< IOMAP_F_* names of 6.12
   iomap_map_71,   ///< IOMAP_F_* names of 7.1
-  iomap_op_612,  ///< IOMAP_WRITE ... names of 6.12
-  iomap_op_71,   ///< IOMAP_WRITE ... names of 7.1
-  xfs_fork,      ///< data, attr, CoW
-  xfs_io,        ///< XFS_IO_* names of 4.13
-  pfn_words,     ///< DEV, MAP, ... of a pfn_t
-  xfs_queue,     ///< 0: empty, else active
-  tlb_612,       ///< reason of a TLB flush, words of 6.12
-  tlb_71,        ///< reason of a TLB flush, words of 7.1
-  errno_name,    ///< 0 or the name of a positive errno
-  ret_kind,      ///< a RetKind; prints nothing itself
-  ret_value,     ///< a value printed as the ret_kind word before it says
+  iomap_op_612,   ///< IOMAP_WRITE ... names of 6.12
+  iomap_op_71,    ///< IOMAP_WRITE ... names of 7.1
+  xfs_fork,       ///< data, attr, CoW
+  xfs_io,         ///< XFS_IO_* names of 4.13
+  pfn_words,      ///< DEV, MAP, ... of a pfn_t
+  xfs_queue,      ///< 0: empty, else active
+  tlb_612,        ///< reason of a TLB flush, words of 6.12
+  tlb_71,         ///< reason of a TLB flush, words of 7.1
+  errno_name,     ///< 0 or the name of a positive errno
+  ret_kind,       ///< a RetKind; prints nothing itself
+  ret_value,      ///< a value printed as the ret_kind word before it says
 };
 
 /// One field of an event: its name and type. Views point into constant data.
@@ -81,9 +81,9 @@ struct Field {
 /// One step of a compiled format: literal text, or a field of the record.
 struct FormatOp {
   FieldType type = FieldType::literal;
-  std::uint8_t arg = 0;         ///< index of the record's word (fields)
-  std::uint16_t offset = 0;     ///< where the literal begins in Format::text (literals)
-  std::uint16_t length = 0;     ///< its length
+  std::uint8_t arg = 0;      ///< index of the record's word (fields)
+  std::uint16_t offset = 0;  ///< where the literal begins in Format::text (literals)
+  std::uint16_t length = 0;  ///< its length
 };
 
 /// A compiled print format.
@@ -101,12 +101,12 @@ struct Format {
 struct EventInfo {
   std::string_view name;
   Level level;
-  std::uint8_t families;           ///< in which kernels it exists, Family bits
-  std::uint8_t n_fields;           ///< words of its record
-  std::uint32_t code;              ///< stable number for the digest: a hash of the name
-  std::uint32_t symbol_words;      ///< bit i: word i is a SymbolId
-  std::uint32_t ip_words;          ///< bit i: word i may hold ip_symbol()
-  std::span<const Field> fields;   ///< of the first format, in record order
+  std::uint8_t families;                   ///< in which kernels it exists, Family bits
+  std::uint8_t n_fields;                   ///< words of its record
+  std::uint32_t code;                      ///< stable number for the digest: a hash of the name
+  std::uint32_t symbol_words;              ///< bit i: word i is a SymbolId
+  std::uint32_t ip_words;                  ///< bit i: word i may hold ip_symbol()
+  std::span<const Field> fields;           ///< of the first format, in record order
   std::span<const Format* const> formats;  ///< the first is the default
 };
 

@@ -235,14 +235,18 @@ class Matcher {
     const auto before = in_.rest;
     std::optional<std::uint64_t> value;
     switch (op.type) {
-      case FieldType::sym: return set(op, 0, symbol());
-      case FieldType::ksym: return set(op, 0, bare_symbol(symbol()));
-      case FieldType::ip: return ip(op);
+      case FieldType::sym:
+        return set(op, 0, symbol());
+      case FieldType::ksym:
+        return set(op, 0, bare_symbol(symbol()));
+      case FieldType::ip:
+        return ip(op);
       case FieldType::memcg: {
         const auto text = symbol();
         return set(op, *memcg(text), text);
       }
-      case FieldType::ret_kind: return true;  // set together with the value
+      case FieldType::ret_kind:
+        return true;  // set together with the value
       case FieldType::ret_value: {
         const auto ret = ret_value(in_);
         if (!ret) return false;
@@ -251,7 +255,8 @@ class Matcher {
         if (text.starts_with(" = ")) text.remove_prefix(3);
         return set(op, ret->value, text);
       }
-      default: value = plain(op.type);
+      default:
+        value = plain(op.type);
     }
     if (!value) return false;
     return set(op, *value, before.substr(0, before.size() - in_.rest.size()));
@@ -269,18 +274,30 @@ class Matcher {
     switch (type) {
       case FieldType::dec:
       case FieldType::dec3:
-      case FieldType::sdec: return signed_number(in_);
-      case FieldType::hex: return hex_number(in_);
-      case FieldType::xhex: return number(in_, 16);
-      case FieldType::ptr: return pointer(in_);
-      case FieldType::dev: return device(in_);
-      case FieldType::boolean: return either(in_, "true", 1, "false");
-      case FieldType::vm_shared: return either(in_, "shared", 8, "private");
-      case FieldType::rw_word: return either(in_, "write", 1, "read");
-      case FieldType::xfs_queue: return either(in_, "active", 1, "empty");
-      case FieldType::lock_mode: return lock_mode(in_);
-      case FieldType::errno_name: return errno_field(in_);
-      default: break;
+      case FieldType::sdec:
+        return signed_number(in_);
+      case FieldType::hex:
+        return hex_number(in_);
+      case FieldType::xhex:
+        return number(in_, 16);
+      case FieldType::ptr:
+        return pointer(in_);
+      case FieldType::dev:
+        return device(in_);
+      case FieldType::boolean:
+        return either(in_, "true", 1, "false");
+      case FieldType::vm_shared:
+        return either(in_, "shared", 8, "private");
+      case FieldType::rw_word:
+        return either(in_, "write", 1, "read");
+      case FieldType::xfs_queue:
+        return either(in_, "active", 1, "empty");
+      case FieldType::lock_mode:
+        return lock_mode(in_);
+      case FieldType::errno_name:
+        return errno_field(in_);
+      default:
+        break;
     }
     return value_words(type).empty() ? flag_list(in_, type) : value_word(in_, type);
   }

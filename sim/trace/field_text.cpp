@@ -53,14 +53,19 @@ char* put_ret(char* p, RetKind kind, std::uint64_t value) {
   if (kind == RetKind::none) return p;
   p = put(p, " = ");
   switch (kind) {
-    case RetKind::hex: return put_hex(p, value);
-    case RetKind::errno_: return put_error(p, value);
+    case RetKind::hex:
+      return put_hex(p, value);
+    case RetKind::errno_:
+      return put_error(p, value);
     case RetKind::vm_fault:
       return value == 0 ? put(p, "0") : put_flags(p, FieldType::vm_fault, value);
-    case RetKind::boolean: return put(p, value != 0 ? "true" : "false");
-    case RetKind::pointer: return put_hex16(p, value);
+    case RetKind::boolean:
+      return put(p, value != 0 ? "true" : "false");
+    case RetKind::pointer:
+      return put_hex16(p, value);
     case RetKind::none:
-    case RetKind::integer: break;
+    case RetKind::integer:
+      break;
   }
   return put_sdec(p, value);
 }
@@ -98,23 +103,39 @@ char* put_errno_name(char* p, std::uint64_t number) {
 
 char* put_field(char* p, FieldType type, std::uint64_t word, std::uint64_t previous) {
   switch (type) {
-    case FieldType::dec: return put_dec(p, word);
-    case FieldType::dec3: return put_dec3(p, word);
-    case FieldType::sdec: return put_sdec(p, word);
+    case FieldType::dec:
+      return put_dec(p, word);
+    case FieldType::dec3:
+      return put_dec3(p, word);
+    case FieldType::sdec:
+      return put_sdec(p, word);
     case FieldType::ip:
-    case FieldType::hex: return put_hex(p, word);
-    case FieldType::xhex: return put_xhex(p, word);
-    case FieldType::ptr: return put_hex16(p, word);
-    case FieldType::dev: return put_dev(p, word);
-    case FieldType::boolean: return put(p, word != 0 ? "true" : "false");
-    case FieldType::memcg: return put_memcg(p, word);
-    case FieldType::vm_shared: return put(p, (word & 8) != 0 ? "shared" : "private");
-    case FieldType::rw_word: return put(p, word != 0 ? "write" : "read");
-    case FieldType::lock_mode: return put_lock_mode(p, word);
-    case FieldType::xfs_queue: return put(p, word != 0 ? "active" : "empty");
-    case FieldType::errno_name: return put_errno_name(p, word);
-    case FieldType::ret_kind: return p;
-    case FieldType::ret_value: return put_ret(p, static_cast<RetKind>(previous), word);
+    case FieldType::hex:
+      return put_hex(p, word);
+    case FieldType::xhex:
+      return put_xhex(p, word);
+    case FieldType::ptr:
+      return put_hex16(p, word);
+    case FieldType::dev:
+      return put_dev(p, word);
+    case FieldType::boolean:
+      return put(p, word != 0 ? "true" : "false");
+    case FieldType::memcg:
+      return put_memcg(p, word);
+    case FieldType::vm_shared:
+      return put(p, (word & 8) != 0 ? "shared" : "private");
+    case FieldType::rw_word:
+      return put(p, word != 0 ? "write" : "read");
+    case FieldType::lock_mode:
+      return put_lock_mode(p, word);
+    case FieldType::xfs_queue:
+      return put(p, word != 0 ? "active" : "empty");
+    case FieldType::errno_name:
+      return put_errno_name(p, word);
+    case FieldType::ret_kind:
+      return p;
+    case FieldType::ret_value:
+      return put_ret(p, static_cast<RetKind>(previous), word);
     case FieldType::contention:
     case FieldType::xfs_lock:
     case FieldType::xfs_buf:
@@ -125,15 +146,18 @@ char* put_field(char* p, FieldType type, std::uint64_t word, std::uint64_t previ
     case FieldType::iomap_map_71:
     case FieldType::iomap_op_612:
     case FieldType::iomap_op_71:
-    case FieldType::pfn_words: return put_flags(p, type, word);
+    case FieldType::pfn_words:
+      return put_flags(p, type, word);
     case FieldType::iomap_type:
     case FieldType::xfs_fork:
     case FieldType::xfs_io:
     case FieldType::tlb_612:
-    case FieldType::tlb_71: return put_value(p, type, word);
+    case FieldType::tlb_71:
+      return put_value(p, type, word);
     case FieldType::literal:
     case FieldType::sym:
-    case FieldType::ksym: break;
+    case FieldType::ksym:
+      break;
   }
   FL_BUG("not a field of plain words");
 }

@@ -56,9 +56,12 @@ Context context_of(std::string_view flags) {
     case 'h':
     case 'H':
     case 'z':  // NMI, alone and on top of a hardirq
-    case 'Z': return Context::hardirq;
-    case 's': return Context::softirq;
-    default: return Context::task;
+    case 'Z':
+      return Context::hardirq;
+    case 's':
+      return Context::softirq;
+    default:
+      return Context::task;
   }
 }
 

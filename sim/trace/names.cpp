@@ -25,35 +25,46 @@ constexpr NamedWord xfs_tic_words[] = {{1, "XLOG_TIC_PERM_RESERV"}};
 
 // FAULT_FLAG_UNSHARE and FAULT_FLAG_ORIG_PTE_VALID have no word in the kernel's own table.
 constexpr NamedWord fault_flag_words[] = {
-    {0x1, "WRITE"},     {0x2, "MKWRITE"},         {0x4, "ALLOW_RETRY"}, {0x8, "RETRY_NOWAIT"},
-    {0x10, "KILLABLE"}, {0x20, "TRIED"},          {0x40, "USER"},       {0x80, "REMOTE"},
+    {0x1, "WRITE"},         {0x2, "MKWRITE"},         {0x4, "ALLOW_RETRY"}, {0x8, "RETRY_NOWAIT"},
+    {0x10, "KILLABLE"},     {0x20, "TRIED"},          {0x40, "USER"},       {0x80, "REMOTE"},
     {0x100, "INSTRUCTION"}, {0x200, "INTERRUPTIBLE"}, {0x1000, "VMA_LOCK"}};
 
 constexpr NamedWord vm_fault_words[] = {
-    {0x1, "OOM"},        {0x2, "SIGBUS"},    {0x4, "MAJOR"},      {0x10, "HWPOISON"},
-    {0x20, "HWPOISON_LARGE"}, {0x40, "SIGSEGV"}, {0x100, "NOPAGE"}, {0x200, "LOCKED"},
-    {0x400, "RETRY"},    {0x800, "FALLBACK"}, {0x1000, "DONE_COW"}, {0x2000, "NEEDDSYNC"},
+    {0x1, "OOM"},         {0x2, "SIGBUS"},          {0x4, "MAJOR"},
+    {0x10, "HWPOISON"},   {0x20, "HWPOISON_LARGE"}, {0x40, "SIGSEGV"},
+    {0x100, "NOPAGE"},    {0x200, "LOCKED"},        {0x400, "RETRY"},
+    {0x800, "FALLBACK"},  {0x1000, "DONE_COW"},     {0x2000, "NEEDDSYNC"},
     {0x4000, "COMPLETED"}};
 
-constexpr NamedWord iomap_map_612_words[] = {{0x1, "NEW"},    {0x2, "DIRTY"}, {0x4, "SHARED"},
-                                             {0x8, "MERGED"}, {0x10, "BH"},
-                                             {0x100, "SIZE_CHANGED"}};
+constexpr NamedWord iomap_map_612_words[] = {{0x1, "NEW"},    {0x2, "DIRTY"},
+                                             {0x4, "SHARED"}, {0x8, "MERGED"},
+                                             {0x10, "BH"},    {0x100, "SIZE_CHANGED"}};
 
-constexpr NamedWord iomap_map_71_words[] = {
-    {0x1, "NEW"},       {0x2, "DIRTY"},       {0x4, "SHARED"},           {0x8, "MERGED"},
-    {0x10, "BH"},       {0x20, "XATTR"},      {0x40, "BOUNDARY"},        {0x80, "ANON_WRITE"},
-    {0x100, "ATOMIC_BIO"}, {1u << 12, "PRIVATE"}, {1u << 14, "SIZE_CHANGED"}, {1u << 15, "STALE"}};
+constexpr NamedWord iomap_map_71_words[] = {{0x1, "NEW"},
+                                            {0x2, "DIRTY"},
+                                            {0x4, "SHARED"},
+                                            {0x8, "MERGED"},
+                                            {0x10, "BH"},
+                                            {0x20, "XATTR"},
+                                            {0x40, "BOUNDARY"},
+                                            {0x80, "ANON_WRITE"},
+                                            {0x100, "ATOMIC_BIO"},
+                                            {1u << 12, "PRIVATE"},
+                                            {1u << 14, "SIZE_CHANGED"},
+                                            {1u << 15, "STALE"}};
 
 constexpr NamedWord iomap_op_612_words[] = {{0x1, "WRITE"}, {0x2, "ZERO"},    {0x4, "REPORT"},
                                             {0x8, "FAULT"}, {0x10, "DIRECT"}, {0x20, "NOWAIT"}};
 
 constexpr NamedWord iomap_op_71_words[] = {
-    {0x1, "WRITE"},   {0x2, "ZERO"},    {0x4, "REPORT"},          {0x8, "FAULT"},
-    {0x10, "DIRECT"}, {0x20, "NOWAIT"}, {0x40, "OVERWRITE_ONLY"}, {0x80, "UNSHARE"},
+    {0x1, "WRITE"},   {0x2, "ZERO"},     {0x4, "REPORT"},          {0x8, "FAULT"},
+    {0x10, "DIRECT"}, {0x20, "NOWAIT"},  {0x40, "OVERWRITE_ONLY"}, {0x80, "UNSHARE"},
     {0x100, "DAX"},   {0x200, "ATOMIC"}, {0x400, "DONTCACHE"}};
 
-constexpr NamedWord pfn_flag_words[] = {{1ULL << 59, "SPECIAL"}, {1ULL << 63, "SG_CHAIN"},
-                                        {1ULL << 62, "SG_LAST"}, {1ULL << 61, "DEV"},
+constexpr NamedWord pfn_flag_words[] = {{1ULL << 59, "SPECIAL"},
+                                        {1ULL << 63, "SG_CHAIN"},
+                                        {1ULL << 62, "SG_LAST"},
+                                        {1ULL << 61, "DEV"},
                                         {1ULL << 60, "MAP"}};
 
 constexpr NamedWord iomap_type_words[] = {
@@ -71,38 +82,56 @@ constexpr NamedWord tlb_71_words[] = {{0, "flush on task switch"}, {1, "remote s
                                       {4, "remote IPI send"},      {5, "remote wrong CPU"}};
 
 // Errors that never leave the kernel (include/linux/errno.h); the rest is in <faultline/errno.hpp>.
-constexpr NamedWord internal_errors[] = {
-    {512, "ERESTARTSYS"},           {513, "ERESTARTNOINTR"}, {514, "ERESTARTNOHAND"},
-    {516, "ERESTART_RESTARTBLOCK"}, {517, "EPROBE_DEFER"},   {524, "ENOTSUPP"},
-    {529, "EIOCBQUEUED"}};
+constexpr NamedWord internal_errors[] = {{512, "ERESTARTSYS"},    {513, "ERESTARTNOINTR"},
+                                         {514, "ERESTARTNOHAND"}, {516, "ERESTART_RESTARTBLOCK"},
+                                         {517, "EPROBE_DEFER"},   {524, "ENOTSUPP"},
+                                         {529, "EIOCBQUEUED"}};
 
 }  // namespace
 
 std::span<const NamedWord> flag_words(FieldType type) {
   switch (type) {
-    case FieldType::contention: return contention_words;
-    case FieldType::xfs_lock: return xfs_lock_words;
-    case FieldType::xfs_buf: return xfs_buf_words;
-    case FieldType::xfs_tic: return xfs_tic_words;
-    case FieldType::fault_flags: return fault_flag_words;
-    case FieldType::vm_fault: return vm_fault_words;
-    case FieldType::iomap_map_612: return iomap_map_612_words;
-    case FieldType::iomap_map_71: return iomap_map_71_words;
-    case FieldType::iomap_op_612: return iomap_op_612_words;
-    case FieldType::iomap_op_71: return iomap_op_71_words;
-    case FieldType::pfn_words: return pfn_flag_words;
-    default: return {};
+    case FieldType::contention:
+      return contention_words;
+    case FieldType::xfs_lock:
+      return xfs_lock_words;
+    case FieldType::xfs_buf:
+      return xfs_buf_words;
+    case FieldType::xfs_tic:
+      return xfs_tic_words;
+    case FieldType::fault_flags:
+      return fault_flag_words;
+    case FieldType::vm_fault:
+      return vm_fault_words;
+    case FieldType::iomap_map_612:
+      return iomap_map_612_words;
+    case FieldType::iomap_map_71:
+      return iomap_map_71_words;
+    case FieldType::iomap_op_612:
+      return iomap_op_612_words;
+    case FieldType::iomap_op_71:
+      return iomap_op_71_words;
+    case FieldType::pfn_words:
+      return pfn_flag_words;
+    default:
+      return {};
   }
 }
 
 std::span<const NamedWord> value_words(FieldType type) {
   switch (type) {
-    case FieldType::iomap_type: return iomap_type_words;
-    case FieldType::xfs_fork: return xfs_fork_words;
-    case FieldType::xfs_io: return xfs_io_words;
-    case FieldType::tlb_612: return tlb_612_words;
-    case FieldType::tlb_71: return tlb_71_words;
-    default: return {};
+    case FieldType::iomap_type:
+      return iomap_type_words;
+    case FieldType::xfs_fork:
+      return xfs_fork_words;
+    case FieldType::xfs_io:
+      return xfs_io_words;
+    case FieldType::tlb_612:
+      return tlb_612_words;
+    case FieldType::tlb_71:
+      return tlb_71_words;
+    default:
+      return {};
   }
 }
 

@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdint>
 
-#include "trace/catalogue.hpp"
 #include <faultline/types.hpp>
+#include "trace/catalogue.hpp"
 
 namespace faultline {
 

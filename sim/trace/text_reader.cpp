@@ -125,8 +125,9 @@ void TraceReader::comment(std::string_view text) {
   } else if (text.starts_with(tracer)) {
     const auto name = text.substr(tracer.size());
     if (name == "function_graph") {
-      refuse("text of the function_graph tracer cannot be read: its lines have neither CPU nor "
-             "time; record events with tracer nop");
+      refuse(
+          "text of the function_graph tracer cannot be read: its lines have neither CPU nor "
+          "time; record events with tracer nop");
     }
   } else if (text.find("latency trace v") != std::string_view::npos) {
     refuse("ftrace's latency format cannot be read; turn the option latency-format off");
@@ -141,8 +142,8 @@ void TraceReader::entries(std::string_view text) {
   if (slash == std::string_view::npos) return;
   const auto kept = parse_decimal(text.substr(0, slash));
   const auto end = text.find(' ', slash);
-  const auto written = parse_decimal(
-      text.substr(slash + 1, end == std::string_view::npos ? end : end - slash - 1));
+  const auto written =
+      parse_decimal(text.substr(slash + 1, end == std::string_view::npos ? end : end - slash - 1));
   if (kept && written && *written > *kept) result_.info.overwritten = *written - *kept;
 }
 

@@ -26,19 +26,19 @@ struct TraceLine {
     lost,    ///< events are missing here: nobody knows any more which locks are held
   };
   Kind kind = Kind::record;
-  Context context = Context::task;   ///< a stack of its own in interrupts
-  std::uint64_t line = 0;            ///< number in the file, from 1
-  std::string_view task;             ///< comm; `<...>` when the kernel had forgotten it
+  Context context = Context::task;  ///< a stack of its own in interrupts
+  std::uint64_t line = 0;           ///< number in the file, from 1
+  std::string_view task;            ///< comm; `<...>` when the kernel had forgotten it
   std::int32_t pid = 0;
-  std::int32_t tgid = -1;            ///< -1: the text does not say
-  std::int32_t cpu = -1;             ///< of a lost line: -1 when it does not say
-  std::string_view flags;            ///< the columns as printed; empty when there are none
+  std::int32_t tgid = -1;  ///< -1: the text does not say
+  std::int32_t cpu = -1;   ///< of a lost line: -1 when it does not say
+  std::string_view flags;  ///< the columns as printed; empty when there are none
   std::uint64_t time_ns = 0;
-  std::string_view event;            ///< empty for lines of the function tracer
-  std::string_view body;             ///< what follows `event: `
-  std::optional<Event> known;        ///< the catalogue has this event
+  std::string_view event;              ///< empty for lines of the function tracer
+  std::string_view body;               ///< what follows `event: `
+  std::optional<Event> known;          ///< the catalogue has this event
   std::span<const FieldValue> fields;  ///< in record order; empty when unknown or not understood
-  std::uint64_t lost = 0;            ///< of a lost line: how many; 0 when it does not say
+  std::uint64_t lost = 0;              ///< of a lost line: how many; 0 when it does not say
 
   /// The field of that name, or null.
   const FieldValue* field(std::string_view name) const {
@@ -60,18 +60,18 @@ struct TraceLine {
 
 /// What is known of a trace once it was read.
 struct TraceInfo {
-  bool native = false;        ///< has Faultline's header
-  std::string scenario;       ///< native only, as all up to `outcome`
+  bool native = false;   ///< has Faultline's header
+  std::string scenario;  ///< native only, as all up to `outcome`
   std::string profile;
   std::uint64_t seed = 0;
   std::optional<Level> level;
   std::string events;
-  std::string outcome;        ///< of the end line; empty when there is none
-  bool complete = false;      ///< native: the end line is there and its count is right; else:
-                              ///< nothing lost or overwritten
-  std::uint64_t records = 0;  ///< event lines read
-  std::uint64_t lost = 0;     ///< lines that say that events were lost
-  std::uint64_t overwritten = 0;     ///< events a real kernel overwrote before this text was made
+  std::string outcome;            ///< of the end line; empty when there is none
+  bool complete = false;          ///< native: the end line is there and its count is right; else:
+                                  ///< nothing lost or overwritten
+  std::uint64_t records = 0;      ///< event lines read
+  std::uint64_t lost = 0;         ///< lines that say that events were lost
+  std::uint64_t overwritten = 0;  ///< events a real kernel overwrote before this text was made
   std::uint64_t unknown_events = 0;  ///< records whose event the catalogue does not have
   std::uint64_t unparsed = 0;        ///< records of a known event whose fields were not understood
 };
@@ -140,13 +140,13 @@ class TraceReader {
   LineSink sink_;
   TraceResult result_;
   FieldList fields_;
-  std::string partial_;      ///< beginning of a line whose end is in the next piece
-  bool skipping_ = false;    ///< inside a line that is too long
+  std::string partial_;    ///< beginning of a line whose end is in the next piece
+  bool skipping_ = false;  ///< inside a line that is too long
   std::uint64_t line_ = 0;
   std::optional<Family> family_;
   std::optional<std::uint64_t> declared_records_;
   bool stopped_ = false;
-  bool ended_ = false;       ///< the end line was seen
+  bool ended_ = false;  ///< the end line was seen
 };
 
 /// Reads all of a stream, a text in memory, or a file.

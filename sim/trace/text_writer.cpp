@@ -40,9 +40,12 @@ std::string header_word(std::string_view text) {
 
 const char* flag_columns(Context context) {
   switch (context) {
-    case Context::hardirq: return "d.h..";
-    case Context::softirq: return "..s..";
-    case Context::task: break;
+    case Context::hardirq:
+      return "d.h..";
+    case Context::softirq:
+      return "..s..";
+    case Context::task:
+      break;
   }
   return ".....";
 }
@@ -154,11 +157,19 @@ char* TextWriter::put_body(char* p, const Format& format, const Record& record) 
     }
     const std::uint64_t word = record.arg[op.arg];
     switch (op.type) {  // the common ones here, so that they are inlined
-      case FieldType::hex: p = digits::put_hex(p, word); break;
-      case FieldType::dec: p = digits::put_dec(p, word); break;
-      case FieldType::ptr: p = digits::put_hex16(p, word); break;
+      case FieldType::hex:
+        p = digits::put_hex(p, word);
+        break;
+      case FieldType::dec:
+        p = digits::put_dec(p, word);
+        break;
+      case FieldType::ptr:
+        p = digits::put_hex16(p, word);
+        break;
       case FieldType::sym:
-      case FieldType::ksym: p = put_symbol(p, word); break;
+      case FieldType::ksym:
+        p = put_symbol(p, word);
+        break;
       case FieldType::ip:
         p = (word & ip_symbol_bit) ? put_symbol(p, word & 0xffffffff) : digits::put_hex(p, word);
         break;

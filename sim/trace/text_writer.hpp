@@ -82,7 +82,7 @@ class TextWriter {
   std::vector<Prefix> prefixes_;        ///< by task
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_;
-  char* end_;  ///< end of what is buffered
+  char* end_;                     ///< end of what is buffered
   std::uint64_t second_ = ~0ULL;  ///< the second whose text is in second_text_
   std::string second_text_;
   std::vector<FlagText> flags_;

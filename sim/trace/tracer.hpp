@@ -68,7 +68,8 @@ class Tracer {
   template <Event E, class... A>
   void emit_in(Context context, Nanos now, CpuId cpu, TaskId task, const A&... args) {
     static_assert(sizeof...(A) == catalogue::arity(E), "one argument for each field of the event");
-    if (!wants(E)) [[likely]] return;
+    if (!wants(E)) [[likely]]
+      return;
     Record r;
     fill(r, E, context, now, cpu, task, args...);
     deliver(r);
@@ -79,7 +80,8 @@ class Tracer {
   void emit(Event event, Nanos now, CpuId cpu, TaskId task, const A&... args) {
     static_assert(sizeof...(A) <= max_args);
     check_arity(event, sizeof...(A));
-    if (!wants(event)) [[likely]] return;
+    if (!wants(event)) [[likely]]
+      return;
     Record r;
     fill(r, event, Context::task, now, cpu, task, args...);
     deliver(r);

@@ -1,5 +1,5 @@
-// Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages, and
-// each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
+// Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages,
+// and each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
 // dax_fault.cpp the PTE and PMD faults, dax_rw.cpp read(2) and write(2). Left out: poison recovery,
 // MAP_SYNC, write-back and reflinked extents.
 #pragma once
@@ -52,8 +52,8 @@ struct DaxInsert {
 };
 Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert insert);
 
-/// Removes the clean entries of [first, last], waiting for locked ones, and their mappings: new blocks
-/// have come under them. mm/truncate.c invalidate_inode_pages2_range.
+/// Removes the clean entries of [first, last], waiting for locked ones, and their mappings: new
+/// blocks have come under them. mm/truncate.c invalidate_inode_pages2_range.
 Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
                                          Pgoff last);
 

@@ -84,17 +84,17 @@ Path<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& lock) {
   co_await spin_lock(mapping.xa_lock);
 }
 
-// With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none. `conflict`:
-// it is smaller than the order that is wanted.
+// With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none.
+// `conflict`: it is smaller than the order that is wanted.
 Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
                                  bool* conflict) {
   *conflict = false;
   for (;;) {
     std::uint64_t where = 0;
     const std::uint64_t first = index.v & ~((1ULL << order) - 1);
-    const XaEntry entry =
-        order == 0 ? mapping.i_pages.load(index.v)
-                   : mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
+    const XaEntry entry = order == 0
+                              ? mapping.i_pages.load(index.v)
+                              : mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
     if (entry == 0) co_return 0;
     if (dax_entry_order(entry) < order) {
       *conflict = true;

@@ -1,6 +1,6 @@
-// read(2) and write(2) on a DAX file: no page cache, the copy goes straight to the device. Linux 6.12
-// fs/dax.c dax_iomap_rw, dax_iomap_iter. The copy holds dax_read_lock and may fault on the user's
-// buffer, which can be a mapping of the very same file.
+// read(2) and write(2) on a DAX file: no page cache, the copy goes straight to the device.
+// Linux 6.12 fs/dax.c dax_iomap_rw, dax_iomap_iter. The copy holds dax_read_lock and may fault on
+// the user's buffer, which can be a mapping of the very same file.
 #include <algorithm>
 #include <cerrno>
 

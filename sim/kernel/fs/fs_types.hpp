@@ -1,5 +1,5 @@
-// The types of the VFS: super_block, inode, address_space, file, and the descriptor table. Names are
-// those of Linux 6.12 include/linux/fs.h; only what the modelled paths read is here.
+// The types of the VFS: super_block, inode, address_space, file, and the descriptor table. Names
+// are those of Linux 6.12 include/linux/fs.h; only what the modelled paths read is here.
 #pragma once
 
 #include <cstdint>

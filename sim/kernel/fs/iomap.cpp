@@ -24,8 +24,8 @@ Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops&
   inode& host = *iter.host;
   if (iter.started && ops.iomap_end) {
     const std::int64_t written = std::max<std::int64_t>(iter.processed, 0);
-    const std::int64_t error = co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written,
-                                                      iter.flags, iter.map);
+    const std::int64_t error =
+        co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written, iter.flags, iter.map);
     if (error < 0 && iter.processed == 0) co_return error;
   }
   k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos, iter.len, iter.processed,

@@ -1,5 +1,5 @@
-// The mapping between a file range and what is behind it, as file systems hand it to fs/dax.c. Linux
-// 6.12 include/linux/iomap.h and fs/iomap/iter.c.
+// The mapping between a file range and what is behind it, as file systems hand it to fs/dax.c.
+// Linux 6.12 include/linux/iomap.h and fs/iomap/iter.c.
 #pragma once
 
 #include <faultline/types.hpp>

@@ -1,5 +1,5 @@
-// Walking, growing and marking the radix tree. Nodes are not freed before the tree: an address space
-// that shrinks keeps its inner nodes, which changes nothing that can be observed.
+// Walking, growing and marking the radix tree. Nodes are not freed before the tree: an address
+// space that shrinks keeps its inner nodes, which changes nothing that can be observed.
 #include "kernel/lib/xarray.hpp"
 
 #include "base/bug.hpp"

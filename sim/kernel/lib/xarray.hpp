@@ -1,7 +1,7 @@
 // The XArray (lib/xarray.c, 6.12) as far as address spaces need it: a radix tree of 64-slot nodes
-// from 64-bit indices to value entries, with multi-index entries of any order and two marks. An entry
-// is a raw word: 0 is nothing, a value is odd (xa_mk_value), as in the kernel. Left out: RCU, the
-// reserved and zero entries, and the internal lock, which the caller holds as i_pages.
+// from 64-bit indices to value entries, with multi-index entries of any order and two marks. An
+// entry is a raw word: 0 is nothing, a value is odd (xa_mk_value), as in the kernel. Left out: RCU,
+// the reserved and zero entries, and the internal lock, which the caller holds as i_pages.
 #pragma once
 
 #include <array>
@@ -67,7 +67,8 @@ class XArray {
   Node* new_node(unsigned shift);
   Node* child_of(std::uint64_t slot) const { return std::bit_cast<Node*>(slot); }
   bool covers(std::uint64_t index) const {
-    return head_ && (head_->shift + chunk_shift >= 64 || index >> (head_->shift + chunk_shift) == 0);
+    return head_ &&
+           (head_->shift + chunk_shift >= 64 || index >> (head_->shift + chunk_shift) == 0);
   }
   void grow(std::uint64_t index);
   Node* node_for(std::uint64_t index, unsigned shift);
@@ -76,7 +77,7 @@ class XArray {
                std::uint64_t* where, XaEntry& found) const;
 
   Node* head_ = nullptr;
-  Node* cached_ = nullptr;               // last leaf node reached, and the first index it covers
+  Node* cached_ = nullptr;  // last leaf node reached, and the first index it covers
   std::uint64_t cached_base_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
 };

@@ -1,5 +1,5 @@
-// Fault-around on a DAX file. Its i_pages holds value entries only, which next_uptodate_folio passes
-// over, so nothing is mapped and no lock is taken; the walk under RCU still costs its time.
+// Fault-around on a DAX file. Its i_pages holds value entries only, which next_uptodate_folio
+// passes over, so nothing is mapped and no lock is taken; the walk under RCU still costs its time.
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline {

@@ -72,9 +72,8 @@ std::int64_t thp_search(const Kernel& k, const mm_struct& mm, std::uint64_t stac
 
 }  // namespace
 
-std::int64_t get_unmapped_area(Kernel& k, const mm_struct& mm, const file* file,
-                               std::uint64_t hint, std::uint64_t len, std::uint64_t pgoff,
-                               std::uint64_t flags) {
+std::int64_t get_unmapped_area(Kernel& k, const mm_struct& mm, const file* file, std::uint64_t hint,
+                               std::uint64_t len, std::uint64_t pgoff, std::uint64_t flags) {
   if (len > TASK_SIZE) return -ENOMEM;
   if (flags & MAP_FIXED) {
     if (hint > TASK_SIZE - len) return -ENOMEM;

@@ -8,8 +8,7 @@
 namespace faultline {
 
 /// The address for `len` (page-aligned) bytes, or a negative errno. Needs mmap_lock for writing.
-std::int64_t get_unmapped_area(Kernel& k, const mm_struct& mm, const file* file,
-                               std::uint64_t hint, std::uint64_t len, std::uint64_t pgoff,
-                               std::uint64_t flags);
+std::int64_t get_unmapped_area(Kernel& k, const mm_struct& mm, const file* file, std::uint64_t hint,
+                               std::uint64_t len, std::uint64_t pgoff, std::uint64_t flags);
 
 }  // namespace faultline

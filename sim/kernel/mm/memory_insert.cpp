@@ -38,7 +38,8 @@ Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) 
   }
   const pgprot_t prot = vmf.vma->vm_page_prot;
   // A device frame is marked as such; any other frame here is the zero page, a special entry.
-  pte_t entry = k.pmem_of(pfn) ? pte_mkdevmap(pfn_pte(pfn, prot)) : pte_mkspecial(pfn_pte(pfn, prot));
+  pte_t entry =
+      k.pmem_of(pfn) ? pte_mkdevmap(pfn_pte(pfn, prot)) : pte_mkspecial(pfn_pte(pfn, prot));
   if (mkwrite == Mkwrite::yes) {
     entry = pte_mkyoung(entry);
     entry = pte_mkdirty(entry);

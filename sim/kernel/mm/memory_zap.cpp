@@ -1,6 +1,6 @@
-// Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c (unmap_page_range,
-// zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when their entry goes, not
-// after the TLB flush: no other task can observe the difference here.
+// Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c
+// (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when
+// their entry goes, not after the TLB flush: no other task can observe the difference here.
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/rmap.hpp"

@@ -52,21 +52,19 @@ struct vm_fault_t {
 };
 inline constexpr vm_fault_t VM_FAULT_OOM{0x1}, VM_FAULT_SIGBUS{0x2}, VM_FAULT_MAJOR{0x4},
     VM_FAULT_HWPOISON{0x10}, VM_FAULT_HWPOISON_LARGE{0x20}, VM_FAULT_SIGSEGV{0x40},
-    VM_FAULT_NOPAGE{0x100}, VM_FAULT_LOCKED{0x200}, VM_FAULT_RETRY{0x400},
-    VM_FAULT_FALLBACK{0x800}, VM_FAULT_DONE_COW{0x1000}, VM_FAULT_NEEDDSYNC{0x2000},
-    VM_FAULT_COMPLETED{0x4000};
+    VM_FAULT_NOPAGE{0x100}, VM_FAULT_LOCKED{0x200}, VM_FAULT_RETRY{0x400}, VM_FAULT_FALLBACK{0x800},
+    VM_FAULT_DONE_COW{0x1000}, VM_FAULT_NEEDDSYNC{0x2000}, VM_FAULT_COMPLETED{0x4000};
 inline constexpr vm_fault_t VM_FAULT_ERROR = VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV |
                                              VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE |
                                              VM_FAULT_FALLBACK;
 inline TracedResult traced_result(const vm_fault_t& r) { return {RetKind::vm_fault, r.v}; }
 
 inline constexpr std::uint32_t FAULT_FLAG_WRITE = 1u << 0, FAULT_FLAG_MKWRITE = 1u << 1,
-                               FAULT_FLAG_ALLOW_RETRY = 1u << 2,
-                               FAULT_FLAG_RETRY_NOWAIT = 1u << 3, FAULT_FLAG_KILLABLE = 1u << 4,
-                               FAULT_FLAG_TRIED = 1u << 5, FAULT_FLAG_USER = 1u << 6,
-                               FAULT_FLAG_REMOTE = 1u << 7, FAULT_FLAG_INSTRUCTION = 1u << 8,
-                               FAULT_FLAG_INTERRUPTIBLE = 1u << 9, FAULT_FLAG_UNSHARE = 1u << 10,
-                               FAULT_FLAG_ORIG_PTE_VALID = 1u << 11,
+                               FAULT_FLAG_ALLOW_RETRY = 1u << 2, FAULT_FLAG_RETRY_NOWAIT = 1u << 3,
+                               FAULT_FLAG_KILLABLE = 1u << 4, FAULT_FLAG_TRIED = 1u << 5,
+                               FAULT_FLAG_USER = 1u << 6, FAULT_FLAG_REMOTE = 1u << 7,
+                               FAULT_FLAG_INSTRUCTION = 1u << 8, FAULT_FLAG_INTERRUPTIBLE = 1u << 9,
+                               FAULT_FLAG_UNSHARE = 1u << 10, FAULT_FLAG_ORIG_PTE_VALID = 1u << 11,
                                FAULT_FLAG_VMA_LOCK = 1u << 12;
 inline constexpr std::uint32_t FAULT_FLAG_DEFAULT =
     FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_INTERRUPTIBLE;
@@ -99,7 +97,7 @@ struct vm_area_struct {
   rw_semaphore vm_lock;
   std::int64_t vm_lock_seq = -1;  ///< equal to the mm's sequence: write-locked
   bool detached = false;
-  std::uint32_t id = 0;           ///< counter of the mm
+  std::uint32_t id = 0;  ///< counter of the mm
 };
 
 inline bool vma_is_anonymous(const vm_area_struct& vma) { return vma.vm_ops == nullptr; }
@@ -121,17 +119,18 @@ struct mm_struct {
   rw_semaphore mmap_lock;
   spinlock_t page_table_lock;
   std::int64_t mm_lock_seq = 0;
-  std::map<std::uint64_t, vm_area_struct*> mm_mt;  ///< VMAs by vm_end: the next one above an address
+  std::map<std::uint64_t, vm_area_struct*>
+      mm_mt;  ///< VMAs by vm_end: the next one above an address
   std::deque<vm_area_struct> vma_storage;
   std::vector<vm_area_struct*> free_vmas;
-  std::vector<bool> cpumask;       ///< CPUs whose TLB may hold entries of this mm
+  std::vector<bool> cpumask;  ///< CPUs whose TLB may hold entries of this mm
   std::uint32_t next_vma_id = 0;
   std::uint32_t next_anon_vma_id = 0;
   std::uint64_t map_count = 0;
-  std::uint64_t total_vm = 0;      ///< pages
+  std::uint64_t total_vm = 0;  ///< pages
   RssStat rss;
   std::uint32_t mm_users = 0;
-  bool huge_zero_folio = false;    ///< MMF_HUGE_ZERO_FOLIO
+  bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
 };
 
 /// The state of one fault on its way down.
@@ -143,14 +142,14 @@ struct vm_fault {
   std::uint32_t flags = 0;
   pud_ptr pud;
   pmd_ptr pmd;
-  pte_ptr pte;           ///< only while valid, as in the kernel
+  pte_ptr pte;  ///< only while valid, as in the kernel
   pte_t orig_pte{};
   pmd_t orig_pmd{};
   spinlock_t* ptl = nullptr;
   bool has_cow_page = false;
-  Pfn cow_page{};                    ///< private copy to be filled (do_cow_fault)
+  Pfn cow_page{};  ///< private copy to be filled (do_cow_fault)
   PageTable* prealloc_pte = nullptr;
-  unsigned leaf_order = ~0u;         ///< order of the leaf that was installed; for reports
+  unsigned leaf_order = ~0u;  ///< order of the leaf that was installed; for reports
 };
 
 }  // namespace faultline

@@ -1,6 +1,6 @@
-// The system calls mmap and munmap: every check of do_mmap in its order, then mmap_region. Linux 6.12
-// mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, hugetlb, shared anonymous memory (shmem),
-// security modules, MAP_DROPPABLE; refused as the kernel would without them.
+// The system calls mmap and munmap: every check of do_mmap in its order, then mmap_region.
+// Linux 6.12 mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, hugetlb, shared anonymous
+// memory (shmem), security modules, MAP_DROPPABLE; refused as the kernel would without them.
 #include "kernel/mm/mmap.hpp"
 
 #include <linux/mman.h>

@@ -1,5 +1,6 @@
 // Faulting a range in ahead of use: MAP_POPULATE and mlock. Linux 6.12 mm/gup.c __mm_populate,
-// populate_vma_page_range. Each page is one handle_mm_fault under mmap_lock; errors end it silently.
+// populate_vma_page_range. Each page is one handle_mm_fault under mmap_lock; errors end it
+// silently.
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 

@@ -1,5 +1,5 @@
-// Reverse mapping of anonymous memory: which VMAs share an anon_vma. Linux 6.12 mm/rmap.c. A VMA has
-// one anon_vma here, so the chains that fork builds are left out.
+// Reverse mapping of anonymous memory: which VMAs share an anon_vma. Linux 6.12 mm/rmap.c. A VMA
+// has one anon_vma here, so the chains that fork builds are left out.
 #pragma once
 
 #include "kernel/kernel.hpp"

@@ -7,7 +7,10 @@
 namespace faultline {
 
 enum class TlbFlushReason : std::uint8_t {
-  task_switch = 0, remote_shootdown = 1, local_shootdown = 2, local_mm_shootdown = 3,
+  task_switch = 0,
+  remote_shootdown = 1,
+  local_shootdown = 2,
+  local_mm_shootdown = 3,
   remote_send_ipi = 4
 };
 

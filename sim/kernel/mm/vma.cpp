@@ -2,8 +2,8 @@
 // splitting and unmapping are in vma_unmap.cpp.
 #include "kernel/mm/vma.hpp"
 
-#include "base/bug.hpp"
 #include <cerrno>
+#include "base/bug.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -37,8 +37,8 @@ void vma_set_page_prot(vm_area_struct& vma) {
   const bool write = vma.vm_flags & VM_WRITE;
   const bool shared = vma.vm_flags & VM_SHARED;
   // A shared file mapping wants to be told of the first store to each page: read-only until then.
-  const bool wants_notify = shared && write && vma.vm_ops &&
-                            (vma.vm_ops->page_mkwrite || vma.vm_ops->pfn_mkwrite);
+  const bool wants_notify =
+      shared && write && vma.vm_ops && (vma.vm_ops->page_mkwrite || vma.vm_ops->pfn_mkwrite);
   if (!(vma.vm_flags & VM_ACCESS_FLAGS)) {
     vma.vm_page_prot = PAGE_NONE;
   } else if (write && shared && !wants_notify) {

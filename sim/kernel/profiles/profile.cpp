@@ -1,5 +1,5 @@
-// The tables of profiles and knobs. Defaults are those of the running 6.12.117 whose traces the model
-// is checked against.
+// The tables of profiles and knobs. Defaults are those of the running 6.12.117 whose traces the
+// model is checked against.
 #include "kernel/profiles/profile.hpp"
 
 #include <array>

@@ -1,5 +1,5 @@
-// What differs between kernel versions, as named knobs. A profile is a row of values; code asks for a
-// knob, never for a version. `faultline list knobs` prints the table in profile.cpp.
+// What differs between kernel versions, as named knobs. A profile is a row of values; code asks for
+// a knob, never for a version. `faultline list knobs` prints the table in profile.cpp.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ enum class ThpMode : std::uint8_t { always, madvise, never };
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
   std::string name = "linux-6.12";
-  bool per_vma_lock = true;                    ///< mm.per_vma_lock
-  ThpMode thp = ThpMode::always;               ///< mm.thp
-  std::uint64_t fault_around_bytes = 65536;    ///< mm.fault_around_bytes
-  std::uint64_t max_map_count = 65530;         ///< mm.max_map_count
-  std::uint64_t mmap_min_addr = 65536;         ///< mm.mmap_min_addr
-  std::uint64_t stack_guard_gap = 256;         ///< mm.stack_guard_gap, pages
+  bool per_vma_lock = true;                  ///< mm.per_vma_lock
+  ThpMode thp = ThpMode::always;             ///< mm.thp
+  std::uint64_t fault_around_bytes = 65536;  ///< mm.fault_around_bytes
+  std::uint64_t max_map_count = 65530;       ///< mm.max_map_count
+  std::uint64_t mmap_min_addr = 65536;       ///< mm.mmap_min_addr
+  std::uint64_t stack_guard_gap = 256;       ///< mm.stack_guard_gap, pages
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };
@@ -47,8 +47,8 @@ std::span<const ProfileRow> all_profiles();
 /// The profile of that name with its defaults; nothing if it is unknown or not built.
 std::optional<Profile> find_profile(std::string_view name);
 
-/// Sets one knob. `number` for booleans and numbers, `word` for words. False if there is no such knob
-/// or the word is not one of its choices.
+/// Sets one knob. `number` for booleans and numbers, `word` for words. False if there is no such
+/// knob or the word is not one of its choices.
 bool set_knob(Profile& profile, std::string_view name, std::uint64_t number, std::string_view word);
 
 }  // namespace faultline

@@ -14,7 +14,8 @@ namespace {
 std::string step_scenario(const std::string& verb, const std::string& expect) {
   return R"({"format": 1, "tasks": {"t": {"steps": [
 {"id": "map", "mmap": {"length": 8192, "flags": ["MAP_PRIVATE", "MAP_ANONYMOUS"]}},
-{"id": "s", )" + verb + expect + "}]}}}";
+{"id": "s", )" +
+         verb + expect + "}]}}}";
 }
 
 const std::string load = R"("load": {"at": "map"})";
@@ -269,10 +270,10 @@ TEST_CASE("final extents, entries and content") {
   check(verdict(R"({"extents": {"file": "f", "is": [)" + both + "]}}"), false,
         "dir/s.json:3: extents of f are [0x0+0x2000 written, 0x4000+0x1000 unwritten], expected "
         "[0x0+0x2000 written]");
-  for (const char* last : {R"("length": 8192, "state": "unwritten")",
-                           R"("length": 4096, "state": "written")"}) {
-    CHECK_FALSE(verdict(R"({"extents": {"file": "f", "is": [)" + both +
-                        R"(, {"at": "16KiB", )" + last + "}]}}")
+  for (const char* last :
+       {R"("length": 8192, "state": "unwritten")", R"("length": 4096, "state": "written")"}) {
+    CHECK_FALSE(verdict(R"({"extents": {"file": "f", "is": [)" + both + R"(, {"at": "16KiB", )" +
+                        last + "}]}}")
                     .held);
   }
   check(verdict(R"({"pte": {"at": "map+4KiB", "is": "rw", "leaf": "4KiB"}})"), true, "");
@@ -314,9 +315,9 @@ int code_of(const std::string& expect, Outcome outcome, const std::vector<std::s
   for (auto& each : run.scenario.expect) each.in = in;
   run.result.outcome = outcome;
   for (const auto& kind : kinds) {
-    run.result.findings.push_back({kind, kind == "deadlock" ? "left and right" : "f went wrong",
-                                   kind == "deadlock" ? two_locks_deadlock().locks
-                                                      : std::vector<FindingLock>{}});
+    run.result.findings.push_back(
+        {kind, kind == "deadlock" ? "left and right" : "f went wrong",
+         kind == "deadlock" ? two_locks_deadlock().locks : std::vector<FindingLock>{}});
   }
   return run.code();
 }

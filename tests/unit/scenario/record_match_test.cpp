@@ -1,7 +1,7 @@
 // Which texts of a scenario match which words of a record, and which cannot be compiled at all.
+#include "scenario/record_match.hpp"
 #include "load_helper.hpp"
 #include "scenario/expectations_sink.hpp"
-#include "scenario/record_match.hpp"
 #include "trace/tracer.hpp"
 
 using namespace faultline;
@@ -171,8 +171,7 @@ TEST_CASE("what cannot match anything is refused with a hint") {
   CHECK(error_of("xfs_ilock", "dev", "a:b") == "\"a:b\" is not a device (\"259:0\")");
   CHECK(error_of("mmap_lock_released", "write", "yes") ==
         "\"yes\" is neither \"true\" nor \"false\"");
-  CHECK(error_of("lock_acquire", "flags", "write") ==
-        "\"write\" is not \"try\", \"read\" or both");
+  CHECK(error_of("lock_acquire", "flags", "write") == "\"write\" is not \"try\", \"read\" or both");
   CHECK(error_of("sim_step_done", "errno", "ENOPE") == "\"ENOPE\" is not an errno");
   CHECK(error_of("sim_ret", "kind", "1") == "sim_ret has no field \"kind\"");
 }

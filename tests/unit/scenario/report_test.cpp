@@ -48,9 +48,12 @@ TEST_CASE("a report is the documented JSON, byte for byte") {
 "events": 42,
 "digest": "abc123",
 "steps": [
-  {"task":"left","id":"go","verb":"fence","state":"done",)" + plain +
+  {"task":"left","id":"go","verb":"fence","state":"done",)" +
+                           plain +
                            R"("start_ns":10,"end_ns":30,"fault_count":0,"faults":[]},
-  {"task":"right","id":"go","verb":"fence","state":"not_reached",)" + plain + rest + R"(
+  {"task":"right","id":"go","verb":"fence","state":"not_reached",)" +
+                           plain + rest +
+                           R"(
 ],
 "expectations": [
   {"text":"{\"outcome\": \"completed\"}","held":false}
@@ -67,11 +70,10 @@ TEST_CASE("a report is the documented JSON, byte for byte") {
 TEST_CASE("keys stand in the order of the description") {
   Fabricated run(sealed_scenario);
   const auto json = parsed(run);
-  CHECK(keys(json) == Lines{"format", "scenario", "profile", "seed", "outcome", "time_ns",
-                            "events", "digest", "steps", "expectations", "findings"});
-  CHECK(keys(json["steps"][0]) ==
-        Lines{"task", "id", "verb", "state", "errno", "value", "signal", "si_code", "start_ns",
-              "end_ns", "fault_count", "faults"});
+  CHECK(keys(json) == Lines{"format", "scenario", "profile", "seed", "outcome", "time_ns", "events",
+                            "digest", "steps", "expectations", "findings"});
+  CHECK(keys(json["steps"][0]) == Lines{"task", "id", "verb", "state", "errno", "value", "signal",
+                                        "si_code", "start_ns", "end_ns", "fault_count", "faults"});
   CHECK(json["findings"].is_array());
 }
 
@@ -111,11 +113,10 @@ TEST_CASE("expectations stand with their text and whether they held") {
   Fabricated run(sealed_scenario);
   run.result.steps[0][3] = killed(7, 2);
   const auto all = parsed(run)["expectations"];
-  CHECK(all.dump() ==
-        R"([{"text":"writer.st2: signal SIGBUS","held":true},)"
-        R"({"text":"puncher.punch: errno ETXTBSY","held":false},)"
-        R"({"text":"{\"outcome\": \"completed\"}","held":true},)"
-        R"({"text":"{\"lock_cycles\": \"none\"}","held":true}])");
+  CHECK(all.dump() == R"([{"text":"writer.st2: signal SIGBUS","held":true},)"
+                      R"({"text":"puncher.punch: errno ETXTBSY","held":false},)"
+                      R"({"text":"{\"outcome\": \"completed\"}","held":true},)"
+                      R"({"text":"{\"lock_cycles\": \"none\"}","held":true}])");
 }
 
 TEST_CASE("what is no UTF-8 does not break the document") {

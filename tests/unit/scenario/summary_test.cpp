@@ -96,8 +96,7 @@ not ok: nobody expected the outcome deadlock (exit code 1)
 }
 
 TEST_CASE("what a summary says of findings") {
-  Fabricated run(std::string(two_tasks) +
-                 R"(, "expect": [{"finding": {"kind": "kernel-warn"}}]})");
+  Fabricated run(std::string(two_tasks) + R"(, "expect": [{"finding": {"kind": "kernel-warn"}}]})");
   run.result.findings = {{"kernel-warn", "odd", {}}, {"lock-cycle", "A, B, A", {}}};
   auto text = summary(run);
   CHECK(count(text, "  kernel-warn (expected): odd\n") == 1);
@@ -119,8 +118,9 @@ TEST_CASE("sixty steps are shown, of more only the first and what went otherwise
   CHECK(count(text, "\nt.39 ") == 1);
   CHECK(count(text, "\nt.40 ") == 0);
   CHECK(count(text, "\nt.119 ") == 1);
-  CHECK(count(text, "140 of 200 steps are not shown: 135 succeeded, 5 did not (--report has all)\n")
-        == 1);
+  CHECK(count(text,
+              "140 of 200 steps are not shown: 135 succeeded, 5 did not (--report has all)\n") ==
+        1);
 }
 
 TEST_CASE("many expectations are shortened, but not those that fail") {

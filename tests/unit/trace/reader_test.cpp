@@ -32,8 +32,9 @@ bool complains(const TraceResult& result, const std::string& part) {
 }  // namespace
 
 TEST_CASE("columns come in several numbers") {
-  const auto five = only("           <...>-123     [001] d.h2.     7.134245: lock_release: "
-                         "00000000d5f70398 trace_types_lock\n");
+  const auto five = only(
+      "           <...>-123     [001] d.h2.     7.134245: lock_release: "
+      "00000000d5f70398 trace_types_lock\n");
   CHECK(five.task == "<...>");
   CHECK(five.pid == 123);
   CHECK(five.tgid == -1);
@@ -87,8 +88,9 @@ TEST_CASE("symbols lose offset and module") {
   CHECK(line.field("ops")->text == "xfs_dax_write_iomap_ops");
   CHECK(line.field("caller")->text == "dax_zero_range");
   CHECK(line.field("flags")->value == 0x102);
-  const auto fault = only("  pf-2 [001] d.... 7.1: page_fault_kernel: address=0x509650 "
-                          "ip=__put_user_4+0x12/0x20 error_code=0x3\n");
+  const auto fault = only(
+      "  pf-2 [001] d.... 7.1: page_fault_kernel: address=0x509650 "
+      "ip=__put_user_4+0x12/0x20 error_code=0x3\n");
   CHECK(fault.field("ip")->text == "__put_user_4");
   CHECK(fault.field("address")->value == 0x509650);
 }
@@ -103,8 +105,9 @@ TEST_CASE("pointers may be hidden, spaces at the end stripped, events aligned") 
   CHECK(cr.field("ret")->value == 1);
   const auto aligned = only("  a-1 [000] 1.0: sys_exit:             NR 1 = 1\n");
   CHECK(aligned.field("ret")->value == 1);
-  const auto cgroup = only("  a-1 [000] 1.0: mmap_lock_released: mm=00000000f218b14d "
-                           "memcg_path=/user.slice/x.scope write=true\n");
+  const auto cgroup = only(
+      "  a-1 [000] 1.0: mmap_lock_released: mm=00000000f218b14d "
+      "memcg_path=/user.slice/x.scope write=true\n");
   CHECK(cgroup.field("memcg")->text == "/user.slice/x.scope");
   CHECK(cgroup.field("write")->value == 1);
 }
@@ -137,10 +140,11 @@ TEST_CASE("unknown events, probes and the function tracer are kept as text") {
 }
 
 TEST_CASE("lost events are told in every wording and make a trace incomplete") {
-  for (const auto& [text, cpu, count] :
-       {std::tuple{"CPU:1 [LOST 17 EVENTS]", 1, 17}, {"[LOST 3 EVENTS]", -1, 3},
-        {"CPU:0 [LOST EVENTS]", 0, 0}, {"CPU 2 [142 EVENTS DROPPED]", 2, 142},
-        {"CPU:12 [EVENTS DROPPED]", 12, 0}}) {
+  for (const auto& [text, cpu, count] : {std::tuple{"CPU:1 [LOST 17 EVENTS]", 1, 17},
+                                         {"[LOST 3 EVENTS]", -1, 3},
+                                         {"CPU:0 [LOST EVENTS]", 0, 0},
+                                         {"CPU 2 [142 EVENTS DROPPED]", 2, 142},
+                                         {"CPU:12 [EVENTS DROPPED]", 12, 0}}) {
     const auto back = read(native_line + text + "\n" + native_line);
     INFO(text);
     REQUIRE(back.result.ok());
@@ -271,11 +275,20 @@ TEST_CASE("damaged text never crashes the reader") {
     for (auto n = rng.below(40); n > 0 && !text.empty(); --n) {
       const auto at = rng.below(text.size());
       switch (rng.below(5)) {
-        case 0: text[at] = static_cast<char>(rng.next()); break;
-        case 1: text.erase(at, rng.below(30)); break;
-        case 2: text.insert(at, text.substr(at / 2, rng.below(60))); break;
-        case 3: text.insert(at, std::string(1, "|=:-[]()#% \n\0+x"[rng.below(15)])); break;
-        default: text.resize(at);
+        case 0:
+          text[at] = static_cast<char>(rng.next());
+          break;
+        case 1:
+          text.erase(at, rng.below(30));
+          break;
+        case 2:
+          text.insert(at, text.substr(at / 2, rng.below(60)));
+          break;
+        case 3:
+          text.insert(at, std::string(1, "|=:-[]()#% \n\0+x"[rng.below(15)]));
+          break;
+        default:
+          text.resize(at);
       }
     }
     const auto back = read(text);

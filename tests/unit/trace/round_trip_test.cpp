@@ -1,6 +1,6 @@
 // Writer to reader and back: every event of the catalogue with random values, under each family.
-#include "catch.hpp"
 #include "base/rng.hpp"
+#include "catch.hpp"
 #include "trace/names.hpp"
 #include "trace_test_util.hpp"
 
@@ -27,18 +27,28 @@ std::uint64_t any_word(Rng& rng, Tracer& tracer, FieldType type) {
   };
   switch (type) {
     case FieldType::sym:
-    case FieldType::ksym: return symbol().v;
-    case FieldType::ip: return rng.below(2) ? ip_symbol(symbol()) : any_number(rng) >> 1;
-    case FieldType::dev: return rng.next() & 0xffffffff;
+    case FieldType::ksym:
+      return symbol().v;
+    case FieldType::ip:
+      return rng.below(2) ? ip_symbol(symbol()) : any_number(rng) >> 1;
+    case FieldType::dev:
+      return rng.next() & 0xffffffff;
     case FieldType::boolean:
     case FieldType::rw_word:
-    case FieldType::xfs_queue: return rng.below(2);
-    case FieldType::vm_shared: return rng.below(2) * 8;
-    case FieldType::lock_mode: return rng.below(4);
-    case FieldType::memcg: return rng.below(100);
-    case FieldType::errno_name: return rng.below(134);
-    case FieldType::ret_kind: return rng.below(7);
-    default: break;
+    case FieldType::xfs_queue:
+      return rng.below(2);
+    case FieldType::vm_shared:
+      return rng.below(2) * 8;
+    case FieldType::lock_mode:
+      return rng.below(4);
+    case FieldType::memcg:
+      return rng.below(100);
+    case FieldType::errno_name:
+      return rng.below(134);
+    case FieldType::ret_kind:
+      return rng.below(7);
+    default:
+      break;
   }
   if (!value_words(type).empty()) return rng.below(8);
   if (!flag_words(type).empty()) return any_flags(rng, type);
@@ -47,12 +57,18 @@ std::uint64_t any_word(Rng& rng, Tracer& tracer, FieldType type) {
 
 std::uint64_t any_ret(Rng& rng, RetKind kind) {
   switch (kind) {
-    case RetKind::none: return 0;
-    case RetKind::boolean: return rng.below(2);
-    case RetKind::errno_: return rng.below(2) ? 0 - (1 + rng.below(133)) : rng.below(100);
-    case RetKind::vm_fault: return any_flags(rng, FieldType::vm_fault);
-    case RetKind::pointer: return rng.below(1 << 20);
-    default: return any_number(rng);
+    case RetKind::none:
+      return 0;
+    case RetKind::boolean:
+      return rng.below(2);
+    case RetKind::errno_:
+      return rng.below(2) ? 0 - (1 + rng.below(133)) : rng.below(100);
+    case RetKind::vm_fault:
+      return any_flags(rng, FieldType::vm_fault);
+    case RetKind::pointer:
+      return rng.below(1 << 20);
+    default:
+      return any_number(rng);
   }
 }
 
@@ -171,8 +187,8 @@ TEST_CASE("numbers are written as printf writes them") {
   r.task = TaskId(0);
   r.context = Context::task;
   Rng rng(7);
-  std::vector<std::uint64_t> numbers = {0, 1, 9, 10, 99, 100, 9999, 10000, 99999999, ~0ULL,
-                                        1ULL << 63, 0x10, 0xff, 0x100};
+  std::vector<std::uint64_t> numbers = {0,     1,        9,     10,         99,   100,  9999,
+                                        10000, 99999999, ~0ULL, 1ULL << 63, 0x10, 0xff, 0x100};
   for (int i = 0; i < 2000; ++i) numbers.push_back(any_number(rng));
   for (const auto v : numbers) {
     char expected[200];
@@ -196,8 +212,7 @@ TEST_CASE("numbers are written as printf writes them") {
     r.arg[0] = r.arg[4] = v;
     r.arg[1] = tracer.symbols().intern("A").v;
     r.arg[2] = r.arg[3] = 0;
-    std::snprintf(expected, sizeof expected,
-                  "%016llx class=A subclass=0 recursive=0 nest=%016llx",
+    std::snprintf(expected, sizeof expected, "%016llx class=A subclass=0 recursive=0 nest=%016llx",
                   static_cast<unsigned long long>(v), static_cast<unsigned long long>(v));
     CHECK(print_body(tracer, r) == expected);
   }

@@ -43,8 +43,20 @@ struct ReadBack {
 };
 
 inline Line keep(const TraceLine& l) {
-  Line line{l.kind, l.context, std::string(l.task), std::string(l.flags), std::string(l.event),
-            std::string(l.body), l.pid, l.tgid, l.cpu, l.time_ns, l.line, l.lost, l.known, {}};
+  Line line{l.kind,
+            l.context,
+            std::string(l.task),
+            std::string(l.flags),
+            std::string(l.event),
+            std::string(l.body),
+            l.pid,
+            l.tgid,
+            l.cpu,
+            l.time_ns,
+            l.line,
+            l.lost,
+            l.known,
+            {}};
   for (const auto& f : l.fields) {
     line.fields.push_back({std::string(f.name), std::string(f.text), f.type, f.value});
   }
@@ -66,11 +78,13 @@ inline std::string data_file(const std::string& name) {
 }
 
 inline const std::vector<std::string>& raw_files() {
-  static const std::vector<std::string> names = {
-      "dax-fork-child-write-shared.locks.ftrace.txt", "dax-read-hole.events.ftrace.txt",
-      "dax-read-hole.locks.ftrace.txt",               "dax-truncate-mapped.events.ftrace.txt",
-      "dax-write-hole.events.ftrace.txt",             "dax-write-hole.locks.ftrace.txt",
-      "pagecache-read-cold.events.ftrace.txt"};
+  static const std::vector<std::string> names = {"dax-fork-child-write-shared.locks.ftrace.txt",
+                                                 "dax-read-hole.events.ftrace.txt",
+                                                 "dax-read-hole.locks.ftrace.txt",
+                                                 "dax-truncate-mapped.events.ftrace.txt",
+                                                 "dax-write-hole.events.ftrace.txt",
+                                                 "dax-write-hole.locks.ftrace.txt",
+                                                 "pagecache-read-cold.events.ftrace.txt"};
   return names;
 }
 

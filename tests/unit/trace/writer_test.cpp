@@ -216,12 +216,9 @@ TEST_CASE("the digest is over records and texts, not over symbol numbers") {
   // Canonical bytes put together by hand from the two records, hashed with XXH3_128bits itself.
   CHECK(base == "ed6fbe8a54f01c59228a9e9a7ca0ab0d");
   CHECK(digest([](Tracer& t) { t.symbols().intern("unused"); }, nothing) == base);
-  CHECK(digest(nothing, [](Tracer& t) {
-          t.emit<Event::sim_call>(Nanos(0), cpu0, task0, "f");
-        }) != base);
-  const auto one = [&](auto emit) {
-    return digest(nothing, [&](Tracer& t) { emit(t); });
-  };
+  CHECK(digest(nothing, [](Tracer& t) { t.emit<Event::sim_call>(Nanos(0), cpu0, task0, "f"); }) !=
+        base);
+  const auto one = [&](auto emit) { return digest(nothing, [&](Tracer& t) { emit(t); }); };
   const auto f = one([](Tracer& t) { t.emit<Event::sim_call>(Nanos(9), cpu0, task0, "f"); });
   CHECK(f == one([](Tracer& t) { t.emit<Event::sim_call>(Nanos(9), cpu0, task0, "f"); }));
   CHECK(f != one([](Tracer& t) { t.emit<Event::sim_call>(Nanos(9), cpu0, task0, "g"); }));
@@ -230,6 +227,6 @@ TEST_CASE("the digest is over records and texts, not over symbol numbers") {
   CHECK(f != one([](Tracer& t) { t.emit<Event::sim_call>(Nanos(9), cpu0, task1, "f"); }));
   CHECK(f != one([](Tracer& t) { t.emit<Event::sim_wait>(Nanos(9), cpu0, task0, "f"); }));
   CHECK(f != one([](Tracer& t) {
-    t.emit_in<Event::sim_call>(Context::hardirq, Nanos(9), cpu0, task0, "f");
-  }));
+          t.emit_in<Event::sim_call>(Context::hardirq, Nanos(9), cpu0, task0, "f");
+        }));
 }

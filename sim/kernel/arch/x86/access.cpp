@@ -50,7 +50,8 @@ Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acces
   return walk_tables(k, cpu, mm, va, access, user);
 }
 
-// Of the data caches only the line that the CPU touched last is modelled: touching it again is free.
+// Of the data caches only the line that the CPU touched last is modelled: touching it again is
+// free.
 std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const AccessSeries& s) {
   PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT));
   Cpu& cpu = k.cpus.of(k.engine.current());

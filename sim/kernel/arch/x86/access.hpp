@@ -1,5 +1,5 @@
-// Loads and stores of simulated programs, and the kernel's copies from and to user memory: TLB, page
-// walk, fault, retry, then the memory itself. The loop of an access that hits the TLB calls no
+// Loads and stores of simulated programs, and the kernel's copies from and to user memory: TLB,
+// page walk, fault, retry, then the memory itself. The loop of an access that hits the TLB calls no
 // coroutine and does not suspend.
 #pragma once
 
@@ -14,7 +14,7 @@ struct AccessSeries {
   std::uint64_t length = 8, count = 1, stride = 8;
   std::uint64_t value = 0;  ///< stored, repeated every 8 bytes
   bool write = false;
-  bool has_value = false;   ///< false: a store writes what is of no interest (zeros)
+  bool has_value = false;  ///< false: a store writes what is of no interest (zeros)
 };
 
 struct AccessOutcome {
@@ -25,8 +25,8 @@ struct AccessOutcome {
 /// Plays the accesses of the current task in user mode.
 Path<AccessOutcome> user_access(Kernel& k, AccessSeries series);
 
-/// Writes the cache lines of [at, at + length) back (clwb, clflush, ntstore): touches each page as a
-/// load does, then flushes. A signal may be pending afterwards.
+/// Writes the cache lines of [at, at + length) back (clwb, clflush, ntstore): touches each page as
+/// a load does, then flushes. A signal may be pending afterwards.
 Path<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length);
 /// sfence: what this CPU has flushed is durable.
 void user_fence(Kernel& k);

@@ -69,7 +69,7 @@ static Path<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_
   }
   *fault = co_await handle_mm_fault(k, *vma, address, flags | FAULT_FLAG_VMA_LOCK);
   if (!(*fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))) vma_end_read(*vma);
-  co_return *fault & VM_FAULT_RETRY ? Attempt::retry : Attempt::done;
+  co_return *fault& VM_FAULT_RETRY ? Attempt::retry : Attempt::done;
 }
 
 // Steps 11 to 13: the fault under mmap_lock, until it no longer asks for a retry.
@@ -135,8 +135,8 @@ Path<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, Fa
                           std::uint64_t ip) {
   const Nanos start = k.now();
   co_await k.engine.spend(k.costs.exception_entry);
-  k.cpus.of(k.engine.current()).tlb.invalidate_page(k.current().mm ? k.current().mm->id : 1,
-                                                     address);
+  k.cpus.of(k.engine.current())
+      .tlb.invalidate_page(k.current().mm ? k.current().mm->id : 1, address);
   if (mode == FaultMode::user) {
     k.trace<Event::page_fault_user>(address, ip, error_code);
   } else {

@@ -40,10 +40,10 @@ BmapAlloc make_request(const xfs_inode& ip, const xfs_trans& tp, std::uint64_t o
 }
 
 void trace_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& a, AgNumber highest) {
-  k.trace<Event::xfs_alloc_vextent_finish>(
-      mp.m_super->s_dev, a.agno, a.agbno, a.minlen, a.maxlen, a.mod, a.prod, a.minleft, a.total,
-      a.alignment, a.alignslop, a.len, 0, a.wasfromfl, 0, a.datatype,
-      highest == null_agno ? a.agno : highest);
+  k.trace<Event::xfs_alloc_vextent_finish>(mp.m_super->s_dev, a.agno, a.agbno, a.minlen, a.maxlen,
+                                           a.mod, a.prod, a.minleft, a.total, a.alignment,
+                                           a.alignslop, a.len, 0, a.wasfromfl, 0, a.datatype,
+                                           highest == null_agno ? a.agno : highest);
 }
 
 // Performs one wait of the allocator; whether it was granted.

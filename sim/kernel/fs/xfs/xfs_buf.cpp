@@ -5,8 +5,8 @@ namespace faultline::xfs {
 
 namespace {
 
-constexpr std::uint64_t blocks_512 = 8;       // bbcount of a 4 KiB buffer
-constexpr std::uint64_t flags_done = 1u << 5;  // XBF_DONE
+constexpr std::uint64_t blocks_512 = 8;          // bbcount of a 4 KiB buffer
+constexpr std::uint64_t flags_done = 1u << 5;    // XBF_DONE
 constexpr std::uint64_t flags_pages = 1u << 20;  // _XBF_PAGES
 
 const char* ops_name(BufKind kind) {

@@ -36,21 +36,16 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
   co_return ret;
 }
 
-// __xfs_filemap_fault(): only a shared write makes the file change.
+// Only a shared write makes the file change. Hands on the path of one of the two: as in the
+// compiled kernel, it has no frame of its own.
 static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned order) {
-  const bool shared_write =
-      (vmf.flags & FAULT_FLAG_WRITE) && (vmf.vma->vm_flags & VM_SHARED);
-  if (shared_write) {
-    const vm_fault_t ret = co_await xfs_write_fault(k, vmf, order);
-    co_return ret;
-  }
-  const vm_fault_t ret = co_await xfs_dax_read_fault(k, vmf, order);
-  co_return ret;
+  const bool shared_write = (vmf.flags & FAULT_FLAG_WRITE) && (vmf.vma->vm_flags & VM_SHARED);
+  return shared_write ? xfs_write_fault(k, vmf, order) : xfs_dax_read_fault(k, vmf, order);
 }
 
-// Plain functions that hand on the path of another: a tail call, as the compiled kernel has it.
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
-  return __xfs_filemap_fault(k, vmf, 0);
+  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
+  co_return ret;
 }
 
 static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigned order) {
@@ -60,12 +55,14 @@ static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigne
 }
 
 static Path<vm_fault_t> xfs_filemap_page_mkwrite(Kernel& k, vm_fault& vmf) {
-  return xfs_write_fault(k, vmf, 0);
+  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
+  co_return ret;
 }
 
 // A store to an entry that was mapped read-only is a full write fault of the file system.
 static Path<vm_fault_t> xfs_filemap_pfn_mkwrite(Kernel& k, vm_fault& vmf) {
-  return xfs_write_fault(k, vmf, 0);
+  const vm_fault_t ret = co_await xfs_filemap_page_mkwrite(k, vmf);
+  co_return ret;
 }
 
 const vm_operations_struct xfs_file_vm_ops{

@@ -1,6 +1,6 @@
-// xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write that
-// meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c. Left
-// out: copy on write of shared extents, delayed allocation, quota.
+// xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write
+// that meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c.
+// Left out: copy on write of shared extents, delayed allocation, quota.
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 
 #include <algorithm>
@@ -75,8 +75,8 @@ Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t of
                                           std::uint64_t count_fsb, Extent& imap) {
   const Geometry& geo = ip.xfs->i_mount->space.geo;
   const bool unwritten = imap.start != HOLESTARTBLOCK && imap.state == ExtState::unwritten;
-  const std::uint64_t dblocks = unwritten ? xfs_diostrat_space_res(geo, 0) << 1
-                                          : xfs_diostrat_space_res(geo, count_fsb);
+  const std::uint64_t dblocks =
+      unwritten ? xfs_diostrat_space_res(geo, 0) << 1 : xfs_diostrat_space_res(geo, count_fsb);
   xfs_trans tp;
   std::int64_t error =
       co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, unwritten, tp);

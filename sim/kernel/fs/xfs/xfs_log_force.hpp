@@ -1,5 +1,5 @@
-// Forcing the log: what is committed becomes durable. Linux 6.12 fs/xfs/xfs_log.c, xfs_log_cil.c. The
-// log lies on the same device, so a force is a write and a flush of it, modelled as one cost.
+// Forcing the log: what is committed becomes durable. Linux 6.12 fs/xfs/xfs_log.c, xfs_log_cil.c.
+// The log lies on the same device, so a force is a write and a flush of it, modelled as one cost.
 #pragma once
 
 #include "kernel/fs/xfs/xfs_mount.hpp"

@@ -36,11 +36,11 @@ struct xfs_mount {
 
 struct xfs_inode {
   xfs_mount* i_mount = nullptr;
-  rw_semaphore i_lock;          ///< ILOCK
+  rw_semaphore i_lock;  ///< ILOCK
   DataFork df;
   std::uint64_t i_disk_size = 0;
-  std::uint64_t extsize = 0;    ///< extent-size hint, blocks
-  bool core_in_cil = false;     ///< more than timestamps is logged and not yet on disk
+  std::uint64_t extsize = 0;  ///< extent-size hint, blocks
+  bool core_in_cil = false;   ///< more than timestamps is logged and not yet on disk
 };
 
 }  // namespace faultline::xfs

@@ -1,5 +1,6 @@
-// Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and xfs_log_cil.c
-// (xlog_cil_commit). Left out: quota, deferred operations, tickets that wait for log space.
+// Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and
+// xfs_log_cil.c (xlog_cil_commit). Left out: quota, deferred operations, tickets that wait for log
+// space.
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 #include <cerrno>
@@ -119,8 +120,8 @@ Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std
 Path<std::int64_t> xfs_trans_alloc_inode(Kernel& k, inode& ip, TransType type, std::uint64_t blocks,
                                          bool force, xfs_trans& tp) {
   const unsigned flags = force ? XFS_TRANS_RESERVE : 0;
-  const std::int64_t error =
-      co_await xfs_trans_alloc(k, *ip.xfs->i_mount, type, blocks, flags, tp, "xfs_trans_alloc_inode");
+  const std::int64_t error = co_await xfs_trans_alloc(k, *ip.xfs->i_mount, type, blocks, flags, tp,
+                                                      "xfs_trans_alloc_inode");
   if (error) co_return error;
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_trans_alloc_inode");
   tp.joined = &ip;

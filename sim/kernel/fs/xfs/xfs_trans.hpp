@@ -1,5 +1,6 @@
-// Transactions: reservation, the items they log, commit into the CIL. Linux 6.12 fs/xfs/xfs_trans.c,
-// xfs_log_cil.c. A commit makes redo records in the log; they are durable when the log is forced.
+// Transactions: reservation, the items they log, commit into the CIL. Linux 6.12
+// fs/xfs/xfs_trans.c, xfs_log_cil.c. A commit makes redo records in the log; they are durable when
+// the log is forced.
 #pragma once
 
 #include "kernel/fs/xfs/xfs_mount.hpp"
@@ -17,15 +18,15 @@ struct xfs_trans {
   xfs_mount* mp = nullptr;
   unsigned flags = 0;
   std::uint64_t tid = 0;
-  std::uint64_t blk_res = 0;       ///< blocks reserved
+  std::uint64_t blk_res = 0;  ///< blocks reserved
   std::uint64_t blk_res_used = 0;
   TransType type = TransType::fsyncts;
   LogTicket ticket;
-  AllocTrans alloc;                ///< buffers held and what the allocator remembers
+  AllocTrans alloc;  ///< buffers held and what the allocator remembers
   std::vector<RedoRecord> redo;
-  inode* joined = nullptr;         ///< the inode logged in it
-  bool unlock_inode = false;       ///< ILOCK is released by the commit
-  bool logs_core = false;          ///< more than timestamps
+  inode* joined = nullptr;    ///< the inode logged in it
+  bool unlock_inode = false;  ///< ILOCK is released by the commit
+  bool logs_core = false;     ///< more than timestamps
 };
 
 /// xfs_trans_alloc: waits for log space, then reserves blocks. 0 or -ENOSPC; on error everything
