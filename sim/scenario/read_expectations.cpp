@@ -141,11 +141,8 @@ void Reader::read_pte(NodeId node, RunExpectation& expectation) {
     pte.leaf = values_.word(leaf, leaf_words, LeafSize::none);
   }
   if (!pte.at.is_number()) {
-    // A reference that was refused may name a task that is not there.
-    if (pte.at.step.task.v < scenario_.tasks.size()) {
-      pte.process = scenario_.tasks[pte.at.step.task.v].process;
-    }
-  } else if (scenario_.processes.size() > 1) {
+    pte.process = scenario_.tasks[pte.at.step.task.v].process;
+  } else if (at != no_node && scenario_.processes.size() > 1) {
     wrong(at, [] {
       return std::string("with several processes, write an address as TASK.STEP+OFFSET");
     });

@@ -19,7 +19,7 @@ std::string scenario_text(const std::string& access) {
   return fmt::format(R"({{ "format": 1, "name": "bench",
     "kernel": {{ "profile": "linux-6.12" }}, "machine": {{ "cpus": 1, "preset": "x86-optane" }},
     "devices": {{ "pmem0": {{ "pmem": {{ "size": "2GiB" }} }} }},
-    "filesystems": {{ "fs": {{ "xfs": {{ "device": "pmem0", "dax": "always", "reflink": false }} }} }},
+    "filesystems": {{ "fs": {{ "xfs": {{ "device": "pmem0", "dax": "always" }} }} }},
     "files": {{ "data": {{ "fs": "fs", "size": "1GiB",
       "extents": [ {{ "at": 0, "length": "1GiB", "state": "written", "phys": "32MiB" }} ] }} }},
     "tasks": {{ "walker": {{ "cpu": 0, "steps": [

@@ -92,6 +92,58 @@ void compare(const LineContent& c, const NaiveContent& n, std::uint64_t at, std:
   REQUIRE(durable_same);
 }
 
+/// Stores of all kinds. `c` and the naive `n` get the same.
+void play_store(LineContent& c, NaiveContent& n, Rng& rng, std::uint64_t at, std::uint64_t length) {
+  const auto owner = unsigned(rng.below(3));
+  const auto bytes = random_bytes(rng, length);
+  const auto store_all = [&] {
+    for (std::uint64_t i = 0; i < length; ++i) n.store(at + i, (unsigned char)bytes[i]);
+  };
+  switch (rng.below(4)) {
+    case 0: {
+      const std::uint64_t value = rng.below(3) * 0x0102030405060708ULL;
+      c.store_pattern(at, length, value);
+      for (std::uint64_t i = 0; i < length; ++i) n.store(at + i, (value >> (i % 8 * 8)) & 255);
+      break;
+    }
+    case 1:
+      c.ntstore(owner, at, bytes);
+      store_all();
+      for (std::uint64_t l = at / 64; length != 0 && l <= (at + length - 1) / 64; ++l) {
+        n.flush(owner, l);
+      }
+      break;
+    case 2:
+      c.persist(at, bytes);
+      for (std::uint64_t i = 0; i < length; ++i) n.persist(at + i, (unsigned char)bytes[i]);
+      break;
+    default:
+      c.store(at, bytes);
+      store_all();
+      break;
+  }
+}
+
+/// Flushes and fences of one CPU.
+void play_flush(LineContent& c, NaiveContent& n, Rng& rng, std::uint64_t at, std::uint64_t length) {
+  const auto owner = unsigned(rng.below(3));
+  if (rng.below(3) == 0) {
+    c.fence(owner);
+    n.fence(owner);
+    return;
+  }
+  c.flush(owner, at, length);
+  for (std::uint64_t l = at / 64; length != 0 && l <= (at + length - 1) / 64; ++l) {
+    n.flush(owner, l);
+  }
+}
+
+void play_fill(LineContent& c, NaiveContent& n, Rng& rng, std::uint64_t at, std::uint64_t length) {
+  const std::uint64_t value = rng.below(2) * 0x1122334455667788ULL;
+  c.fill(at, length, value);
+  for (std::uint64_t i = at; i < at + length; ++i) n.persist(i, (value >> (i % 8 * 8)) & 255);
+}
+
 void play_random(Domain domain, std::uint64_t seed) {
   constexpr std::uint64_t size = 3 * PMD_SIZE;
   // All of the action is in a few pages at the joints of the tree, so that things meet.
@@ -103,63 +155,19 @@ void play_random(Domain domain, std::uint64_t seed) {
     const std::uint64_t at = spots[rng.below(3)] + rng.below(rng.below(2) != 0 ? 600 : 6000);
     std::uint64_t length = rng.below(4) == 0 ? rng.below(5000) : rng.below(130);
     if (rng.below(4) == 0) length = 8;
-    const auto owner = unsigned(rng.below(3));
-    switch (rng.below(10)) {
-      case 0:
-      case 1:
-      case 2: {
-        const auto bytes = random_bytes(rng, length);
-        c.store(at, bytes);
-        for (std::uint64_t i = 0; i < length; ++i) n.store(at + i, (unsigned char)bytes[i]);
-        break;
-      }
-      case 3: {
-        const std::uint64_t value = rng.below(3) * 0x0102030405060708ULL;
-        c.store_pattern(at, length, value);
-        for (std::uint64_t i = 0; i < length; ++i) n.store(at + i, (value >> (i % 8 * 8)) & 255);
-        break;
-      }
-      case 4:
-      case 5:
-        c.flush(owner, at, length);
-        for (std::uint64_t l = at / 64; length != 0 && l <= (at + length - 1) / 64; ++l) {
-          n.flush(owner, l);
-        }
-        break;
-      case 6:
-        c.fence(owner);
-        n.fence(owner);
-        break;
-      case 7: {
-        const std::uint64_t value = rng.below(2) * 0x1122334455667788ULL;
-        if (rng.below(16) == 0) length = rng.below(8) == 0 ? PMD_SIZE : 100000;
-        length = std::min(length, size - at);
-        c.fill(at, length, value);
-        for (std::uint64_t i = at; i < at + length; ++i) {
-          n.persist(i, (value >> (i % 8 * 8)) & 255);
-        }
-        break;
-      }
-      case 8: {
-        const auto bytes = random_bytes(rng, length);
-        if (rng.below(2) != 0) {
-          c.ntstore(owner, at, bytes);
-          for (std::uint64_t i = 0; i < length; ++i) n.store(at + i, (unsigned char)bytes[i]);
-          for (std::uint64_t l = at / 64; length != 0 && l <= (at + length - 1) / 64; ++l) {
-            n.flush(owner, l);
-          }
-        } else {
-          c.persist(at, bytes);
-          for (std::uint64_t i = 0; i < length; ++i) n.persist(at + i, (unsigned char)bytes[i]);
-        }
-        break;
-      }
-      case 9:
-        if (rng.below(30) != 0) break;
-        c.crash();
-        n.crash();
-        for (const std::uint64_t spot : spots) compare(c, n, spot, 12000);
-        break;
+    const std::uint64_t what = rng.below(10);
+    if (what < 5) {
+      play_store(c, n, rng, at, length);
+    } else if (what < 8) {
+      play_flush(c, n, rng, at, length);
+    } else if (what == 8) {
+      if (rng.below(16) == 0) length = rng.below(8) == 0 ? PMD_SIZE : 100000;
+      length = std::min(length, size - at);
+      play_fill(c, n, rng, at, length);
+    } else if (rng.below(30) == 0) {
+      c.crash();
+      n.crash();
+      for (const std::uint64_t spot : spots) compare(c, n, spot, 12000);
     }
     compare(c, n, at, std::min<std::uint64_t>(length + 70, size - at));
   }
