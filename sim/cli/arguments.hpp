@@ -39,6 +39,12 @@ struct DiffArguments {
   std::string allow;
 };
 
+struct StatsArguments {
+  std::vector<std::string> traces;
+  bool json = false;
+  std::size_t top = 20;
+};
+
 struct ListArguments {
   std::string what;
 };
@@ -47,6 +53,7 @@ struct ListArguments {
 int run_command(const RunArguments& arguments);
 int check_command(const CheckArguments& arguments);
 int diff_command(const DiffArguments& arguments);
+int stats_command(const StatsArguments& arguments);
 int list_command(const ListArguments& arguments);
 int schema_command();
 

@@ -66,6 +66,14 @@ void add_diff(CLI::App& app, DiffArguments& a) {
   diff->add_option("--allow", a.allow, "with --view: names whose lines are dropped");
 }
 
+void add_stats(CLI::App& app, StatsArguments& a) {
+  CLI::App* const stats =
+      app.add_subcommand("stats", "locks, waits and faults of traces, also a real kernel's");
+  stats->add_option("trace", a.traces, "traces, or folders of them")->required();
+  stats->add_flag("--json", a.json, "print one JSON document with everything");
+  stats->add_option("--top", a.top, "rows of the long tables")->check(unsigned_number);
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"Faultline: a deterministic simulator of the Linux page-fault path", "faultline"};
   app.require_subcommand(1);
@@ -77,6 +85,8 @@ int dispatch(int argc, char** argv) {
   add_run(app, run);
   add_check(app, check);
   add_diff(app, diff);
+  StatsArguments stats;
+  add_stats(app, stats);
   CLI::App* const list_app = app.add_subcommand("list", "what there is, one line each");
   list_app->add_option("what", list.what)
       ->required()
@@ -102,6 +112,7 @@ int dispatch(int argc, char** argv) {
   if (app.got_subcommand("run")) return run_command(run);
   if (app.got_subcommand("check")) return check_command(check);
   if (app.got_subcommand("diff")) return diff_command(diff);
+  if (app.got_subcommand("stats")) return stats_command(stats);
   if (app.got_subcommand(list_app)) return list_command(list);
   if (app.got_subcommand(schema)) return schema_command();
   return 2;

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# faultline stats: on our own traces, on real ones, and on what is no trace. stats_test.sh FAULTLINE
+# TOP
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+good_scenario >good.json
+expect good 0 -- run good.json --trace good.trace
+expect native 0 "mapping.invalidate_lock" "faults" "user write" -- stats good.trace
+zstd -q good.trace -o packed.trace.zst 2>/dev/null &&
+  expect packed 0 "mapping.invalidate_lock" -- stats packed.trace.zst
+for raw in "$top"/tests/conformance/raw/*.ftrace.txt; do
+  expect "real_$(basename "$raw")" 0 "records" -- stats "$raw"
+done
+expect folder 0 "traces" "&mm->mmap_lock" -- stats "$top/tests/conformance/raw"
+expect json 0 '"classes"' '"waits"' -- stats --json good.trace
+# As many acquisitions as the trace has records of them.
+count=$(grep -cE ': (lock|sim_bitlock)_acquire: ' good.trace)
+sum=$("$faultline" stats --json good.trace |
+  python3 -c 'import json,sys
+d = json.load(sys.stdin)
+print(sum(c[m]["acquisitions"] for c in d["classes"] for m in ("read", "write")))')
+[[ $count == "$sum" ]] || fail "acquisitions: $sum, but the trace has $count"
+first=$("$faultline" stats good.trace) second=$("$faultline" stats good.trace)
+[[ $first == "$second" ]] || fail "two accounts of one trace differ"
+
+expect none 2 -- stats
+expect missing 2 "missing.trace" -- stats missing.trace
+: >empty.trace
+expect empty 2 "empty.trace" -- stats empty.trace
+mkdir nothing
+expect nothing 2 "no trace" -- stats nothing
+head -c 65536 "$faultline" >noise.trace
+expect noise 2 "noise.trace" -- stats noise.trace
+printf "# tracer: function_graph\n" >graph.trace
+expect graph 2 "function_graph" -- stats graph.trace
+printf '\x28\xb5\x2f\xfd\x00\x01' >bad.trace.zst
+expect damaged 2 "bad.trace.zst" -- stats bad.trace.zst
+expect top 2 -- stats good.trace --top -3
+
+finish
