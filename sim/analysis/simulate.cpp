@@ -81,6 +81,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   WorldOptions world_options;
   world_options.max_events = options.max_events;
   world_options.max_time = options.max_time;
+  world_options.choices = options.choices;
   World world(scenario, tracer, world_options);
   out.errors = world.errors();
   for (Diagnostic& d : check_matches(scenario)) out.errors.push_back(std::move(d));
@@ -88,6 +89,8 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);
   out.result = world.run();
+  out.choices = world.engine().choices();
+  out.schedule_failed = world.engine().schedule_failed();
 
   if (options.lock_order) {
     const auto name = [&](TaskId task) { return tracer.tasks().name(task).comm; };

@@ -26,16 +26,19 @@ struct SimulateOptions {
   bool lock_order = true;  ///< look for cycles in the order of locks
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
+  std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers
   const volatile std::sig_atomic_t* interrupted = nullptr;  ///< set by a signal handler
 };
 
 struct Simulation {
   RunResult result;
   Judgement judgement;
-  std::string digest;              ///< 32 hex digits, if asked for
-  int trace_error = 0;             ///< errno of the first failed write of the trace
-  std::vector<Diagnostic> errors;  ///< the scenario cannot be played; nothing else is valid
-  int exit_code = 0;               ///< as `faultline run` ends
+  std::string digest;                  ///< 32 hex digits, if asked for
+  std::vector<std::uint32_t> choices;  ///< task numbers; none by the chooser `timed`
+  bool schedule_failed = false;        ///< a replay met a choice that could not be made
+  int trace_error = 0;                 ///< errno of the first failed write of the trace
+  std::vector<Diagnostic> errors;      ///< the scenario cannot be played; nothing else is valid
+  int exit_code = 0;                   ///< as `faultline run` ends
 };
 
 /// Plays `scenario` once. InternalError passes through.

@@ -23,6 +23,8 @@ struct RunArguments {
   bool selfcheck = false;
   bool json = false;
   std::string color = "auto";
+  std::string record_schedule;  ///< file, "" for none
+  std::string schedule;         ///< file of a schedule to be replayed, "" for none
 };
 
 struct CheckArguments {
@@ -30,6 +32,7 @@ struct CheckArguments {
   bool update = false;
   bool require_golden = false;
   unsigned jobs = 1;
+  std::string junit;  ///< file, "" for none
 };
 
 struct DiffArguments {

@@ -1,6 +1,6 @@
 // faultline check: plays every scenario below the given paths and compares golden traces
-// (NAME.trace.zst or NAME.trace beside NAME.json). --update writes them anew. Left out: --junit and
-// --coverage.
+// (NAME.trace.zst or NAME.trace beside NAME.json). --update writes them anew. --junit writes the
+// result for CI. Left out: --coverage.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,9 @@
 #include "base/bug.hpp"
 #include "cli/arguments.hpp"
 #include "cli/golden.hpp"
+#include "cli/junit.hpp"
 #include "cli/load_command.hpp"
+#include "cli/output_file.hpp"
 
 namespace faultline {
 
@@ -117,7 +119,10 @@ int check_command(const CheckArguments& a) {
     fmt::print("{}{}", c.message, c.message.empty() || c.message.back() == '\n' ? "" : "\n");
   }
   fmt::print("{} scenarios, {} failed\n", all.size(), failed);
-  return code;
+  if (a.junit.empty()) return code;
+  std::vector<JunitCase> cases;
+  for (const Checked& c : all) cases.push_back({c.path.string(), c.code, c.message});
+  return write_file(a.junit, junit_xml(cases)) ? code : std::max(code, 2);
 }
 
 }  // namespace faultline

@@ -28,6 +28,8 @@ void add_run(CLI::App& app, RunArguments& a) {
   run->add_option("scenario", a.scenario, "scenario file, or - for standard input")->required();
   run->add_option("--trace", a.trace, "write the trace to FILE")->type_name("FILE");
   run->add_option("--report", a.report, "write the report to FILE (JSON)")->type_name("FILE");
+  run->add_option("--record-schedule", a.record_schedule, "write who ran, choice by choice")
+      ->type_name("FILE");
   run->add_option("--chooser", a.chooser, "who runs next")
       ->check(CLI::IsMember({"timed", "sequential", "random", "replay"}));
   run->add_option("--seed", a.seed, "seed of the random chooser")->check(unsigned_number);
@@ -47,12 +49,27 @@ void add_run(CLI::App& app, RunArguments& a) {
       ->check(CLI::IsMember({"auto", "always", "never"}));
 }
 
+void add_replay(CLI::App& app, RunArguments& a) {
+  CLI::App* const replay = app.add_subcommand("replay", "play exactly the choices of a schedule");
+  replay->add_option("scenario", a.scenario, "scenario file")->required();
+  replay->add_option("--schedule", a.schedule, "what run --record-schedule wrote")
+      ->required()
+      ->type_name("FILE");
+  replay->add_option("--trace", a.trace, "write the trace to FILE")->type_name("FILE");
+  replay->add_option("--report", a.report, "write the report to FILE (JSON)")->type_name("FILE");
+  replay->add_option("--profile", a.profile, "kernel profile, instead of the scenario's");
+  replay->add_option("--set", a.set, "KEY=VALUE: a knob, or /pointer into the scenario")
+      ->take_all();
+  replay->add_flag("--json", a.json, "print the report instead of the summary");
+}
+
 void add_check(CLI::App& app, CheckArguments& a) {
   CLI::App* const check =
       app.add_subcommand("check", "play every scenario below PATH, compare golden traces");
   check->add_option("path", a.paths, "scenario files or folders")->required();
   check->add_flag("--update", a.update, "write the golden traces anew");
   check->add_flag("--require-golden", a.require_golden, "a missing golden trace is a failure");
+  check->add_option("--junit", a.junit, "write the result as JUnit XML")->type_name("FILE");
   check->add_option("-j,--jobs", a.jobs, "scenarios played at once")->check(CLI::Range(1, 256));
 }
 
@@ -87,6 +104,8 @@ int dispatch(int argc, char** argv) {
   add_diff(app, diff);
   StatsArguments stats;
   add_stats(app, stats);
+  RunArguments replay;
+  add_replay(app, replay);
   CLI::App* const list_app = app.add_subcommand("list", "what there is, one line each");
   list_app->add_option("what", list.what)
       ->required()
@@ -112,6 +131,7 @@ int dispatch(int argc, char** argv) {
   if (app.got_subcommand("run")) return run_command(run);
   if (app.got_subcommand("check")) return check_command(check);
   if (app.got_subcommand("diff")) return diff_command(diff);
+  if (app.got_subcommand("replay")) return run_command(replay);
   if (app.got_subcommand("stats")) return stats_command(stats);
   if (app.got_subcommand(list_app)) return list_command(list);
   if (app.got_subcommand(schema)) return schema_command();

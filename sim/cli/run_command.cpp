@@ -11,6 +11,7 @@
 #include "cli/arguments.hpp"
 #include "cli/load_command.hpp"
 #include "cli/output_file.hpp"
+#include "cli/schedule_file.hpp"
 #include "scenario/report.hpp"
 #include "scenario/summary.hpp"
 
@@ -33,6 +34,7 @@ bool collect_overrides(const RunArguments& a, std::vector<Override>& out) {
     out.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
   if (!a.profile.empty()) out.push_back({"/kernel/profile", a.profile});
+  if (!a.schedule.empty()) out.push_back({"/schedule/chooser", "replay"});
   if (!a.chooser.empty()) out.push_back({"/schedule/chooser", a.chooser});
   if (a.seed) out.push_back({"/schedule/seed", std::to_string(*a.seed)});
   return true;
@@ -59,6 +61,14 @@ int finish(const RunArguments& a, const Scenario& scenario, const SimulateOption
     return 2;
   }
   if (a.selfcheck && !same_twice(scenario, options, run)) return 3;
+  if (run.schedule_failed) {
+    std::fprintf(stderr, "%s: %s\n", a.schedule.c_str(), run.result.reason.c_str());
+    return 2;
+  }
+  if (!a.record_schedule.empty() &&
+      !write_file(a.record_schedule, schedule_text(scenario, run.choices))) {
+    return 2;
+  }
   const ReportInput report{scenario, run.result, run.judgement, run.digest, scenario.schedule.seed};
   if (!a.report.empty() && !write_file(a.report, report_json(report))) return 2;
   std::string text;
@@ -87,6 +97,15 @@ int run_command(const RunArguments& a) {
   }
   const auto scenario = load_for_command(a.scenario, std::move(overrides));
   if (!scenario) return 2;
+  if (!a.schedule.empty()) {
+    auto choices = read_schedule(a.schedule, *scenario);
+    if (!choices) return 2;
+    options.choices = std::move(*choices);
+  }
+  if (!a.record_schedule.empty() && scenario->schedule.chooser == ChooserKind::timed) {
+    std::fprintf(stderr, "--record-schedule: the chooser timed makes no choices; use another\n");
+    return 2;
+  }
   options.trace_path = a.trace;
   options.level = *parse_level(a.level);
   options.events = a.events;

@@ -34,6 +34,7 @@ EngineOptions engine_options(const Scenario& scenario, const WorldOptions& optio
   out.seed = scenario.schedule.seed;
   out.max_events = options.max_events;
   out.max_time = options.max_time;
+  out.choices = options.choices;
   return out;
 }
 

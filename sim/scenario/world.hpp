@@ -22,6 +22,7 @@ namespace faultline {
 struct WorldOptions {
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
+  std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers
 };
 
 class World final : public FinalState {
