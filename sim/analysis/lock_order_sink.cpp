@@ -29,6 +29,8 @@ EventMask LockOrderSink::mask() const {
   if (options_.bit_locks) {
     mask.set(Event::sim_bitlock_acquire);
     mask.set(Event::sim_bitlock_release);
+    mask.set(Event::sim_bitlock_set);
+    mask.set(Event::sim_bitlock_clear);
   }
   return mask;
 }
@@ -68,7 +70,10 @@ void LockOrderSink::other_record(const Record& r) {
     case Event::sim_bitlock_acquire:
       if (extended_) extended_->acquire(place_of(r), use_of(r, LockOrder::SameClass::is_allowed));
       return;
+    case Event::sim_bitlock_set:
+      return bit_set(r);
     case Event::sim_bitlock_release:
+    case Event::sim_bitlock_clear:
       if (extended_) extended_->release_anywhere(place_of(r), r.arg[0]);
       return;
     default:
@@ -103,6 +108,14 @@ void LockOrderSink::add_specials(LockUse& use) const {
   if (it == specials_.end() || it->instance != use.instance) return;
   if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
   use.nest = it->nest;
+}
+
+void LockOrderSink::bit_set(const Record& r) {
+  if (!extended_) return;
+  LockUse use;
+  use.instance = r.arg[0];
+  use.cls = class_of(r.arg[1], LockOrder::SameClass::is_allowed);
+  extended_->acquire(place_of(r), use);
 }
 
 // sim_lock_info: id class subclass recursive nest.

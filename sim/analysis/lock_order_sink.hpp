@@ -62,6 +62,7 @@ class LockOrderSink {
   LockVertex add_class(std::uint64_t symbol, LockOrder::SameClass rule);
   void add_specials(LockUse& use) const;
   void other_record(const Record& record);
+  void bit_set(const Record& record);
   LockUse use_of(const Record& record, LockOrder::SameClass rule);
   void describe(const Record& record);
   void try_wait(const Record& record);

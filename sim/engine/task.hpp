@@ -30,6 +30,10 @@ enum class Wake : std::uint8_t {
   signal,   ///< its wait was interruptible and a signal came
 };
 
+/// How a blocked task sleeps, as sched_switch prints it; `unseen`: a wait of the scenario, not of
+/// the kernel.
+enum class SleepState : std::uint8_t { uninterruptible, interruptible, unseen };
+
 /// What a task is doing, reduced to numbers: the step and a hash of everything it has observed
 /// since the step began. Two runs whose tasks agree in these are at the same place of the same
 /// code.
@@ -64,9 +68,10 @@ struct Task {
   bool spinning = false;  ///< blocked, but keeps its CPU busy: a spin lock, an optimistic spin
   std::uint16_t preempt_count = 0;  ///< while not 0 the task keeps its CPU
   bool wait_is_signalable = false;  ///< wake(task, Wake::signal) ends the wait
-  bool finished = false;            ///< the outermost frame has returned; the run loop takes note
-  std::uint32_t generation = 0;     ///< events of older generations are void
-  Nanos choice_cost{};              ///< cost of the step that a chooser grants next
+  SleepState sleep = SleepState::uninterruptible;
+  bool finished = false;         ///< the outermost frame has returned; the run loop takes note
+  std::uint32_t generation = 0;  ///< events of older generations are void
+  Nanos choice_cost{};           ///< cost of the step that a chooser grants next
   Position position;
   std::coroutine_handle<> root;  ///< outermost frame, owned
 };

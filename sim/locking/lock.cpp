@@ -111,6 +111,16 @@ void LockContext::record_released(LockBase& lock) {
   }
 }
 
+void LockContext::bit_set(LockBase& lock) {
+  engine_.trace<Event::sim_bitlock_set>(lock.id, classes_[lock.cls].printed);
+  push_held(lock, HoldMode::exclusive, false);
+}
+
+void LockContext::bit_cleared(LockBase& lock) {
+  engine_.trace<Event::sim_bitlock_clear>(lock.id, classes_[lock.cls].printed);
+  release_below_top(lock);
+}
+
 bool LockContext::release_below_top(LockBase& lock) {
   Task& task = engine_.current();
   auto& held = state(task).held;

@@ -153,6 +153,10 @@ class LockContext {
     held.pop_back();
     return true;
   }
+  /// A bit lock that its holder sets or clears while another lock protects the word, where the
+  /// tracer of the reference traces has no probe: it counts as held, under records of its own.
+  void bit_set(LockBase& lock);
+  void bit_cleared(LockBase& lock);
   /// The current task's exclusive hold becomes a shared one.
   void downgraded(LockBase& lock);
   /// An annotation: acquire and release with nothing really locked.

@@ -61,10 +61,30 @@ void Cpus::next(Cpu& cpu) {
   dispatch(cpu, *task, Nanos{});
 }
 
+// sched_switch of a task that goes to sleep. Left out: those of tasks that are preempted or
+// have ended.
+void Cpus::trace_sleep(const Cpu& cpu, const Task& task) {
+  if (task.state != TaskState::blocked || task.sleep == SleepState::unseen) return;
+  if (!engine_.tracer().wants(Event::sched_switch)) return;
+  constexpr int prio = 120;
+  const TaskName& from = engine_.tracer().tasks().name(task.id);
+  const char* const state = task.sleep == SleepState::interruptible ? "S" : "D";
+  if (cpu.queue.empty()) {
+    const std::string idle = "swapper/" + std::to_string(id_of(cpu).v);
+    engine_.trace<Event::sched_switch>(std::string_view(from.comm), from.pid, prio, state,
+                                       std::string_view(idle), 0, prio);
+    return;
+  }
+  const TaskName& to = engine_.tracer().tasks().name(cpu.queue.front()->id);
+  engine_.trace<Event::sched_switch>(std::string_view(from.comm), from.pid, prio, state,
+                                     std::string_view(to.comm), to.pid, prio);
+}
+
 void Cpus::blocked(Task& task) {
   Cpu& cpu = of(task);
   FL_ASSERT(cpu.running == &task);
   task.on_cpu = false;
+  trace_sleep(cpu, task);
   next(cpu);
 }
 

@@ -50,6 +50,7 @@ class Cpus {
 
  private:
   void blocked(Task& task);
+  void trace_sleep(const Cpu& cpu, const Task& task);
   void woken(Task& task);
   void expired(Task& task);
   CpuId place(const Task& task) const;

@@ -7,8 +7,10 @@
 #include "kernel/exit.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/read_write.hpp"
+#include "kernel/fs/sync.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/msync.hpp"
 #include "scenario/syscall_frame.hpp"
 
 namespace faultline {
@@ -45,7 +47,9 @@ Path<bool> Player::wait_after(Engine& engine, const Step& step) {
     while (!over()) {
       w_.step_waiters_.push_back(&engine.current());
       k_.locks.begin_task_wait(engine.task(ref.task));
+      engine.current().sleep = SleepState::unseen;
       co_await engine.block();
+      engine.current().sleep = SleepState::uninterruptible;
       k_.locks.end_wait(engine.current());
       std::erase(w_.step_waiters_, &engine.current());
     }
@@ -234,12 +238,22 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::munmap:
       result = co_await vm_munmap(k, frame.args[0], frame.args[1]);
       break;
+    case Verb::msync:
+      result = co_await ksys_msync(k, frame.args[0], frame.args[1], frame.args[2]);
+      break;
+    case Verb::fsync:
+    case Verb::fdatasync:
+      result = co_await do_fsync(k, static_cast<std::int64_t>(frame.args[0]),
+                                 step.verb == Verb::fdatasync);
+      break;
     case Verb::pread:
     case Verb::pwrite:
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite).unnamed();
       break;
     case Verb::sleep:
+      k.engine.current().sleep = SleepState::interruptible;
       co_await k.engine.block_until(k.now() + std::get<DurationArgs>(step.args).duration);
+      k.engine.current().sleep = SleepState::uninterruptible;
       break;
     case Verb::exit:
       co_return 0;  // does not return to user mode; the task leaves after the step

@@ -23,7 +23,13 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
   if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
     return {257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
   }
-  if (const auto* const a = std::get_if<FdArgs>(&step.args)) return {3, {resolve(a->fd)}};
+  if (const auto* const a = std::get_if<FdArgs>(&step.args)) {
+    const int nr = step.verb == Verb::fsync ? 74 : step.verb == Verb::fdatasync ? 75 : 3;
+    return {nr, {resolve(a->fd)}};
+  }
+  if (const auto* const a = std::get_if<MsyncArgs>(&step.args)) {
+    return {26, {resolve(a->addr), a->length, a->flags}};
+  }
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
   }

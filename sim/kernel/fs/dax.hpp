@@ -1,7 +1,8 @@
 // Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages,
 // and each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
-// dax_fault.cpp the PTE and PMD faults, dax_rw.cpp read(2) and write(2). Left out: poison recovery,
-// MAP_SYNC, write-back and reflinked extents.
+// dax_fault.cpp the PTE and PMD faults, dax_sync.cpp the second phase of a synchronous fault,
+// dax_rw.cpp read(2) and write(2), dax_writeback.cpp write-back. Left out: poison recovery and
+// reflinked extents.
 #pragma once
 
 #include "kernel/fs/iomap.hpp"
@@ -56,6 +57,28 @@ Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry,
 /// blocks have come under them. mm/truncate.c invalidate_inode_pages2_range.
 Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
                                          Pgoff last);
+
+/// Writes the dirty entries of [start, end] (bytes) back: write-protects every mapping, flushes the
+/// cache lines. 0 or a negative errno.
+Path<std::int64_t> dax_writeback_mapping_range(Kernel& k, address_space& mapping,
+                                               std::uint64_t start, std::uint64_t end);
+
+/// Second phase of a MAP_SYNC fault, after NEEDDSYNC: fsync of the range, then the entry
+/// vmf.sync_pfn, writable.
+Path<vm_fault_t> dax_finish_sync_fault(Kernel& k, vm_fault& vmf, unsigned order);
+
+// Between the files of fs/dax.c, with i_pages held.
+Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
+                                 bool* conflict);
+/// Sets the lock bit; the record follows when the caller says so.
+void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
+enum class WakeMode : std::uint8_t { next, all };
+/// Wakes who waits for the entry; put_unlocked_entry() of the kernel is this with `next`.
+void dax_wake_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry, WakeMode mode);
+/// The lock object of an entry that is locked.
+DaxEntryLock& dax_entry_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
+/// dax_unlock_entry() with i_pages held and the lock released already: clears the bit, wakes.
+void dax_clear_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
 
 /// One fault of the given order, with the file system's MMAPLOCK held.
 Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops);

@@ -51,15 +51,7 @@ void drop_lock_object(Kernel& k, DaxEntryLock& lock) {
   }
 }
 
-// Under i_pages: the bit is set. The record follows when i_pages is released.
-void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
-  mapping.i_pages.replace(queue_index(index, entry), dax_entry_order(entry), dax_locked(entry));
-  lock_object(k, mapping, queue_index(index, entry)).owner = &k.engine.current();
-}
-
-enum class WakeMode : std::uint8_t { next, all };
-
-void dax_wake_entry(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode mode) {
+void wake_index(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode mode) {
   DaxEntryLock* const lock = find_lock(k, mapping, index);
   if (!lock) return;
   for (Waiter* w = lock->waiters.front(); w; w = w->next) {
@@ -84,6 +76,13 @@ Path<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& lock) {
   co_await spin_lock(mapping.xa_lock);
 }
 
+}  // namespace
+
+void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  mapping.i_pages.replace(queue_index(index, entry), dax_entry_order(entry), dax_locked(entry));
+  lock_object(k, mapping, queue_index(index, entry)).owner = &k.engine.current();
+}
+
 // With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none.
 // `conflict`: it is smaller than the order that is wanted.
 Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
@@ -106,6 +105,25 @@ Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
   }
 }
 
+void dax_wake_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry, WakeMode mode) {
+  wake_index(k, mapping, queue_index(index, entry), mode);
+}
+
+DaxEntryLock& dax_entry_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  return lock_object(k, mapping, queue_index(index, entry));
+}
+
+void dax_clear_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  const std::uint64_t first = queue_index(index, entry);
+  DaxEntryLock& lock = lock_object(k, mapping, first);
+  mapping.i_pages.replace(first, dax_entry_order(entry), dax_unlocked(entry));
+  lock.owner = nullptr;
+  wake_index(k, mapping, first, WakeMode::next);
+  drop_lock_object(k, lock);
+}
+
+namespace {
+
 // A zero or empty PMD entry gives way to a PTE entry: unmapped, removed, everybody woken.
 Path<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
   const std::uint64_t first = queue_index(index, entry);
@@ -113,13 +131,13 @@ Path<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff index, Xa
   DaxEntryLock& lock = lock_object(k, mapping, first);
   if (dax_is_zero_entry(entry)) {
     spin_unlock(mapping.xa_lock);
-    k.locks.acquired(lock, HoldMode::exclusive, false);
+    k.locks.bit_set(lock);
     co_await unmap_mapping_pages(k, mapping, Pgoff(first), 1ULL << PMD_ORDER);
-    k.locks.released(lock);
+    k.locks.bit_cleared(lock);
     co_await spin_lock(mapping.xa_lock);
   }
   mapping.i_pages.store(first, PMD_ORDER, 0);
-  dax_wake_entry(k, mapping, first, WakeMode::all);
+  wake_index(k, mapping, first, WakeMode::all);
   lock.owner = nullptr;
   drop_lock_object(k, lock);
   mapping.nrpages -= 1ULL << PMD_ORDER;
@@ -136,7 +154,7 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
   XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict).unnamed();
   if (conflict) {
     // The wake-up that brought us here may have been meant for another waiter.
-    dax_wake_entry(k, mapping, queue_index(index, entry), WakeMode::next);
+    dax_wake_entry(k, mapping, index, entry, WakeMode::next);
     spin_unlock(mapping.xa_lock);
     grabbed.failed = VM_FAULT_FALLBACK;
     co_return grabbed;
@@ -166,7 +184,7 @@ Path<void> dax_unlock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEn
   co_await spin_lock(mapping.xa_lock);
   mapping.i_pages.replace(first, dax_entry_order(entry), dax_unlocked(entry));
   lock.owner = nullptr;
-  dax_wake_entry(k, mapping, first, WakeMode::next);
+  wake_index(k, mapping, first, WakeMode::next);
   drop_lock_object(k, lock);
   spin_unlock(mapping.xa_lock);
 }
@@ -204,7 +222,7 @@ static Path<void> dax_invalidate_mapping_entry_sync(Kernel& k, address_space& ma
     const std::uint64_t first = queue_index(index, entry);
     mapping.i_pages.store(first, order, 0);
     mapping.nrpages -= 1ULL << order;
-    dax_wake_entry(k, mapping, first, WakeMode::all);
+    wake_index(k, mapping, first, WakeMode::all);
   }
   spin_unlock(mapping.xa_lock);
 }

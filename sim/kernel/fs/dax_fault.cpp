@@ -143,8 +143,14 @@ Path<vm_fault_t> dax_fault_iter(Kernel& k, vm_fault& vmf, const iomap_iter& iter
   if (iter.map.type != IOMAP_MAPPED) co_return pmd ? VM_FAULT_FALLBACK : VM_FAULT_SIGBUS;
   const DirectAccess found = dax_iomap_direct_access(k, *iter.host, iter.map, iter.pos, size);
   if (found.error) co_return pmd ? VM_FAULT_FALLBACK : dax_fault_return(found.error);
-  const DaxInsert insert{vmf.pgoff, found.pfn, pmd ? DAX_PMD : 0, write};
+  // A MAP_SYNC mapping may not show a block whose metadata a crash could take back.
+  const bool sync = write && (vmf.vma->vm_flags & VM_SYNC) && (iter.map.flags & IOMAP_F_DIRTY) != 0;
+  const DaxInsert insert{vmf.pgoff, found.pfn, pmd ? DAX_PMD : 0, write && !sync};
   *entry = co_await dax_insert_entry(k, iter.host->i_data, *entry, insert);
+  if (sync) {
+    vmf.sync_pfn = found.pfn;
+    co_return VM_FAULT_NEEDDSYNC;
+  }
   if (pmd) {
     const vm_fault_t ret = co_await vmf_insert_pfn_pmd(k, vmf, found.pfn, write);
     co_return ret;

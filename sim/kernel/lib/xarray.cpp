@@ -120,6 +120,14 @@ bool XArray::get_mark(std::uint64_t index, XaMark mark) const {
   return node && ((node->marks[static_cast<unsigned>(mark)] >> slot) & 1) != 0;
 }
 
+bool XArray::marked_below(const Node& node, XaMark mark) const {
+  if (node.marks[static_cast<unsigned>(mark)] != 0) return true;
+  for (const std::uint64_t slot : node.slot) {
+    if (is_child(slot) && marked_below(*child_of(slot), mark)) return true;
+  }
+  return false;
+}
+
 bool XArray::find_in(const Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
                      std::uint64_t* where, XaEntry& found) const {
   const std::uint64_t span = 1ULL << node.shift;

@@ -40,6 +40,8 @@ class XArray {
   void set_mark(std::uint64_t index, unsigned order, XaMark mark);
   void clear_mark(std::uint64_t index, unsigned order, XaMark mark);
   bool get_mark(std::uint64_t index, XaMark mark) const;
+  /// Whether any entry has the mark.
+  bool marked(XaMark mark) const { return head_ && marked_below(*head_, mark); }
 
   /// Calls f(index, entry) for each entry that begins in [first, last], ascending.
   template <class F>
@@ -73,6 +75,7 @@ class XArray {
   void grow(std::uint64_t index);
   Node* node_for(std::uint64_t index, unsigned shift);
   Node* leaf_node(std::uint64_t index, unsigned& slot) const;
+  bool marked_below(const Node& node, XaMark mark) const;
   bool find_in(const Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
                std::uint64_t* where, XaEntry& found) const;
 

@@ -50,8 +50,13 @@ Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vad
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
                          std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling);
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb);
-/// Removes all mappings of a range of a file's pages. `nr` 0: to the end.
-Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr);
+/// Removes all mappings of a range of a file's pages; `nr` 0: to the end. Private copies go too if
+/// `even_cows`.
+Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr,
+                               bool even_cows = false);
+/// The same in bytes: the pages that the range touches. `len` 0: to the end.
+Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t start,
+                               std::uint64_t len, bool even_cows);
 
 /// Faults a range in, as MAP_POPULATE and mlock do; errors end it silently.
 Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);

@@ -8,6 +8,12 @@
 
 namespace faultline {
 
+// should_zap_folio(): whether a private copy is among what is to go.
+static bool should_zap(const mmu_gather& tlb, const vm_area_struct& vma, pte_t pte) {
+  if (!tlb.keep_cows || !vma.vm_file) return true;
+  return pte_special(pte) || pte_devmap(pte);
+}
+
 static void zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
   if (!has_page) return;
@@ -23,7 +29,7 @@ static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
   co_await spin_lock(ptl);
   for (; addr < end; addr += PAGE_SIZE) {
     const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
-    if (pte_none(*slot)) continue;
+    if (pte_none(*slot) || !should_zap(tlb, vma, *slot)) continue;
     const pte_t pte = ptep_get_and_clear(slot);
     k.trace<Event::sim_pte_clear>(addr, 0);
     k.engine.charge(k.costs.pte_clear);
@@ -129,7 +135,8 @@ Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
   co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);
 }
 
-Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr) {
+Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr,
+                               bool even_cows) {
   const Pgoff last = nr == 0 ? Pgoff(~0ULL) : start + (nr - 1);
   co_await down_read(mapping.i_mmap_rwsem);
   // By index: the list may not change while i_mmap_rwsem is held for reading.
@@ -143,10 +150,18 @@ Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, s
     const Vaddr begin = vma.vm_start + ((from - first_page) << PAGE_SHIFT);
     const Vaddr end = vma.vm_start + ((to - first_page + 1) << PAGE_SHIFT);
     mmu_gather tlb;
+    tlb.keep_cows = !even_cows;
     co_await unmap_page_range(k, tlb, vma, begin, end);
     co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
   }
   up_read(mapping.i_mmap_rwsem);
+}
+
+Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t start,
+                               std::uint64_t len, bool even_cows) {
+  const Pgoff first(start >> PAGE_SHIFT);
+  const std::uint64_t nr = (len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+  co_await unmap_mapping_pages(k, mapping, first, nr, even_cows);
 }
 
 }  // namespace faultline

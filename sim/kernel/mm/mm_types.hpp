@@ -149,6 +149,7 @@ struct vm_fault {
   bool has_cow_page = false;
   Pfn cow_page{};  ///< private copy to be filled (do_cow_fault)
   PageTable* prealloc_pte = nullptr;
+  Pfn sync_pfn{};  ///< with NEEDDSYNC: what to map once the metadata are durable (`pfnp`)
   unsigned leaf_order = ~0u;  ///< order of the leaf that was installed; for reports
 };
 

@@ -140,7 +140,6 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
                          : check_anonymous(flags, addr, pgoff, vm);
   if (error) co_return error;
   if (flags & MAP_NORESERVE) vm |= VM_NORESERVE;
-  if (vm & VM_SYNC) k.unmodelled("MAP_SYNC; the mapping behaves as one without it");
   if (vm & VM_GROWSDOWN) k.unmodelled("MAP_GROWSDOWN; the mapping does not grow");
   if (!file && (vm & VM_SHARED)) {
     k.unmodelled("shared anonymous memory (shmem); it behaves as private anonymous memory");

@@ -11,4 +11,8 @@ Path<void> __anon_vma_prepare(Kernel& k, vm_area_struct& vma);
 /// Takes the VMA off its anon_vma's list.
 Path<void> unlink_anon_vmas(Kernel& k, vm_area_struct& vma);
 
+/// Write-protects and cleans every shared mapping of `nr` file pages from `index` on that maps the
+/// frames from `pfn` on. Takes i_mmap_rwsem for reading.
+Path<void> pfn_mkclean(Kernel& k, address_space& mapping, Pfn pfn, Pgoff index, std::uint64_t nr);
+
 }  // namespace faultline

@@ -21,6 +21,7 @@ struct mmu_gather {
   Vaddr start{~0ULL}, end{0};
   bool freed_tables = false, cleared_ptes = false, cleared_pmds = false, cleared_puds = false;
   bool fullmm = false;
+  bool keep_cows = false;  ///< private copies stay (even_cows false)
   void adjust(Vaddr from, Vaddr to) {
     if (from < start) start = from;
     if (end < to) end = to;

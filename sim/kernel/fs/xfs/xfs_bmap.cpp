@@ -49,7 +49,7 @@ void trace_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& a, AgNumber h
 // Performs one wait of the allocator; whether it was granted.
 Path<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
   if (wait.kind == AllocWait::Kind::flush_busy) {
-    co_await xfs_log_force_seq(k, *tp.mp, wait.seq);
+    co_await xfs_log_force_seq(k, *tp.mp, wait.seq, "xfs_extent_busy_flush");
     co_return true;
   }
   xfs_buf& agf = xfs_buf_get(k, *tp.mp, BufKind::agf, wait.daddr);

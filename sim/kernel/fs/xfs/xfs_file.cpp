@@ -1,6 +1,6 @@
 // Faults and mmap of XFS files. Linux 6.12 fs/xfs/xfs_file.c. A read fault takes MMAPLOCK; a write
 // fault takes freeze protection and updates the timestamps before it. Left out: reflink remapping
-// (IREMAPPING), MAP_SYNC, and files that are not DAX.
+// (IREMAPPING) and files that are not DAX.
 #include "kernel/fs/xfs/xfs_file.hpp"
 
 #include <cerrno>
@@ -30,7 +30,8 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
   co_await file_update_time(k, ip);
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
   const iomap_ops& ops = vmf.has_cow_page ? xfs_read_iomap_ops : xfs_dax_write_iomap_ops;
-  const vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, ops);
+  vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, ops);
+  if (ret & VM_FAULT_NEEDDSYNC) ret = co_await dax_finish_sync_fault(k, vmf, order);
   xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
   sb_end_pagefault(*ip.i_sb);
   co_return ret;

@@ -13,4 +13,8 @@ Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 
+/// fsync of [start, end] (bytes); `datasync`: only what reading the data back needs. 0 or an errno.
+Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
+                                  bool datasync);
+
 }  // namespace faultline::xfs

@@ -35,7 +35,7 @@ void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uin
   map.length = std::uint64_t{imap.len} << block_shift;
   map.flags = flags;
   // An fsync has more to do than timestamps: a synchronous fault must know.
-  if (ip.xfs->core_in_cil) map.flags |= IOMAP_F_DIRTY;
+  if (ip.xfs->core_in_cil && ip.xfs->pinned()) map.flags |= IOMAP_F_DIRTY;
 }
 
 template <Event E>

@@ -7,8 +7,9 @@
 
 namespace faultline::xfs {
 
-/// Makes the checkpoints up to `seq` durable; busy extents of theirs may be used again.
-Path<void> xfs_log_force_seq(Kernel& k, xfs_mount& mp, std::uint64_t seq);
+/// Makes the checkpoints up to `seq` durable; busy extents of theirs may be used again. `caller` as
+/// the tracepoint names it.
+Path<void> xfs_log_force_seq(Kernel& k, xfs_mount& mp, std::uint64_t seq, const char* caller);
 /// Writes metadata back so that the log's tail moves and its space is free again.
 Path<void> xfs_ail_push_all(Kernel& k, xfs_mount& mp);
 

@@ -39,8 +39,13 @@ struct xfs_inode {
   rw_semaphore i_lock;  ///< ILOCK
   DataFork df;
   std::uint64_t i_disk_size = 0;
-  std::uint64_t extsize = 0;  ///< extent-size hint, blocks
-  bool core_in_cil = false;   ///< more than timestamps is logged and not yet on disk
+  std::uint64_t extsize = 0;         ///< extent-size hint, blocks
+  bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
+  std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
+  bool li_buf = true;  ///< its cluster buffer is attached; not after write-back cleaned the inode
+
+  /// xfs_ipincount(): a change of the inode is in a checkpoint that is not on disk yet.
+  bool pinned() const { return ili_commit_seq > i_mount->log.durable_seq(); }
 };
 
 }  // namespace faultline::xfs

@@ -1,6 +1,6 @@
 // Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and
-// xfs_log_cil.c (xlog_cil_commit). Left out: quota, deferred operations, tickets that wait for log
-// space.
+// xfs_log_cil.c (xlog_cil_commit). Left out: quota, deferred
+// operations, tickets that wait for log space in a queue.
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 #include <cerrno>
@@ -64,6 +64,20 @@ void trace_log_reserve(Kernel& k, const xfs_trans& tp) {
              log.grant_bytes(), 1, log.records(), 1, log.durable_seq());
 }
 
+TransRes reservation(const Geometry& geo, TransType type) {
+  switch (type) {
+    case TransType::fsyncts:
+      return tr_fsyncts(geo);
+    case TransType::ichange:
+      return tr_ichange(geo);
+    case TransType::write:
+      return tr_write(geo);
+    case TransType::itruncate:
+      return tr_itruncate(geo);
+  }
+  return tr_fsyncts(geo);
+}
+
 // Takes blocks from the free count; the reserve pool serves transactions that must not fail.
 bool take_blocks(xfs_mount& mp, std::uint64_t blocks, bool may_use_pool) {
   if (blocks <= mp.fdblocks) {
@@ -82,7 +96,7 @@ Path<std::int64_t> xfs_trans_reserve(Kernel& k, xfs_trans& tp, std::uint64_t blo
   if (!take_blocks(mp, blocks, tp.flags & XFS_TRANS_RESERVE)) co_return -ENOSPC;
   tp.blk_res = blocks;
   const Geometry& geo = mp.space.geo;
-  tp.ticket = mp.log.ticket(tp.type == TransType::write ? tr_write(geo) : tr_fsyncts(geo));
+  tp.ticket = mp.log.ticket(reservation(geo, tp.type));
   trace_log_reserve<Event::xfs_log_reserve>(k, tp);
   for (bool granted = mp.log.reserve(tp.ticket); !granted; granted = mp.log.reserve(tp.ticket)) {
     co_await xfs_ail_push_all(k, mp);
@@ -112,7 +126,7 @@ Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std
     sb_end_intwrite(*mp.m_super);
     co_return error;
   }
-  if (type == TransType::write) tp.flags |= XFS_TRANS_PERM_LOG_RES;
+  if (tp.ticket.permanent) tp.flags |= XFS_TRANS_PERM_LOG_RES;
   trace_trans<Event::xfs_trans_alloc>(k, tp, caller);
   co_return 0;
 }
@@ -133,9 +147,10 @@ static Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp) {
   xfs_mount& mp = *tp.mp;
   co_await down_read(mp.xc_ctx_lock);
   for (const RedoRecord& record : tp.redo) trace_redo(k, mp, record);
-  mp.log.commit(std::move(tp.redo));
+  const std::uint64_t seq = mp.log.commit(std::move(tp.redo));
   mp.log.ungrant(tp.ticket);
   give_back_blocks(tp);
+  if (tp.joined && (tp.flags & XFS_TRANS_DIRTY)) tp.joined->xfs->ili_commit_seq = seq;
   if (tp.joined && tp.logs_core) tp.joined->xfs->core_in_cil = true;
   if (tp.joined && tp.unlock_inode) {
     xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
@@ -150,9 +165,22 @@ static Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp) {
   up_read(mp.xc_ctx_lock);
 }
 
+// xfs_inode_item_precommit(): an inode that was clean gets its cluster buffer attached.
+static Path<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
+  inode& ip = *tp.joined;
+  if (ip.xfs->li_buf) co_return;
+  ip.xfs->li_buf = true;
+  const Daddr cluster = tp.mp->space.geo.inode_cluster_daddr(ip.i_ino);
+  xfs_buf& bp = xfs_buf_get(k, *tp.mp, BufKind::inode, cluster);
+  co_await xfs_buf_find_lock(k, *tp.mp, bp, false).unnamed();
+  xfs_buf_unlock(k, *tp.mp, bp, "xfs_trans_brelse");
+}
+
 Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp) {
   if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
   trace_trans<Event::xfs_trans_commit>(k, tp, "xfs_trans_commit");
+  const bool detached = tp.joined && (tp.flags & XFS_TRANS_DIRTY) && !tp.joined->xfs->li_buf;
+  if (detached) co_await xfs_inode_item_precommit(k, tp).unnamed();
   co_await xlog_cil_commit(k, tp);
   trace_trans<Event::xfs_trans_free>(k, tp, "__xfs_trans_commit");
   sb_end_intwrite(*tp.mp->m_super);

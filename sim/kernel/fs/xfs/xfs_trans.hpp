@@ -12,7 +12,7 @@ inline constexpr unsigned XFS_TRANS_DIRTY = 0x1, XFS_TRANS_PERM_LOG_RES = 0x4,
                           XFS_TRANS_RESERVE = 0x10;
 
 /// Which reservation of the log a transaction takes.
-enum class TransType : std::uint8_t { fsyncts, write };
+enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate };
 
 struct xfs_trans {
   xfs_mount* mp = nullptr;

@@ -1,0 +1,43 @@
+// fsync of an XFS file. Linux 6.12 fs/xfs/xfs_file.c xfs_file_fsync, xfs_fsync_flush_log,
+// xfs_fsync_seq: write-back of the range, a log force up to the newest change of the inode, a flush
+// of the device's write queue. Left out: external log devices and the realtime device.
+#include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_log_force.hpp"
+#include "kernel/mm/filemap.hpp"
+
+namespace faultline::xfs {
+
+// The checkpoint that must be durable; 0: none. For fdatasync timestamps alone do not count.
+static std::uint64_t xfs_fsync_seq(const xfs_inode& ip, bool datasync) {
+  if (!ip.pinned()) return 0;
+  if (datasync && !ip.core_in_cil) return 0;
+  return ip.ili_commit_seq;
+}
+
+static Path<bool> xfs_fsync_flush_log(Kernel& k, inode& ip, bool datasync) {
+  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_fsync_flush_log");
+  const std::uint64_t seq = xfs_fsync_seq(*ip.xfs, datasync);
+  if (seq != 0) {
+    co_await xfs_log_force_seq(k, *ip.xfs->i_mount, seq, "xfs_fsync_flush_log");
+    ip.xfs->core_in_cil = false;
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_fsync_flush_log");
+  co_return seq != 0;
+}
+
+Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
+                                  bool datasync) {
+  inode& ip = *file.f_inode;
+  k.trace<Event::xfs_file_fsync>(ip.i_sb->s_dev, ip.i_ino, 0);
+  const std::int64_t error = co_await file_write_and_wait_range(k, ip.i_data, start, end);
+  if (error) co_return error;
+  if (ip.xfs->pinned()) co_await xfs_fsync_flush_log(k, ip, datasync);
+  // Without a forced log record, which carries a flush itself, the device is flushed here.
+  const CpuId cpu = k.engine.current().cpu;
+  ip.i_sb->s_daxdev->content().fence(cpu.v);
+  co_await k.engine.spend(k.costs.fence);
+  co_return 0;
+}
+
+}  // namespace faultline::xfs
