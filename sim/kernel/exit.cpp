@@ -5,6 +5,7 @@
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/vm_account.hpp"
 
 namespace faultline {
 
@@ -22,7 +23,8 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0));
   co_await tlb_finish_mmu(k, mm, tlb);
   for (vm_area_struct* const vma : all.vmas) {
-    mm.total_vm -= vma_pages(*vma);
+    vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
+    if (vma->vm_flags & VM_ACCOUNT) vm_unacct_memory(k, vma_pages(*vma));
     remove_vma(k, *vma);
   }
   mm.mm_mt.clear();

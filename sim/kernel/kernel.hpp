@@ -58,6 +58,9 @@ struct Kernel {
   std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;  ///< of entries locked or waited for
   std::vector<std::unique_ptr<DaxEntryLock>> free_dax_locks;
   std::uint32_t next_mm_id = 1;
+  std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
+  inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
+  inode* gigantic_inode = nullptr;    ///< with 1 GiB pages
 
   task_struct& current() { return tasks[engine.current().id.v]; }
   Nanos now() const { return engine.now(); }

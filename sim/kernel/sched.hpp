@@ -53,7 +53,7 @@ struct task_struct {
   FaultRecord last_fault;
 };
 
-inline constexpr unsigned CAP_IPC_LOCK = 14;
+inline constexpr unsigned CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17;
 inline bool capable(const task_struct& t, unsigned cap) { return (t.caps >> cap) & 1; }
 
 }  // namespace faultline

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/block_layout.hpp"
+#include "scenario/build_files.hpp"
 
 namespace faultline {
 
@@ -28,12 +30,15 @@ Diagnostic complain(const Scenario& scenario, const std::string& pointer, const 
 
 class FsBuilder {
  public:
-  FsBuilder(const Scenario& scenario, Kernel& k, std::uint32_t fs, PmemDevice& device)
+  /// `pmem` is null on a block device.
+  FsBuilder(const Scenario& scenario, Kernel& k, std::uint32_t fs, std::uint64_t device_size,
+            PmemDevice* pmem)
       : scenario_(scenario),
         k_(k),
         fs_(fs),
         spec_(std::get<XfsSpec>(scenario.filesystems[fs].what)),
-        device_(device) {}
+        device_size_(device_size),
+        pmem_(pmem) {}
 
   void build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors);
 
@@ -55,14 +60,15 @@ class FsBuilder {
   Kernel& k_;
   std::uint32_t fs_;
   const XfsSpec& spec_;
-  PmemDevice& device_;
+  std::uint64_t device_size_;
+  PmemDevice* pmem_;
   std::vector<Layout> layouts_;  // by file index of the scenario; only ours are used
 };
 
 std::vector<std::size_t> FsBuilder::my_files() const {
   std::vector<std::size_t> files;
   for (std::size_t f = 0; f < scenario_.files.size(); ++f) {
-    if (scenario_.files[f].fs.v == fs_) files.push_back(f);
+    if (lies_on(scenario_.files[f], FsRef(fs_))) files.push_back(f);
   }
   return files;
 }
@@ -87,7 +93,7 @@ bool FsBuilder::crosses_headers(const Geometry& geo) const {
 // holds up to 1 TiB, so that a scenario may place its extents freely.
 Geometry FsBuilder::choose_geometry() const {
   GeometryChoice choice;
-  choice.device_bytes = device_.size();
+  choice.device_bytes = device_size_;
   choice.agcount = spec_.agcount;
   choice.reflink = spec_.reflink;
   Geometry geo = make_geometry(choice);
@@ -177,7 +183,7 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   sb.name = scenario_.filesystems[fs_].name;
   sb.id = fs_;
   sb.s_dev = make_dev(pmem_major, fs_);
-  sb.s_daxdev = &device_;
+  sb.s_daxdev = pmem_;
   sb.relatime = spec_.relatime;
   const LockClassId levels[] = {k_.cls.sb_writers, k_.cls.sb_pagefaults, k_.cls.sb_internal};
   for (std::uint64_t i = 0; i < 3; ++i) {
@@ -215,7 +221,10 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.append = file.flags & file_append;
   node.immutable = file.flags & file_immutable;
   node.noexec = file.flags & file_noexec;
-  node.dax = spec_.dax == DaxMode::always;
+  const bool directory = node.type == InodeType::directory;
+  // A device without memory behind it mounts without DAX, whatever was asked for.
+  node.dax = spec_.dax == DaxMode::always && pmem_ && !directory;
+  node.i_fop = directory ? &xfs_dir_file_operations : &xfs_file_operations;
   node.i_atime = time_of(k_, file.atime);
   node.i_mtime = node.i_ctime = time_of(k_, file.mtime);
   node.i_sb = &sb;
@@ -286,8 +295,12 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
 std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
                                           std::vector<inode*>& inodes) {
   std::vector<Diagnostic> errors;
-  std::vector<PmemDevice*> devices;
+  std::vector<PmemDevice*> devices;  // by index of the scenario; null: not pmem
   for (const DeviceSpec& spec : scenario.devices) {
+    if (!std::holds_alternative<PmemSpec>(spec.what)) {
+      devices.push_back(nullptr);
+      continue;
+    }
     const auto& pmem = std::get<PmemSpec>(spec.what);
     const std::string& preset = pmem.preset.empty() ? scenario.machine.preset : pmem.preset;
     const Costs costs =
@@ -299,14 +312,14 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
   }
   inodes.assign(scenario.files.size(), nullptr);
   for (std::uint32_t fs = 0; fs < scenario.filesystems.size(); ++fs) {
-    const auto& spec = std::get<XfsSpec>(scenario.filesystems[fs].what);
-    if (spec.dax != DaxMode::always) {
-      errors.push_back(complain(scenario, "/filesystems/" + scenario.filesystems[fs].name + "/dax",
-                                "files without DAX are not built yet; use \"always\""));
-      continue;
-    }
-    FsBuilder(scenario, k, fs, *devices[spec.device.v]).build(inodes, errors);
+    const auto* const spec = std::get_if<XfsSpec>(&scenario.filesystems[fs].what);
+    if (!spec) continue;  // tmpfs: build_other_files
+    const auto* const block = std::get_if<BlockSpec>(&scenario.devices[spec->device.v].what);
+    PmemDevice* const pmem = devices[spec->device.v];
+    const std::uint64_t size = block ? block->size : pmem->size();
+    FsBuilder(scenario, k, fs, size, pmem).build(inodes, errors);
   }
+  if (errors.empty()) build_other_files(scenario, k, inodes, errors);
   return errors;
 }
 

@@ -37,8 +37,7 @@ void Reader::read_devices(NodeId devices) {
     if (const NodeId pmem = get(node, "pmem"); pmem != no_node) {
       read_pmem(pmem, device);
     } else if (const NodeId block = get(node, "block"); block != no_node) {
-      device.what = BlockSpec{values_.size(get(block, "size")),
-                              std::string(values_.text(get(block, "preset")))};
+      read_block(block, device);
     } else {
       device.what = CharSpec{std::string(values_.text(get(get(node, "char"), "preset")))};
     }
@@ -46,23 +45,34 @@ void Reader::read_devices(NodeId devices) {
   }
 }
 
+/// Complains about the size of a device that cannot be.
+void Reader::check_device_size(NodeId node) {
+  if (node == no_node) return;
+  const std::uint64_t size = values_.size(node);
+  if (size == 0) {
+    wrong(node, [] { return std::string("a device has at least 4096 bytes"); });
+  } else if (size > largest_device) {
+    wrong(node, [&] {
+      return fmt::format("{} is too large: a device has at most {}", size_text(size),
+                         size_text(largest_device));
+    });
+  } else {
+    check_blocks(node, "the size of a device");
+  }
+}
+
+void Reader::read_block(NodeId node, DeviceSpec& device) {
+  const NodeId size = get(node, "size");
+  check_device_size(size);
+  device.what = BlockSpec{values_.size(size), std::string(values_.text(get(node, "preset")))};
+}
+
 void Reader::read_pmem(NodeId node, DeviceSpec& device) {
   PmemSpec pmem;
   const NodeId size = get(node, "size");
   pmem.size = values_.size(size);
   pmem.preset = values_.text(get(node, "preset"));
-  if (size != no_node) {
-    if (pmem.size == 0) {
-      wrong(size, [] { return std::string("a device has at least 4096 bytes"); });
-    } else if (pmem.size > largest_device) {
-      wrong(size, [&] {
-        return fmt::format("{} is too large: a device has at most {}", size_text(pmem.size),
-                           size_text(largest_device));
-      });
-    } else {
-      check_blocks(size, "the size of a device");
-    }
-  }
+  check_device_size(size);
   for (const NodeId each : Children(tree_, get(node, "poison"))) {
     const ByteRange range{values_.size(get(each, "at")), values_.size(get(each, "length"))};
     if (range.at > pmem.size || range.length > pmem.size - range.at) {
@@ -113,13 +123,15 @@ void Reader::read_xfs(NodeId node, FilesystemSpec& fs) {
     }
     const auto& what = scenario_.devices[*index].what;
     const auto* pmem = std::get_if<PmemSpec>(&what);
+    const auto* block = std::get_if<BlockSpec>(&what);
+    const std::uint64_t size = pmem ? pmem->size : block ? block->size : 0;
     const std::uint64_t least = smallest_ag * std::max<std::uint64_t>(xfs.agcount, 1);
     if (std::holds_alternative<CharSpec>(what)) {
       wrong(device, [] { return std::string("no file system fits on a character device"); });
-    } else if (pmem != nullptr && pmem->size < least) {
+    } else if (size < least) {
       wrong(device, [&] {
         return fmt::format("XFS needs {} here (16MiB for each allocation group), the device has {}",
-                           size_text(least), size_text(pmem->size));
+                           size_text(least), size_text(size));
       });
     }
   }

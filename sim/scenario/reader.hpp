@@ -72,6 +72,8 @@ class Reader {
 
   // read_devices.cpp
   void read_devices(NodeId devices);
+  void check_device_size(NodeId node);
+  void read_block(NodeId node, DeviceSpec& device);
   void read_pmem(NodeId node, DeviceSpec& device);
   void read_filesystems(NodeId filesystems);
   void read_xfs(NodeId node, FilesystemSpec& fs);

@@ -176,6 +176,7 @@ void World::add_lock_findings(RunResult& result) {
 std::vector<FinalExtent> World::extents(FileRef file) const {
   std::vector<FinalExtent> out;
   const inode& node = *inodes_[file.v];
+  if (!node.xfs) return out;
   const auto& map = node.xfs->df.map;
   for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
     if (e->delalloc()) continue;
@@ -206,6 +207,7 @@ FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
 std::uint64_t World::content(FileRef file, std::uint64_t at) const {
   const inode& node = *inodes_[file.v];
   std::uint64_t value = 0;
+  if (!node.xfs || !node.i_sb->s_daxdev) return value;
   for (unsigned i = 0; i < 8; ++i) {
     const std::uint64_t off = (at + i) >> PAGE_SHIFT;
     const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, off, 1);

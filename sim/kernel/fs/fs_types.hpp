@@ -18,6 +18,7 @@
 namespace faultline {
 
 struct Kernel;
+struct file;
 struct inode;
 struct super_block;
 struct vm_area_struct;
@@ -55,7 +56,25 @@ struct address_space {
   std::vector<vm_area_struct*> i_mmap;  ///< in order of insertion
 };
 
-enum class InodeType : std::uint8_t { regular, directory };
+enum class InodeType : std::uint8_t { regular, directory, character, pipe };
+
+/// Which address search a file asks for. include/linux/fs.h f_op->get_unmapped_area.
+enum class AreaSearch : std::uint8_t {
+  plain,   ///< that of the mm
+  thp,     ///< thp_get_unmapped_area: congruent to the offset modulo 2 MiB
+  hugetlb  ///< multiples of 2 MiB only
+};
+
+inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u << 5;
+
+/// What a file system or driver does for its open files. Null: the operation does not exist.
+struct file_operations {
+  Path<std::int64_t> (*mmap)(Kernel&, file&, vm_area_struct&) = nullptr;
+  Path<std::int64_t> (*fsync)(Kernel&, file&, std::uint64_t start, std::uint64_t end,
+                              bool datasync) = nullptr;
+  AreaSearch area = AreaSearch::plain;
+  std::uint32_t fop_flags = 0;
+};
 
 struct inode {
   Ino i_ino{};
@@ -65,10 +84,12 @@ struct inode {
   std::uint32_t i_mode = 0644;
   std::uint64_t i_size = 0;  ///< bytes; written under IOLOCK, in a DAX fault stable by MMAPLOCK
   bool append = false, immutable = false, noexec = false;
-  bool dax = false;          ///< IS_DAX
-  bool dirty_pages = false;  ///< I_DIRTY_PAGES
+  bool dax = false;                ///< IS_DAX
+  std::uint64_t blocksize = 4096;  ///< of its pages; larger for huge pages
+  bool dirty_pages = false;        ///< I_DIRTY_PAGES
   Nanos i_atime{}, i_mtime{}, i_ctime{};
-  super_block* i_sb = nullptr;
+  super_block* i_sb = nullptr;             ///< null: no file system (pipes, devices)
+  const file_operations* i_fop = nullptr;  ///< never null once built
   rw_semaphore i_rwsem;
   address_space i_data;
   std::unique_ptr<xfs::xfs_inode> xfs;
@@ -81,6 +102,7 @@ inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2;
 
 struct file {
   inode* f_inode = nullptr;
+  const file_operations* f_op = nullptr;
   std::uint32_t f_mode = 0;   ///< FMODE_*
   std::uint32_t f_flags = 0;  ///< O_* as given to open
   std::uint64_t f_pos = 0;

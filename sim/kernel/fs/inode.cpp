@@ -7,6 +7,16 @@
 
 namespace faultline {
 
+void init_inode_locks(Kernel& k, inode& node) {
+  const auto init = [&](LockBase& lock, LockClassId cls, std::uint64_t n) {
+    init_lock(lock, k.locks, cls, lock_id(LockOwner::inode, node.index, n));
+  };
+  init(node.i_rwsem, k.cls.i_rwsem, 0);
+  init(node.i_data.invalidate_lock, k.cls.invalidate_lock, 1);
+  init(node.i_data.i_mmap_rwsem, k.cls.i_mmap_rwsem, 3);
+  init(node.i_data.xa_lock, k.cls.xa_lock, 4);
+}
+
 static bool relatime_need_update(const inode& node, Nanos now) {
   constexpr std::uint64_t day = 24ULL * 3600 * 1'000'000'000;
   if (node.i_mtime >= node.i_atime) return true;

@@ -8,6 +8,9 @@ namespace faultline {
 
 inline constexpr unsigned S_ATIME = 1, S_MTIME = 2, S_CTIME = 4;
 
+/// Gives the locks of an inode and of its address space their classes and ids.
+void init_inode_locks(Kernel& k, inode& node);
+
 /// file_accessed(): atime of a read or mmap, under relatime rules; may run a transaction.
 Path<void> touch_atime(Kernel& k, inode& node);
 /// file_update_time(): mtime and ctime of a write; may run a transaction. 0 or a negative errno.

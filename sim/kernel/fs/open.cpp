@@ -31,6 +31,7 @@ Path<std::int64_t> do_sys_open(Kernel& k, inode& node, std::uint64_t flags) {
   if (const int error = may_open(node, flags)) co_return error;
   file& opened = k.files.emplace_back();
   opened.f_inode = &node;
+  opened.f_op = node.i_fop;
   opened.f_flags = static_cast<std::uint32_t>(flags);
   opened.f_count = 1;
   switch (flags & O_ACCMODE) {

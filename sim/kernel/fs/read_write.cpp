@@ -23,6 +23,11 @@ Path<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t pos, s
     result = -EBADF;
   } else if (f->f_inode->type == InodeType::directory) {
     result = -EISDIR;
+  } else if (f->f_inode->type == InodeType::pipe) {
+    result = -ESPIPE;
+  } else if (!f->f_inode->xfs) {
+    k.unmodelled("read and write of a file that is not on XFS; they fail with EIO");
+    result = -EIO;
   } else if (static_cast<std::int64_t>(length) < 0) {
     result = -EINVAL;
   } else if (static_cast<std::int64_t>(pos + length) < 0) {

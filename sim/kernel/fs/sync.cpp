@@ -4,13 +4,15 @@
 #include <cerrno>
 
 #include "kernel/fs/open.hpp"
-#include "kernel/fs/xfs/xfs_file.hpp"
 
 namespace faultline {
 
+static Path<std::int64_t> no_fsync(Kernel&) { co_return -EINVAL; }
+
 Path<std::int64_t> vfs_fsync_range(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                    bool datasync) {
-  return xfs::xfs_file_fsync(k, file, start, end, datasync);
+  if (!file.f_op->fsync) return no_fsync(k);
+  return file.f_op->fsync(k, file, start, end, datasync);
 }
 
 Path<std::int64_t> do_fsync(Kernel& k, std::int64_t fd, bool datasync) {

@@ -61,6 +61,7 @@ std::int64_t thp_search(const Kernel& k, const mm_struct& mm, std::uint64_t stac
                         std::uint64_t len, std::uint64_t offset) {
   const std::uint64_t end = offset + len;
   const std::uint64_t aligned = (offset + PMD_SIZE - 1) & PMD_MASK;
+  if (offset + len + PMD_SIZE < offset) return 0;
   if (end <= aligned || end - aligned < PMD_SIZE) return 0;
   const std::int64_t found = search(k, mm, stack_limit, len + PMD_SIZE);
   if (found < 0) return 0;
@@ -70,22 +71,38 @@ std::int64_t thp_search(const Kernel& k, const mm_struct& mm, std::uint64_t stac
   return static_cast<std::int64_t>(address);
 }
 
+// Low addresses are for who may touch the hardware. security/commoncap.c cap_mmap_addr().
+std::int64_t security_mmap_addr(Kernel& k, std::uint64_t addr) {
+  const bool allowed = addr >= k.profile.mmap_min_addr || capable(k.current(), CAP_SYS_RAWIO);
+  return allowed ? static_cast<std::int64_t>(addr) : -EPERM;
+}
+
 }  // namespace
 
 std::int64_t get_unmapped_area(Kernel& k, const mm_struct& mm, const file* file, std::uint64_t hint,
                                std::uint64_t len, std::uint64_t pgoff, std::uint64_t flags) {
+  const std::uint64_t size = file ? file->f_inode->blocksize : PAGE_SIZE;
+  const bool hugetlb = file && file->f_op->area == AreaSearch::hugetlb;
   if (len > TASK_SIZE) return -ENOMEM;
   if (flags & MAP_FIXED) {
+    if (hugetlb && (hint & (size - 1))) return -EINVAL;
     if (hint > TASK_SIZE - len) return -ENOMEM;
     if (hint & ~PAGE_MASK) return -EINVAL;
-    return static_cast<std::int64_t>(hint);
+    return security_mmap_addr(k, hint);
   }
+  if (hugetlb) hint = (hint + size - 1) & ~(size - 1);
   if (hint != 0 && hint <= TASK_SIZE - len && hint >= k.profile.mmap_min_addr) {
     const vm_area_struct* const next = find_vma(mm, Vaddr(hint));
     if (!next || hint + len <= vm_start_gap(k, *next)) return static_cast<std::int64_t>(hint);
   }
   const std::uint64_t stack = k.current().rlim[RLIMIT_STACK_];
-  const bool wants_huge = file ? file->f_inode->dax : (len & (PMD_SIZE - 1)) == 0;
+  if (hugetlb) {
+    const std::int64_t found = search(k, mm, stack, len + size - PAGE_SIZE);
+    if (found < 0) return found;
+    const auto address = static_cast<std::uint64_t>(found);
+    return static_cast<std::int64_t>((address + size - 1) & ~(size - 1));
+  }
+  const bool wants_huge = file ? file->f_op->area == AreaSearch::thp : (len & (PMD_SIZE - 1)) == 0;
   if (wants_huge) {
     const std::uint64_t offset = file ? pgoff << PAGE_SHIFT : 0;
     const std::int64_t address = thp_search(k, mm, stack, len, offset);

@@ -1,16 +1,18 @@
 // The system calls mmap and munmap: every check of do_mmap in its order, then mmap_region.
-// Linux 6.12 mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, hugetlb, shared anonymous
-// memory (shmem), security modules, MAP_DROPPABLE; refused as the kernel would without them.
+// Linux 6.12 mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, READ_IMPLIES_EXEC, sealed
+// memfds, security modules other than the built-in capability checks.
 #include "kernel/mm/mmap.hpp"
 
 #include <linux/mman.h>
 
 #include <cerrno>
 
+#include "kernel/fs/hugetlbfs.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/mm/get_unmapped_area.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/vm_account.hpp"
 #include "kernel/mm/vma.hpp"
 
 #ifndef MAP_SYNC
@@ -41,32 +43,35 @@ vm_flags_t calc_vm_flags(std::uint64_t prot, std::uint64_t flags) {
   return vm;
 }
 
-// Largest file a mapping may reach: generic size limit of a regular file.
-bool file_mmap_ok(const inode& node, std::uint64_t pgoff, std::uint64_t len) {
-  if (node.type != InodeType::regular) return true;
-  const std::uint64_t max_size = 0x7fffffffffffffffULL & PAGE_MASK;
-  return len <= max_size && pgoff <= (max_size - len) >> PAGE_SHIFT;
+// How far the offsets of a mapping may reach; 0: any that do not wrap.
+std::uint64_t file_mmap_size_max(const file& f) {
+  if (f.f_inode->type == InodeType::regular) return 0x7fffffffffffffff;  // MAX_LFS_FILESIZE
+  return f.f_op->fop_flags & FOP_UNSIGNED_OFFSET ? 0 : ~0ULL;
+}
+
+bool file_mmap_ok(const file& f, std::uint64_t pgoff, std::uint64_t len) {
+  const std::uint64_t max = file_mmap_size_max(f);
+  if (max != 0 && len > max) return false;
+  return pgoff <= (max - len) >> PAGE_SHIFT;
 }
 
 int check_shared_file(const file& f, std::uint64_t prot, vm_flags_t& vm) {
-  const inode& node = *f.f_inode;
   if ((prot & PROT_WRITE) && !(f.f_mode & FMODE_WRITE)) return -EACCES;
-  if (node.append && (f.f_mode & FMODE_WRITE)) return -EACCES;
+  if (f.f_inode->append && (f.f_mode & FMODE_WRITE)) return -EACCES;
   vm |= VM_SHARED | VM_MAYSHARE;
   if (!(f.f_mode & FMODE_WRITE)) vm &= ~(VM_MAYWRITE | VM_SHARED);
   return 0;
 }
 
-int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64_t& flags,
+int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
                std::uint64_t pgoff, vm_flags_t& vm) {
-  const inode& node = *f.f_inode;
-  if (!file_mmap_ok(node, pgoff, len)) return -EOVERFLOW;
-  const bool sync_ok = node.dax;  // fop_flags of XFS: FOP_MMAP_SYNC
-  const std::uint64_t allowed = legacy_map_mask | (sync_ok ? MAP_SYNC : 0);
+  if (!file_mmap_ok(f, pgoff, len)) return -EOVERFLOW;
+  const std::uint64_t sync = f.f_op->fop_flags & FOP_MMAP_SYNC ? MAP_SYNC : 0;
+  const std::uint64_t allowed = legacy_map_mask | sync;
   switch (flags & MAP_TYPE) {
     case MAP_SHARED:
+      // Unknown bits are dropped here, but VM_SYNC is in the VMA's flags already and stays.
       flags &= legacy_map_mask;
-      vm &= ~VM_SYNC;
       [[fallthrough]];
     case MAP_SHARED_VALIDATE:
       if (flags & ~allowed & ~std::uint64_t{MAP_TYPE}) return -EOPNOTSUPP;
@@ -74,11 +79,11 @@ int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64
       [[fallthrough]];
     case MAP_PRIVATE:
       if (!(f.f_mode & FMODE_READ)) return -EACCES;
-      if (node.noexec) {
+      if (f.f_inode->noexec) {
         if (vm & VM_EXEC) return -EPERM;
         vm &= ~VM_MAYEXEC;
       }
-      if (node.type != InodeType::regular) return -ENODEV;
+      if (!f.f_op->mmap) return -ENODEV;
       if (vm & VM_GROWSDOWN) return -EINVAL;
       return 0;
     default:
@@ -87,12 +92,18 @@ int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64
 }
 
 int check_anonymous(std::uint64_t flags, Vaddr addr, std::uint64_t& pgoff, vm_flags_t& vm) {
+  constexpr std::uint64_t map_droppable = 0x08;
   switch (flags & MAP_TYPE) {
     case MAP_SHARED:
       if (vm & VM_GROWSDOWN) return -EINVAL;
       pgoff = 0;
       vm |= VM_SHARED | VM_MAYSHARE;
       return 0;
+    case map_droppable:
+      if (flags & (MAP_LOCKED | MAP_HUGETLB)) return -EINVAL;
+      if (vm & VM_GROWSDOWN) return -EINVAL;
+      vm |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
+      [[fallthrough]];
     case MAP_PRIVATE:
       pgoff = addr.v >> PAGE_SHIFT;
       return 0;
@@ -101,23 +112,17 @@ int check_anonymous(std::uint64_t flags, Vaddr addr, std::uint64_t& pgoff, vm_fl
   }
 }
 
-int check_mlock(Kernel& k, const mm_struct&, std::uint64_t flags, vm_flags_t vm,
+int check_mlock(Kernel& k, const mm_struct& mm, std::uint64_t flags, vm_flags_t vm,
                 std::uint64_t len) {
-  const task_struct& current = k.current();
-  const std::uint64_t limit = current.rlim[RLIMIT_MEMLOCK_];
-  if ((flags & MAP_LOCKED) && limit == 0 && !capable(current, CAP_IPC_LOCK)) return -EPERM;
-  if ((vm & VM_LOCKED) && limit != RLIM_INFINITY_ && len > limit &&
-      !capable(current, CAP_IPC_LOCK)) {
-    return -EAGAIN;
-  }
-  return 0;
+  if ((flags & MAP_LOCKED) && !can_do_mlock(k)) return -EPERM;
+  return mlock_future_ok(k, mm, vm, len) ? 0 : -EAGAIN;
 }
 
 }  // namespace
 
 static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uint64_t hint,
                                   std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
-                                  std::uint64_t pgoff) {
+                                  std::uint64_t pgoff, std::uint64_t* populate) {
   if (len == 0) co_return -EINVAL;
   if (flags & MAP_FIXED_NOREPLACE) flags |= MAP_FIXED;
   if (!(flags & MAP_FIXED)) {
@@ -139,13 +144,15 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
   const int error = file ? check_file(*file, len, prot, flags, pgoff, vm)
                          : check_anonymous(flags, addr, pgoff, vm);
   if (error) co_return error;
-  if (flags & MAP_NORESERVE) vm |= VM_NORESERVE;
-  if (vm & VM_GROWSDOWN) k.unmodelled("MAP_GROWSDOWN; the mapping does not grow");
-  if (!file && (vm & VM_SHARED)) {
-    k.unmodelled("shared anonymous memory (shmem); it behaves as private anonymous memory");
-    vm &= ~(VM_SHARED | VM_MAYSHARE);
+  if (flags & MAP_NORESERVE) {
+    const bool heeded = k.profile.overcommit != OvercommitMode::never;
+    if (heeded || (file && is_file_hugepages(*file))) vm |= VM_NORESERVE;
   }
+  if (vm & VM_GROWSDOWN) k.unmodelled("MAP_GROWSDOWN; the mapping does not grow");
   const std::int64_t result = co_await mmap_region(k, mm, file, addr, len, vm, Pgoff(pgoff));
+  const bool wanted = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
+  const bool made = result >= 0 || result <= -4096;
+  if (made && (wanted || (vm & VM_LOCKED))) *populate = len;
   co_return result;
 }
 
@@ -153,14 +160,13 @@ static Path<std::int64_t> vm_mmap_pgoff(Kernel& k, file* file, std::uint64_t add
                                         std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
                                         std::uint64_t pgoff) {
   mm_struct& mm = *k.current().mm;
+  std::uint64_t populate = 0;
   co_await mmap_write_lock(k, mm);
-  const std::int64_t result = co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff);
+  const std::int64_t result =
+      co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, &populate);
   mmap_write_unlock(k, mm);
-  if (result >= 0 || result <= -4096) {
-    const bool populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
-    if (populate || (flags & MAP_LOCKED)) {
-      co_await mm_populate(k, Vaddr(static_cast<std::uint64_t>(result)), page_align(len));
-    }
+  if (populate) {
+    co_await mm_populate(k, Vaddr(static_cast<std::uint64_t>(result)), populate);
   }
   co_return result;
 }
@@ -173,8 +179,15 @@ Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t 
   if (!(flags & MAP_ANONYMOUS)) {
     file = fget(k, fd);
     if (!file) co_return -EBADF;
+    if (flags & MAP_HUGETLB) {  // no file of huge pages can be opened
+      fput(k, *file);
+      co_return -EINVAL;
+    }
   } else if (flags & MAP_HUGETLB) {
-    co_return -ENOMEM;  // no huge page is reserved
+    const std::uint64_t size = hugetlb_page_size(k, flags);
+    if (size == 0) co_return -EINVAL;
+    len = (len + size - 1) & ~(size - 1);
+    file = &hugetlb_file_setup(k, size);
   }
   const std::int64_t result =
       co_await vm_mmap_pgoff(k, file, addr, len, prot, flags, offset >> PAGE_SHIFT);

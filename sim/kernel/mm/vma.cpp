@@ -4,9 +4,10 @@
 
 #include <cerrno>
 #include "base/bug.hpp"
-#include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/shmem.hpp"
+#include "kernel/mm/vm_account.hpp"
 #include "kernel/mm/vma_merge.hpp"
 
 namespace faultline {
@@ -96,9 +97,8 @@ Path<void> vma_link_file(Kernel& k, vm_area_struct& vma) {
   up_write(mapping.i_mmap_rwsem);
 }
 
-// The hook of a file's mapping: the only kind of file here is an XFS file.
 static Path<std::int64_t> mmap_file(Kernel& k, file& file, vm_area_struct& vma) {
-  const std::int64_t error = co_await xfs::xfs_file_mmap(k, file, vma);
+  const std::int64_t error = co_await file.f_op->mmap(k, file, vma);
   co_return error;
 }
 
@@ -128,6 +128,12 @@ static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest re
         co_return 0;
       }
     }
+  } else if (vma.vm_flags & VM_SHARED) {
+    const std::int64_t error = shmem_zero_setup(k, vma);
+    if (error) {
+      remove_vma(k, vma);
+      co_return error;
+    }
   }
   co_await vma_start_write(k, vma);
   mm.mm_mt.emplace(vma.vm_end.v, &vma);
@@ -136,6 +142,28 @@ static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest re
   co_await vma_link_file(k, vma);
   *out = &vma;
   co_return 0;
+}
+
+// Charges a private writable mapping. What the mappings it replaces had been promised goes over.
+static int charge_mapping(Kernel& k, const mm_struct& mm, std::uint64_t pages,
+                          vma_munmap_struct& vms) {
+  if (pages > vms.nr_accounted) {
+    if (const int error = vm_enough_memory(k, mm, pages - vms.nr_accounted)) return error;
+  } else {
+    vm_unacct_memory(k, vms.nr_accounted - pages);
+  }
+  vms.nr_accounted = 0;
+  return 0;
+}
+
+static void account_locked(mm_struct& mm, vm_area_struct& vma, std::uint64_t pages) {
+  if (!(vma.vm_flags & VM_LOCKED)) return;
+  const bool dax = vma.vm_file && vma.vm_file->f_inode->dax;
+  if (dax || (vma.vm_flags & (VM_SPECIAL | VM_HUGETLB))) {
+    vma.vm_flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
+  } else {
+    mm.locked_vm += pages;
+  }
 }
 
 Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr, std::uint64_t len,
@@ -148,11 +176,18 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
     const std::int64_t error = co_await vms_gather_munmap_vmas(k, mm, vms);
     if (error) co_return error;
   }
-  const std::uint64_t limit = k.current().rlim[RLIMIT_AS_];
-  const std::uint64_t pages = mm.total_vm - vms.nr_pages + (len >> PAGE_SHIFT);
-  if (limit != RLIM_INFINITY_ && pages > limit >> PAGE_SHIFT) {
+  const auto pglen = static_cast<std::int64_t>(len >> PAGE_SHIFT);
+  const auto replaced = static_cast<std::int64_t>(vms.nr_pages);
+  int refused = may_expand_vm(k, mm, vm_flags, pglen - replaced) ? 0 : -ENOMEM;
+  std::uint64_t charged = 0;
+  if (refused == 0 && accountable_mapping(file, vm_flags)) {
+    charged = len >> PAGE_SHIFT;
+    refused = charge_mapping(k, mm, charged, vms);
+    vm_flags |= VM_ACCOUNT;
+  }
+  if (refused) {
     for (vm_area_struct* const old : vms.vmas) reattach_vma(*old);
-    co_return -ENOMEM;
+    co_return refused;
   }
   if (!vms.vmas.empty()) co_await vms_clear_ptes(k, mm, vms);
 
@@ -166,13 +201,14 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
   if (!vma) {
     const std::int64_t error = co_await mmap_new_vma(k, mm, request, &vma);
     if (error) {
-      for (vm_area_struct* const old : vms.vmas) remove_vma(k, *old);
-      mm.total_vm -= vms.nr_pages;
+      if (charged) vm_unacct_memory(k, charged);
+      co_await vms_complete_munmap_vmas(k, mm, vms, false, true);
       co_return error;
     }
   }
   co_await vms_complete_munmap_vmas(k, mm, vms, false, true);
-  mm.total_vm += len >> PAGE_SHIFT;
+  vm_stat_account(mm, vma->vm_flags, pglen);
+  account_locked(mm, *vma, len >> PAGE_SHIFT);
   vma->vm_flags |= VM_SOFTDIRTY;
   vma_set_page_prot(*vma);
   co_return static_cast<std::int64_t>(addr.v);

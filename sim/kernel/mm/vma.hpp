@@ -42,6 +42,7 @@ struct vma_munmap_struct {
   std::vector<vm_area_struct*> vmas;
   Vaddr start{}, end{};
   std::uint64_t nr_pages = 0;
+  std::uint64_t nr_accounted = 0;  ///< pages of them that were charged
 };
 /// Splits at the ends, write-locks and detaches every VMA of the range.
 Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms);

@@ -6,6 +6,7 @@
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
+#include "kernel/mm/vm_account.hpp"
 #include "kernel/mm/vma.hpp"
 #include "kernel/mm/vma_merge.hpp"
 
@@ -72,6 +73,7 @@ Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_s
     vma->detached = true;
     vms.vmas.push_back(vma);
     vms.nr_pages += vma_pages(*vma);
+    if (vma->vm_flags & VM_ACCOUNT) vms.nr_accounted += vma_pages(*vma);
   }
   for (vm_area_struct* const vma : vms.vmas) mm.mm_mt.erase(vma->vm_end.v);
   mm.map_count -= vms.vmas.size();
@@ -96,8 +98,12 @@ Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct&
   if (unlock) mmap_write_downgrade(k, mm);
   if (vms.vmas.empty()) co_return;
   if (!cleared) co_await vms_clear_ptes(k, mm, vms);
-  mm.total_vm -= vms.nr_pages;
-  for (vm_area_struct* const vma : vms.vmas) remove_vma(k, *vma);
+  for (vm_area_struct* const vma : vms.vmas) {
+    vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
+    if (vma->vm_flags & VM_LOCKED) mm.locked_vm -= vma_pages(*vma);
+    remove_vma(k, *vma);
+  }
+  vm_unacct_memory(k, vms.nr_accounted);
   if (unlock) mmap_read_unlock(k, mm);
 }
 

@@ -21,6 +21,13 @@ constexpr std::array knobs{
          "vm.mmap_min_addr: hints below it are raised to it."},
     Knob{"mm.stack_guard_gap", KnobKind::number, "", "256",
          "Pages kept free below a stack when an address is searched."},
+    Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
+         "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
+         "(EINVAL)."},
+    Knob{"mm.overcommit_memory", KnobKind::word, "guess|always|never", "guess",
+         "vm.overcommit_memory: how much private writable memory may be promised."},
+    Knob{"mm.overcommit_ratio", KnobKind::number, "", "50",
+         "vm.overcommit_ratio: the share of memory, in percent, that mode never promises."},
 };
 
 constexpr std::array profiles{
@@ -64,6 +71,21 @@ bool set_knob(Profile& p, std::string_view name, std::uint64_t number, std::stri
     p.mmap_min_addr = number;
   } else if (name == "mm.stack_guard_gap") {
     p.stack_guard_gap = number;
+  } else if (name == "hugetlb") {
+    if (word != "empty" && word != "off") return false;
+    p.hugetlb = word == "off" ? HugetlbMode::off : HugetlbMode::empty;
+  } else if (name == "mm.overcommit_memory") {
+    if (word == "guess") {
+      p.overcommit = OvercommitMode::guess;
+    } else if (word == "always") {
+      p.overcommit = OvercommitMode::always;
+    } else if (word == "never") {
+      p.overcommit = OvercommitMode::never;
+    } else {
+      return false;
+    }
+  } else if (name == "mm.overcommit_ratio") {
+    p.overcommit_ratio = number;
   } else {
     return false;
   }

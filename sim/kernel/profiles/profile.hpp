@@ -13,15 +13,21 @@ namespace faultline {
 
 enum class ThpMode : std::uint8_t { always, madvise, never };
 
+enum class OvercommitMode : std::uint8_t { guess, always, never };
+enum class HugetlbMode : std::uint8_t { empty, off };
+
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
   std::string name = "linux-6.12";
-  bool per_vma_lock = true;                  ///< mm.per_vma_lock
-  ThpMode thp = ThpMode::always;             ///< mm.thp
-  std::uint64_t fault_around_bytes = 65536;  ///< mm.fault_around_bytes
-  std::uint64_t max_map_count = 65530;       ///< mm.max_map_count
-  std::uint64_t mmap_min_addr = 65536;       ///< mm.mmap_min_addr
-  std::uint64_t stack_guard_gap = 256;       ///< mm.stack_guard_gap, pages
+  bool per_vma_lock = true;                           ///< mm.per_vma_lock
+  ThpMode thp = ThpMode::always;                      ///< mm.thp
+  std::uint64_t fault_around_bytes = 65536;           ///< mm.fault_around_bytes
+  std::uint64_t max_map_count = 65530;                ///< mm.max_map_count
+  std::uint64_t mmap_min_addr = 65536;                ///< mm.mmap_min_addr
+  std::uint64_t stack_guard_gap = 256;                ///< mm.stack_guard_gap, pages
+  HugetlbMode hugetlb = HugetlbMode::empty;           ///< hugetlb
+  OvercommitMode overcommit = OvercommitMode::guess;  ///< mm.overcommit_memory
+  std::uint64_t overcommit_ratio = 50;                ///< mm.overcommit_ratio, percent
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };

@@ -233,9 +233,9 @@ TEST_CASE("what is not built yet is refused by name") {
   CHECK(complaints(with_steps(R"({"madvise": {"addr": 0, "length": 1, "advice": "DONTNEED"}})")) ==
         Lines{"s.json:4:28: /tasks/t/steps/0/madvise: the verb \"madvise\" is not built yet"});
   CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-7.1", "set": {"x": 1}},
-"devices": {"z": {"char": {"preset": "/dev/zero"}}}, "tasks": {"t": {"steps": []}}})") ==
+"devices": {"z": {"pmem": {"size": "1MiB", "poison": []}}}, "tasks": {"t": {"steps": []}}})") ==
         Lines{"s.json:1:37: /kernel/profile: the profile \"linux-7.1\" is not built yet",
-              "s.json:2:19: /devices/z/char: the device \"char\" is not built yet"});
+              "s.json:2:44: /devices/z/pmem/poison: the pmem key \"poison\" is not built yet"});
 }
 
 TEST_CASE("a hundred complaints are shown and the rest is counted") {

@@ -45,6 +45,10 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
 }
 
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
+  if (!vmf.vma->vm_file->f_inode->dax) {
+    k.unmodelled("a page fault on a file without DAX; it ends as if the page could not be read");
+    co_return VM_FAULT_SIGBUS;
+  }
   const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
   co_return ret;
 }
@@ -74,8 +78,11 @@ const vm_operations_struct xfs_file_vm_ops{
     .pfn_mkwrite = xfs_filemap_pfn_mkwrite,
 };
 
+// MAP_SYNC needs a device whose stores are durable once flushed by the CPU: every pmem here is one,
+// a file without DAX never has one. include/linux/dax.h daxdev_mapping_supported().
 Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma) {
   inode& ip = *file.f_inode;
+  if ((vma.vm_flags & VM_SYNC) && !ip.dax) co_return -EOPNOTSUPP;
   co_await touch_atime(k, ip);
   vma.vm_ops = &xfs_file_vm_ops;
   if (ip.dax) {
@@ -85,9 +92,21 @@ Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma) {
   co_return 0;
 }
 
+const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
+                                          .fsync = xfs_file_fsync,
+                                          .area = AreaSearch::thp,
+                                          .fop_flags = FOP_MMAP_SYNC};
+const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};
+
+static std::int64_t no_page_cache(Kernel& k) {
+  k.unmodelled("read and write of a file without DAX; they fail with EIO");
+  return -EIO;
+}
+
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
+  if (!ip.dax) co_return no_page_cache(k);
   k.trace<Event::xfs_file_dax_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                     io.length);
   co_await xfs_ilock(k, ip, XFS_IOLOCK_SHARED, "xfs_ilock_iocb");
@@ -118,6 +137,7 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
+  if (!file.f_inode->dax) co_return no_page_cache(k);
   co_await sb_start_write(*ip.i_sb);
   const std::int64_t ret = co_await xfs_file_dax_write(k, file, io);
   sb_end_write(*ip.i_sb);

@@ -7,6 +7,8 @@
 namespace faultline::xfs {
 
 extern const vm_operations_struct xfs_file_vm_ops;
+extern const file_operations xfs_file_operations;
+extern const file_operations xfs_dir_file_operations;
 
 Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);
 /// pread(2)/pwrite(2) below the descriptor: bytes, or a negative errno.

@@ -1,6 +1,8 @@
 // fsync of an XFS file. Linux 6.12 fs/xfs/xfs_file.c xfs_file_fsync, xfs_fsync_flush_log,
 // xfs_fsync_seq: write-back of the range, a log force up to the newest change of the inode, a flush
 // of the device's write queue. Left out: external log devices and the realtime device.
+#include <cerrno>
+
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_log_force.hpp"
@@ -29,6 +31,10 @@ static Path<bool> xfs_fsync_flush_log(Kernel& k, inode& ip, bool datasync) {
 Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                   bool datasync) {
   inode& ip = *file.f_inode;
+  if (!ip.i_sb->s_daxdev || (!ip.dax && ip.i_data.nrpages != 0)) {
+    k.unmodelled("fsync of a file without DAX; it fails with EIO");
+    co_return -EIO;
+  }
   k.trace<Event::xfs_file_fsync>(ip.i_sb->s_dev, ip.i_ino, 0);
   const std::int64_t error = co_await file_write_and_wait_range(k, ip.i_data, start, end);
   if (error) co_return error;
