@@ -51,6 +51,12 @@ void LockOrderSink::on_record(const Record& r) {
   }
 }
 
+void LockOrderSink::lost() {
+  order_.lost();
+  if (extended_) extended_->lost();
+  paths_.clear();
+}
+
 void LockOrderSink::other_record(const Record& r) {
   switch (r.event) {
     case Event::sim_call:

@@ -27,6 +27,8 @@ class LockOrderSink {
   /// The events it needs.
   EventMask mask() const;
   void on_record(const Record& record);
+  /// Records are missing here: what is held is unknown from now on.
+  void lost();
 
   /// Distinct strong circles, try-then-wait ones included.
   std::size_t cycles() const { return order_.graph().circles().size(); }

@@ -48,6 +48,11 @@ struct StatsArguments {
   std::size_t top = 20;
 };
 
+struct ViewArguments {
+  std::vector<std::string> traces;
+  std::string output;
+};
+
 struct ListArguments {
   std::string what;
 };
@@ -57,6 +62,7 @@ int run_command(const RunArguments& arguments);
 int check_command(const CheckArguments& arguments);
 int diff_command(const DiffArguments& arguments);
 int stats_command(const StatsArguments& arguments);
+int view_command(const ViewArguments& arguments);
 int list_command(const ListArguments& arguments);
 int schema_command();
 

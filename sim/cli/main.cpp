@@ -91,6 +91,16 @@ void add_stats(CLI::App& app, StatsArguments& a) {
   stats->add_option("--top", a.top, "rows of the long tables")->check(unsigned_number);
 }
 
+void add_view(CLI::App& app, ViewArguments& a) {
+  CLI::App* const view = app.add_subcommand("view", "make a page that shows a trace, or two");
+  view->add_option("trace", a.traces, "trace, also a real kernel's; a second one is put beside it")
+      ->required()
+      ->expected(1, 2);
+  view->add_option("-o,--output", a.output, "the page, an HTML file")
+      ->required()
+      ->type_name("FILE");
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"Faultline: a deterministic simulator of the Linux page-fault path", "faultline"};
   app.require_subcommand(1);
@@ -98,6 +108,7 @@ int dispatch(int argc, char** argv) {
   RunArguments run;
   CheckArguments check;
   DiffArguments diff;
+  ViewArguments view;
   ListArguments list;
   add_run(app, run);
   add_check(app, check);
@@ -106,6 +117,7 @@ int dispatch(int argc, char** argv) {
   add_stats(app, stats);
   RunArguments replay;
   add_replay(app, replay);
+  add_view(app, view);
   CLI::App* const list_app = app.add_subcommand("list", "what there is, one line each");
   list_app->add_option("what", list.what)
       ->required()
@@ -133,6 +145,7 @@ int dispatch(int argc, char** argv) {
   if (app.got_subcommand("diff")) return diff_command(diff);
   if (app.got_subcommand("replay")) return run_command(replay);
   if (app.got_subcommand("stats")) return stats_command(stats);
+  if (app.got_subcommand("view")) return view_command(view);
   if (app.got_subcommand(list_app)) return list_command(list);
   if (app.got_subcommand(schema)) return schema_command();
   return 2;

@@ -1,0 +1,22 @@
+// faultline view.
+#include <string>
+#include <vector>
+
+#include "cli/arguments.hpp"
+#include "cli/load_command.hpp"
+#include "cli/output_file.hpp"
+#include "export/viewer_page.hpp"
+
+namespace faultline {
+
+int view_command(const ViewArguments& arguments) {
+  std::vector<Diagnostic> problems;
+  const std::string page = viewer_page(arguments.traces, problems);
+  if (!problems.empty()) {
+    print_diagnostics(problems);
+    return 2;
+  }
+  return write_file(arguments.output, page) ? 0 : 2;
+}
+
+}  // namespace faultline

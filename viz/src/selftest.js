@@ -1,0 +1,93 @@
+// With `#selftest` in its address the page uses itself as a person would and writes what came of it
+// into the document, so that a browser without a driver can be the test.
+import { search } from './search.js';
+
+const frame = () => new Promise((done) => { setTimeout(done, 40); });
+
+
+function inked(canvas) {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const colors = new Set();
+  for (let i = 0; i < data.length; i += 4 * 53) colors.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+  return colors.size;
+}
+
+export async function selftest(app) {
+  const result = { painted_ms: Math.round(app.painted), ready_ms: Math.round(app.ready), traces: app.traces.length };
+  const view = app.views[0];
+  const { t } = view;
+  const keydown = (key) => { document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })); };
+  result.records = t.n;
+  result.lanes = t.lanes.map((l) => l.title);
+  result.spans = t.span_begin.length;
+  result.waits = t.wait_at.length;
+  result.colors = inked(view.canvas);
+  result.drawn = view.drawn;
+  result.arrows = view.arrows;
+  result.nodes = document.querySelectorAll('#graph .node').length;
+  result.edges = document.querySelectorAll('#graph .edge').length;
+  result.red_edges = document.querySelectorAll('#graph .edge.red').length;
+  result.dashed = document.querySelectorAll('#graph .edge.shared, #graph .edge.tried').length;
+  result.circles = document.querySelectorAll('#findings li').length;
+  // A click on a class of the graph filters the timeline, Escape ends that.
+  const node = document.querySelector('#graph .node');
+  if (node) {
+    node.dispatchEvent(new MouseEvent('click', { bubbles: true }));
+    result.filtered = !!view.filter && view.filter.has(node.dataset.name);
+    keydown('Escape');
+    result.unfiltered = view.filter === null;
+    const edge = document.querySelector('#graph .edge');
+    edge.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX: 50, clientY: 50 }));
+    result.tip = document.getElementById('tip').textContent.slice(0, 300);
+    edge.dispatchEvent(new PointerEvent('pointerleave'));
+  }
+  // A click on the timeline moves the cursor and shows the record.
+  const row = t.lanes.find((l) => l.cpu === undefined).rows.find((r) => r.y !== undefined);
+  const k = row.begin.length >> 1;
+  view.click((Math.max(view.px(view.x(row.begin[k])), 119) + view.px(view.x(row.end[k]))) / 2, row.y + 5);
+  result.clicked = document.getElementById('record').textContent.includes(t.record(view.cursor));
+  const cursor = view.cursor;
+  keydown('ArrowRight');
+  result.arrow_key = view.cursor === Math.min(cursor + 1, t.n - 1);
+  const wide = view.to - view.from;
+  keydown('w');
+  result.zoomed = view.to - view.from < wide;
+  keydown('f');
+  keydown('o');
+  result.axis = view.axis;
+  keydown('o');
+  const dark = document.documentElement.hasAttribute('data-dark');
+  keydown('t');
+  result.theme = document.documentElement.hasAttribute('data-dark') !== dark;
+  result.found = search(app, t.record(0), document.getElementById('found'));
+  keydown('n');
+  keydown('Escape');
+  keydown('f');
+  result.strips = document.querySelectorAll('#strips canvas').length;
+  const pieces = () => +document.getElementById('strips').dataset.shown;
+  const early = pieces();
+  result.pieces = [early];
+  view.on.pick(view, t.n - 1, null);
+  result.pieces.push(pieces());
+  result.difference = app.views.map((v) => v.firstDifference());
+  // How long a frame takes at several zooms, all of it in view first.
+  const times = [];
+  view.fit();
+  for (let i = 0; i < 30; i++) {
+    const begin = performance.now();
+    view.paint();
+    times.push(performance.now() - begin);
+    view.zoom(i < 15 ? 0.5 : 1.6, 400 + i * 9);
+  }
+  times.sort((a, b) => a - b);
+  result.frame_ms = { median: +times[15].toFixed(2), most: +times[29].toFixed(2) };
+  view.fit();
+  await frame();
+  result.notices = document.getElementById('notices').innerText;
+  result.errors = app.errors;
+  const pre = document.createElement('pre');
+  pre.id = 'selftest';
+  pre.hidden = true;
+  pre.textContent = `SELFTEST ${JSON.stringify(result)}`;
+  document.body.append(pre);
+}
