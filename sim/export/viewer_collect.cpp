@@ -34,9 +34,9 @@ class Collector {
     woken(line, at);
     symbol_.assign(line.text("func"));
     spans_.on_line(line, at, task, symbol_.empty() ? 0 : functions_.intern(symbol_));
-    runs_.on_line(line, at, task, model_.records.time.back());
     const auto stack = task * 3 + static_cast<std::uint32_t>(line.context);
     if (!locks_.on_line(line, at, stack)) traced_lock(line, at, stack);
+    runs_.on_line(line, at, task, model_.records.time.back(), locks_.waiting(stack));
     maps_.on_line(line, at, task);
     order_.on_line(line, task);
     run_queue_lock(line, at, task, stack);

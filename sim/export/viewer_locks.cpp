@@ -142,6 +142,12 @@ void ViewerLocks::lost(RecordIndex at) {
   instances_.clear();
 }
 
+bool ViewerLocks::waiting(Stack stack) const {
+  if (stack >= stacks_.size()) return false;
+  return std::any_of(stacks_[stack].begin(), stacks_[stack].end(),
+                     [](const Held& held) { return held.wait != 0; });
+}
+
 void ViewerLocks::finish() { lost(no_record); }
 
 }  // namespace faultline

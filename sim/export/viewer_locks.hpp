@@ -33,6 +33,9 @@ class ViewerLocks {
   /// Ends what is open. Spans come in any order.
   void finish();
 
+  /// Does it wait for a lock?
+  bool waiting(Stack stack) const;
+
   bool empty() const { return spans_.empty(); }
   std::vector<ViewerSpan>& spans() { return spans_; }
   std::vector<ViewerWait>& waits() { return waits_; }

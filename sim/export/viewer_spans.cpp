@@ -105,7 +105,7 @@ void ViewerRuns::close(Cpu& cpu) {
 }
 
 void ViewerRuns::on_line(const TraceLine& line, RecordIndex at, std::uint32_t task,
-                         std::uint64_t time) {
+                         std::uint64_t time, bool waiting) {
   if (line.cpu < 0) return;
   Cpu& cpu = cpu_of(static_cast<std::uint32_t>(line.cpu));
   const bool other = cpu.open && cpu.run.task != task && line.context == Context::task;
@@ -117,10 +117,10 @@ void ViewerRuns::on_line(const TraceLine& line, RecordIndex at, std::uint32_t ta
   }
   cpu.run.end = at;
   cpu.last_time = time;
+  const bool spins =
+      line.known == Event::sim_call && line.text("func").find("spin") != std::string_view::npos;
   cpu.pausing =
-      line.known && (*line.known == Event::sim_step_done || *line.known == Event::lock_contended ||
-                     *line.known == Event::sim_bitlock_contended ||
-                     *line.known == Event::contention_begin || *line.known == Event::sim_wait);
+      (waiting && !spins) || line.known == Event::sim_step_done || line.known == Event::sim_wait;
 }
 
 void ViewerRuns::switched(std::uint32_t number, std::uint32_t next, bool idle, RecordIndex at) {

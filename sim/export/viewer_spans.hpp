@@ -53,7 +53,9 @@ class ViewerSpans {
 /// before another task's, or as the scheduler says where sched_switch is recorded.
 class ViewerRuns {
  public:
-  void on_line(const TraceLine& line, RecordIndex at, std::uint32_t task, std::uint64_t time);
+  /// `waiting`: the task now waits for a lock, and has the CPU only while it spins.
+  void on_line(const TraceLine& line, RecordIndex at, std::uint32_t task, std::uint64_t time,
+               bool waiting);
   /// The scheduler gave the CPU to `next`.
   void switched(std::uint32_t cpu, std::uint32_t next, bool idle, RecordIndex at);
   void finish();

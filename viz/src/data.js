@@ -80,6 +80,12 @@ export async function load(element) {
   }
   t.n = t.time.length;
   t.start = t.time[0];
+  // One more, to which is drawn what does not end in the trace.
+  const last = t.time[t.n - 1];
+  const longer = new Float64Array(t.n + 1);
+  longer.set(t.time);
+  longer[t.n] = last + Math.max((last - t.start) * 0.04, 1);
+  t.time = longer;
   t.textAt = new Uint32Array(t.message_length.length + 1);
   for (let i = 0; i < t.message_length.length; i++) {
     t.textAt[i + 1] = t.textAt[i] + t.message_length[i];

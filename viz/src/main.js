@@ -33,7 +33,7 @@ function about() {
 
 function notices(t, side) {
   const { info } = t.head;
-  const say = (text) => { const p = document.createElement('p'); p.textContent = side + text; $('notices').append(p); };
+  const say = (text, who = side) => { const p = document.createElement('p'); p.textContent = who + text; $('notices').append(p); };
   if (!info.complete) {
     if (info.native) say('This trace is incomplete: its end line is missing or counts other records.');
     else say(`This trace is incomplete: events were lost (${info.lost} gaps) or overwritten (${info.overwritten}). Which locks are held after a gap is unknown.`);
@@ -43,8 +43,8 @@ function notices(t, side) {
   if (info.out_of_order) say(`${info.out_of_order} records bear an earlier time than the one before; they are drawn at its time.`);
   const d = t.head.diff;
   if (d && side === 'A: ') {
-    if (d.same) say('Both traces are the same.');
-    else say(`They differ: ${d.equal} records agree, ${d.only_a} only in A, ${d.only_b} only in B. ${d.columns.map((c) => `${c.name} differs in ${c.count}.`).join(' ')} ${d.facts.join('. ')}`);
+    if (d.same) say('Both traces are the same.', '');
+    else say(`They differ: ${d.equal} records agree, ${d.only_a} only in A, ${d.only_b} only in B. ${d.columns.map((c) => `${c.name} differs in ${c.count}.`).join(' ')} ${d.facts.join('. ')}`, '');
   }
 }
 

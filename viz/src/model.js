@@ -40,7 +40,6 @@ export function prepare(t) {
   t.kindName = (s) => names[t.span_kind[s]];
   const tasks = t.head.tasks.map(([name, pid], i) => (
     { title: name, sub: `pid ${pid}`, task: i, rows: [], open: true, map: new Map() }));
-  const last = t.n - 1;
   for (let s = 0; s < t.span_begin.length; s++) {
     const kind = t.span_kind[s];
     const lane = tasks[t.task[t.span_begin[s]]];
@@ -51,7 +50,7 @@ export function prepare(t) {
       lane.map.set(key, row);
     }
     row.begin.push(t.span_begin[s]);
-    row.end.push(t.span_end[s] === NONE ? last : t.span_end[s]);
+    row.end.push(t.span_end[s] === NONE ? t.n : t.span_end[s]);
     row.span.push(s);
   }
   const order = ['step', 'syscall', 'fault', 'event', 'wait', 'call', 'hold'];

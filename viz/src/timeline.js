@@ -17,9 +17,12 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  x(record) { return this.axis === 'time' ? this.t.time[record] - this.t.start : record; }
+  x(record) {
+    if (this.axis === 'time') return this.t.time[record] - this.t.start;
+    return record < this.t.n ? record : record * 1.04 + 1;
+  }
   get end() { return Math.max(1, this.x(this.t.n - 1)); }
-  fit() { this.from = -this.end * 0.01; this.to = this.end * 1.02; this.draw(); }
+  fit() { this.from = -this.end * 0.01; this.to = this.end * 1.05; this.draw(); }
   get width() { return this.canvas.clientWidth - GUTTER; }
   px(v) { return GUTTER + (v - this.from) / (this.to - this.from) * this.width; }
   at(px) { return this.from + (px - GUTTER) / this.width * (this.to - this.from); }
@@ -231,7 +234,7 @@ export class Timeline {
     for (let i = 0; i < t.wait_at.length && visible.length <= 300; i++) {
       const a = this.x(t.wait_at[i]);
       if (a > this.to) break;
-      const b = t.wait_woken[i] === NONE ? this.end : this.x(t.wait_woken[i]);
+      const b = t.wait_woken[i] === NONE ? this.x(t.n) : this.x(t.wait_woken[i]);
       if (b >= this.from) visible.push(i);
     }
     const chosen = t.waitAt(this.cursor);

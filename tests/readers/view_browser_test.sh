@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# The viewer's page in a browser: opened from disk without a network, it uses itself (#selftest) and
+# says what came of it. Needs chromium; exit code 77 without it. view_browser_test.sh FAULTLINE TOP
+source "$(dirname -- "${BASH_SOURCE[0]}")/../cli/lib.sh"
+
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
+  echo "skipped: no chromium here (apt-get install chromium)"
+  exit 77
+}
+sandbox=()
+((EUID != 0)) || sandbox=(--no-sandbox)
+
+# Opens a page in a browser that resolves no name, and leaves what it says of itself in NAME.json.
+selftest() { # NAME PAGE
+  checks=$((checks + 1))
+  timeout 120 "$browser" --headless=new "${sandbox[@]}" --disable-gpu --window-size=1500,950 \
+    --host-resolver-rules='MAP * ~NOTFOUND' --user-data-dir="$work/profile" \
+    --virtual-time-budget=20000 --dump-dom "file://$work/$2#selftest" >"$1.dom" 2>"$1.err"
+  python3 - "$1.dom" >"$1.json" <<'PY' || fail "$1: the page says nothing: $(tail -n 2 "$1.err")"
+import html, re, sys
+print(html.unescape(re.search(r'SELFTEST (\{.*\})</pre>', open(sys.argv[1]).read()).group(1)))
+PY
+}
+
+# Each text is a Python expression over what the page said, `p`.
+holds() { # NAME EXPRESSION...
+  local name=$1 expression
+  shift
+  for expression in "$@"; do
+    checks=$((checks + 1))
+    python3 - "$name.json" "$expression" <<'PY' || fail "$name: not so: $expression"
+import json, sys
+p = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)
+PY
+  done
+}
+
+# What holds of every page that has a graph.
+works=('p["errors"] == []' 'p["colors"] > 10' 'p["drawn"] > 0' 'p["nodes"] > 1'
+  'p["filtered"] and p["unfiltered"]' 'p["clicked"]' 'p["arrow_key"]' 'p["zoomed"]'
+  'p["axis"] == "order"' 'p["theme"]' 'p["found"] > 0' '"seen" in p["tip"]')
+
+play() { # NAME SCENARIO [ARG...]
+  local name=$1 scenario=$2
+  shift 2
+  "$faultline" run "$top/scenarios/$scenario.json" --trace "$name.trace" "$@" >/dev/null 2>&1
+}
+
+play race race/two_threads_one_hole
+expect race 0 -- view race.trace -o race.html
+selftest race race.html
+holds race "${works[@]}" "p['records'] == $(grep -vc '^#' race.trace)" \
+  'p["lanes"] == ["CPU 0", "CPU 1", "one", "two"]' 'p["waits"] == 1' 'p["arrows"] == 1' \
+  'p["red_edges"] == 0 and p["circles"] == 0' 'p["dashed"] > 0' 'p["strips"] == 2' \
+  'p["pieces"][0] == 0 and p["pieces"][1] > 1' 'p["notices"] == ""'
+
+play abba lock/abba_deadlock
+expect abba 0 -- view abba.trace -o abba.html
+selftest abba abba.html
+holds abba "${works[@]}" 'p["nodes"] == 2' 'p["red_edges"] == 2' 'p["circles"] == 1' 'p["waits"] == 2'
+
+play other race/two_threads_one_hole --set mm.per_vma_lock=false
+expect two 0 -- view race.trace other.trace -o two.html
+selftest two two.html
+holds two "${works[@]}" 'p["traces"] == 2' 'None not in p["difference"]' '"They differ" in p["notices"]'
+
+sed '$d' race.trace >cut.trace
+expect cut 0 -- view cut.trace -o cut.html
+selftest cut cut.html
+holds cut 'p["errors"] == []' '"incomplete" in p["notices"]'
+
+expect real 0 -- view "$top/tests/conformance/raw/dax-write-hole.locks.ftrace.txt" -o real.html
+selftest real real.html
+holds real "${works[@]}" 'p["lanes"][0] == "CPU 1" and "pf" in p["lanes"]' 'p["circles"] == 0'
+
+expect events 0 -- view "$top/tests/conformance/raw/dax-write-hole.events.ftrace.txt" -o events.html
+selftest events events.html
+holds events 'p["errors"] == []' '"No lock events" in p["notices"]' 'p["strips"] >= 1'
+finish
