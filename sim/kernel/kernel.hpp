@@ -12,10 +12,12 @@
 #include "engine/engine.hpp"
 #include "kernel/fs/fs_types.hpp"
 #include "kernel/lock_classes.hpp"
+#include "kernel/mm/folio.hpp"
 #include "kernel/mm/mm_types.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "kernel/sched.hpp"
 #include "locking/lock.hpp"
+#include "machine/block_device.hpp"
 #include "machine/cpu.hpp"
 #include "machine/line_content.hpp"
 #include "machine/pmem.hpp"
@@ -40,6 +42,7 @@ struct Kernel {
   FrameAllocator frames;
   TablePool tables;
   LineContent dram;
+  FolioTable folios;
 
   LockBase fs_reclaim;
   LockBase dax_srcu;
@@ -47,6 +50,7 @@ struct Kernel {
   std::optional<Pfn> huge_zero_pfn;
 
   std::list<PmemDevice> pmem;
+  std::list<BlockDevice> block;
   std::list<super_block> supers;
   std::list<inode> inodes;
   std::list<file> files;

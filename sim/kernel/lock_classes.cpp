@@ -31,6 +31,7 @@ LockClasses::LockClasses(LockContext& c) {
   buf_rmapbt = c.lock_class("xfs_buf(rmapbt)", LockType::bitlock);
   buf_inode = c.lock_class("xfs_buf(inode)", LockType::bitlock);
   buf_bmbt = c.lock_class("xfs_buf(bmbt)", LockType::bitlock);
+  folio = c.lock_class("folio", LockType::bitlock);
 }
 
 }  // namespace faultline

@@ -14,7 +14,7 @@ struct LockClasses {
   LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;
   LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
   LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,
-      buf_rmapbt, buf_inode, buf_bmbt;
+      buf_rmapbt, buf_inode, buf_bmbt, folio;
 };
 
 /// First part of a lock's id: what kind of object owns it.
@@ -29,7 +29,8 @@ enum class LockOwner : std::uint8_t {
   dax_entry,
   buffer,
   log,
-  scenario
+  scenario,
+  folio
 };
 
 constexpr std::uint64_t lock_id(LockOwner kind, std::uint64_t owner, std::uint64_t index = 0) {

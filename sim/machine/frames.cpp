@@ -47,6 +47,32 @@ std::optional<Pfn> FrameAllocator::alloc_huge() {
   return Pfn(pfn);
 }
 
+std::optional<Pfn> FrameAllocator::alloc_folio(unsigned order) {
+  FL_ASSERT(order < free_folio_.size());
+  if (order == 0) return alloc();
+  const std::uint64_t n = 1ULL << order;
+  std::uint64_t pfn;
+  if (auto& list = free_folio_[order]; !list.empty()) {
+    pfn = list.back();
+    list.pop_back();
+  } else {
+    pfn = (next_ + n - 1) / n * n;
+    if (pfn + n > floor_of_tables_) return std::nullopt;
+    for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
+      free_.push_back(std::uint32_t(skipped - 1));
+    }
+    next_ = pfn + n;
+  }
+  used_ += n;
+  return Pfn(pfn);
+}
+
+void FrameAllocator::free_folio(Pfn pfn, unsigned order) {
+  FL_ASSERT(order < free_folio_.size() && is_dram(pfn) && pfn.v >= FIRST_PFN);
+  (order == 0 ? free_ : free_folio_[order]).push_back(std::uint32_t(pfn.v));
+  used_ -= 1ULL << order;
+}
+
 bool FrameAllocator::put(Pfn pfn) {
   if (const auto it = extra_.find(pfn.v); it != extra_.end()) {
     if (--it->second == 0) extra_.erase(it);

@@ -4,6 +4,7 @@
 // allocator (mm/page_alloc.c) without zones, per-CPU lists, reclaim or fragmentation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <faultline/types.hpp>
 #include <map>
@@ -29,6 +30,10 @@ class FrameAllocator {
   std::optional<Pfn> alloc();
   /// 512 frames aligned to 2 MiB, counted by the first one; nothing when DRAM is used up.
   std::optional<Pfn> alloc_huge();
+  /// 2^order frames aligned to their size (order at most 9) for a large folio; nothing when DRAM is
+  /// used up. They are not counted: `free_folio` gives all of them back.
+  std::optional<Pfn> alloc_folio(unsigned order);
+  void free_folio(Pfn pfn, unsigned order);
   /// References: `get` adds one, `put` drops one and tells whether the frame was given back. A
   /// frame with one reference costs no memory. `pfn` is one that alloc or alloc_huge returned.
   void get(Pfn pfn) { ++extra_[pfn.v]; }
@@ -53,6 +58,7 @@ class FrameAllocator {
   std::uint64_t next_device_;
   std::uint64_t used_ = 0;
   std::vector<std::uint32_t> free_;
+  std::array<std::vector<std::uint32_t>, 10> free_folio_;  // by order, 1..9
   std::vector<std::uint32_t> free_huge_;
   std::map<std::uint64_t, std::uint32_t> extra_;  // references beyond the first
   std::set<std::uint64_t> huge_;                  // live 2 MiB frames

@@ -122,6 +122,8 @@ constexpr CostRow rows[] = {
     all("block_latency", &C::block_latency, 20000, "L4", "one request to a block device"),
     plain("block_bw", "B/us", &C::block_bw, {3000, A}, {3000, A}, {3000, A},
           "bandwidth of a block device"),
+    plain("block_queue_depth", "requests", &C::block_queue_depth, {32, A}, {32, A}, {32, A},
+          "requests that a block device works on at once"),
 };
 
 // A field without a row would silently be free.

@@ -40,7 +40,7 @@ struct Costs {
   std::uint64_t pmem_read_bw{}, pmem_write_bw{}, pmem_zero_bw{}, pmem_granule{};
   // block device
   Nanos block_latency;
-  std::uint64_t block_bw{};
+  std::uint64_t block_bw{}, block_queue_depth{};
 };
 
 enum class Preset : std::uint8_t { x86_dram, x86_optane, x86_cxl };
@@ -57,7 +57,7 @@ struct CostValue {
 /// One row of the table. Exactly one of `time` and `plain` is set.
 struct CostRow {
   std::string_view name;
-  std::string_view unit;  ///< "ns", "B/us" or "B"
+  std::string_view unit;  ///< "ns", "B/us", "B" or "requests"
   Nanos Costs::* time;
   std::uint64_t Costs::* plain;
   CostValue value[PRESETS];  ///< by Preset

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "kernel/fs/xfs/xfs_aops.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/block_layout.hpp"
+#include "scenario/build_cache.hpp"
 #include "scenario/build_files.hpp"
 
 namespace faultline {
@@ -18,6 +20,14 @@ using namespace xfs;
 constexpr std::uint64_t first_user_inode =
     0x83;  // after the root directory and the realtime inodes
 constexpr std::uint32_t pmem_major = 259;
+constexpr std::uint32_t virtblk_major = 254;
+
+// What a file system is on; one of both.
+struct Device {
+  PmemDevice* pmem = nullptr;
+  BlockDevice* block = nullptr;
+  std::uint64_t size() const { return pmem ? pmem->size() : block->size(); }
+};
 
 Diagnostic complain(const Scenario& scenario, const std::string& pointer, const std::string& what) {
   Diagnostic d;
@@ -30,15 +40,12 @@ Diagnostic complain(const Scenario& scenario, const std::string& pointer, const 
 
 class FsBuilder {
  public:
-  /// `pmem` is null on a block device.
-  FsBuilder(const Scenario& scenario, Kernel& k, std::uint32_t fs, std::uint64_t device_size,
-            PmemDevice* pmem)
+  FsBuilder(const Scenario& scenario, Kernel& k, std::uint32_t fs, Device device)
       : scenario_(scenario),
         k_(k),
         fs_(fs),
         spec_(std::get<XfsSpec>(scenario.filesystems[fs].what)),
-        device_size_(device_size),
-        pmem_(pmem) {}
+        device_(device) {}
 
   void build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors);
 
@@ -60,8 +67,7 @@ class FsBuilder {
   Kernel& k_;
   std::uint32_t fs_;
   const XfsSpec& spec_;
-  std::uint64_t device_size_;
-  PmemDevice* pmem_;
+  Device device_;
   std::vector<Layout> layouts_;  // by file index of the scenario; only ours are used
 };
 
@@ -93,7 +99,7 @@ bool FsBuilder::crosses_headers(const Geometry& geo) const {
 // holds up to 1 TiB, so that a scenario may place its extents freely.
 Geometry FsBuilder::choose_geometry() const {
   GeometryChoice choice;
-  choice.device_bytes = device_size_;
+  choice.device_bytes = device_.size();
   choice.agcount = spec_.agcount;
   choice.reflink = spec_.reflink;
   Geometry geo = make_geometry(choice);
@@ -182,8 +188,9 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   super_block& sb = k_.supers.emplace_back();
   sb.name = scenario_.filesystems[fs_].name;
   sb.id = fs_;
-  sb.s_dev = make_dev(pmem_major, fs_);
-  sb.s_daxdev = pmem_;
+  sb.s_dev = make_dev(device_.pmem ? pmem_major : virtblk_major, fs_);
+  sb.s_daxdev = device_.pmem;
+  sb.s_bdev = device_.block;
   sb.relatime = spec_.relatime;
   const LockClassId levels[] = {k_.cls.sb_writers, k_.cls.sb_pagefaults, k_.cls.sb_internal};
   for (std::uint64_t i = 0; i < 3; ++i) {
@@ -223,8 +230,9 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.noexec = file.flags & file_noexec;
   const bool directory = node.type == InodeType::directory;
   // A device without memory behind it mounts without DAX, whatever was asked for.
-  node.dax = spec_.dax == DaxMode::always && pmem_ && !directory;
+  node.dax = device_.pmem && !directory;
   node.i_fop = directory ? &xfs_dir_file_operations : &xfs_file_operations;
+  if (!node.dax && !directory) node.i_data.a_ops = &xfs_address_space_operations;
   node.i_atime = time_of(k_, file.atime);
   node.i_mtime = node.i_ctime = time_of(k_, file.mtime);
   node.i_sb = &sb;
@@ -281,6 +289,7 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
       inode& node = make_inode(files[i], sb, Ino(first_user_inode + i));
       load_fork(geo, node.xfs->df, layouts_[files[i]].extents, trees[i]);
       inodes[files[i]] = &node;
+      declare_cache(k_, scenario_.files[files[i]], node);
     }
   }
   if (!fits) {
@@ -295,29 +304,36 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
 std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
                                           std::vector<inode*>& inodes) {
   std::vector<Diagnostic> errors;
-  std::vector<PmemDevice*> devices;  // by index of the scenario; null: not pmem
+  std::vector<Device> devices;
+  const auto costs_of = [&](const std::string& own) {
+    const std::string& preset = own.empty() ? scenario.machine.preset : own;
+    return k.engine.timed() ? make_costs(find_preset(preset).value_or(DEFAULT_PRESET)) : k.costs;
+  };
   for (const DeviceSpec& spec : scenario.devices) {
-    if (!std::holds_alternative<PmemSpec>(spec.what)) {
-      devices.push_back(nullptr);
+    if (const auto* const block = std::get_if<BlockSpec>(&spec.what)) {
+      devices.push_back({nullptr, &k.block.emplace_back(block->size, costs_of(block->preset))});
       continue;
     }
     const auto& pmem = std::get<PmemSpec>(spec.what);
-    const std::string& preset = pmem.preset.empty() ? scenario.machine.preset : pmem.preset;
-    const Costs costs =
-        k.engine.timed() ? make_costs(find_preset(preset).value_or(DEFAULT_PRESET)) : k.costs;
+    const Costs costs = costs_of(pmem.preset);
     const Pfn first = k.frames.add_device(pmem.size >> PAGE_SHIFT);
     PmemDevice& device = k.pmem.emplace_back(first, pmem.size, costs);
     for (const ByteRange& bad : pmem.poison) device.poison(bad.at, bad.length);
-    devices.push_back(&device);
+    devices.push_back({&device, nullptr});
   }
   inodes.assign(scenario.files.size(), nullptr);
   for (std::uint32_t fs = 0; fs < scenario.filesystems.size(); ++fs) {
     const auto* const spec = std::get_if<XfsSpec>(&scenario.filesystems[fs].what);
     if (!spec) continue;  // tmpfs: build_other_files
-    const auto* const block = std::get_if<BlockSpec>(&scenario.devices[spec->device.v].what);
-    PmemDevice* const pmem = devices[spec->device.v];
-    const std::uint64_t size = block ? block->size : pmem->size();
-    FsBuilder(scenario, k, fs, size, pmem).build(inodes, errors);
+    Device device = devices[spec->device.v];
+    if (device.pmem && spec->dax != DaxMode::always) {
+      // Without DAX it is a block device whose driver copies at once (drivers/nvdimm/pmem.c).
+      Costs costs = costs_of("");
+      costs.block_latency = Nanos{};
+      costs.block_bw = costs.pmem_read_bw;
+      device = {nullptr, &k.block.emplace_back(device.pmem->size(), costs)};
+    }
+    FsBuilder(scenario, k, fs, device).build(inodes, errors);
   }
   if (errors.empty()) build_other_files(scenario, k, inodes, errors);
   return errors;

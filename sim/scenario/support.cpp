@@ -107,7 +107,7 @@ constexpr auto table = std::to_array<Support>({
     {"file type", "directory", true},
     {"file type", "char", true},
     {"file type", "pipe", true},
-    {"file key", "cached", false},
+    {"file key", "cached", true},
     {"file key", "extsize", false},
     {"extent key", "shared_with", false},
     {"extent state", "written", true},

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernel/fs/xfs/xfs_mount.hpp"
+#include "scenario/build_cache.hpp"
 #include "scenario/build_fs.hpp"
 #include "scenario/player.hpp"
 
@@ -207,15 +208,22 @@ FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
 std::uint64_t World::content(FileRef file, std::uint64_t at) const {
   const inode& node = *inodes_[file.v];
   std::uint64_t value = 0;
-  if (!node.xfs || !node.i_sb->s_daxdev) return value;
+  if (!node.xfs) return value;
   for (unsigned i = 0; i < 8; ++i) {
+    std::byte cached{};
+    if (cached_byte(*kernel_, node, at + i, &cached)) {
+      value |= std::to_integer<std::uint64_t>(cached) << (8 * i);
+      continue;
+    }
     const std::uint64_t off = (at + i) >> PAGE_SHIFT;
     const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, off, 1);
     const bool has_data = e.start != xfs::HOLESTARTBLOCK && e.state == xfs::ExtState::written;
     if (!has_data) continue;
     std::array<std::byte, 1> byte{};
     const Paddr where = node.xfs->i_mount->space.geo.device_offset(e.start);
-    node.i_sb->s_daxdev->content().read(where.v + ((at + i) & ~PAGE_MASK), byte);
+    const LineContent& device =
+        node.i_sb->s_bdev ? node.i_sb->s_bdev->content() : node.i_sb->s_daxdev->content();
+    device.read(where.v + ((at + i) & ~PAGE_MASK), byte);
     value |= std::to_integer<std::uint64_t>(byte[0]) << (8 * i);
   }
   return value;

@@ -23,7 +23,11 @@ struct inode;
 struct super_block;
 struct vm_area_struct;
 struct vm_operations_struct;
+class BlockDevice;
 class PmemDevice;
+struct folio;
+
+struct address_space;
 
 namespace xfs {
 struct xfs_mount;
@@ -38,12 +42,19 @@ struct super_block {
   std::uint64_t s_dev = 0;  ///< make_dev(major, minor)
   percpu_rw_semaphore s_writers[3];
   PmemDevice* s_daxdev = nullptr;  ///< null: no DAX
+  BlockDevice* s_bdev = nullptr;   ///< null: on a DAX device
   bool relatime = true;
   std::uint32_t id = 0;
   std::unique_ptr<xfs::xfs_mount> mount;
 
   super_block();
   ~super_block();
+};
+
+/// How a file system fills and tracks the page cache of its files.
+struct address_space_operations {
+  /// Reads the locked new folios; each is unlocked when the device is done with it.
+  Path<void> (*readahead)(Kernel&, address_space&, std::vector<folio*>&) = nullptr;
 };
 
 struct address_space {
@@ -53,7 +64,8 @@ struct address_space {
   spinlock_t xa_lock;  ///< of i_pages
   XArray i_pages;
   std::uint64_t nrpages = 0;
-  std::vector<vm_area_struct*> i_mmap;  ///< in order of insertion
+  const address_space_operations* a_ops = nullptr;  ///< null: no page cache (DAX)
+  std::vector<vm_area_struct*> i_mmap;              ///< in order of insertion
 };
 
 enum class InodeType : std::uint8_t { regular, directory, character, pipe };
@@ -100,6 +112,14 @@ struct inode {
 
 inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2;
 
+/// Readahead of one open file, in pages. include/linux/fs.h.
+struct file_ra_state {
+  std::uint64_t start = 0;                 ///< where the last window began
+  std::uint64_t size = 0, async_size = 0;  ///< its length, and the part that starts the next one
+  std::uint64_t ra_pages = 32;             ///< largest window: 128 KiB
+  std::uint64_t mmap_miss = 0;             ///< faults that missed the cache, less those that hit
+};
+
 struct file {
   inode* f_inode = nullptr;
   const file_operations* f_op = nullptr;
@@ -107,6 +127,7 @@ struct file {
   std::uint32_t f_flags = 0;  ///< O_* as given to open
   std::uint64_t f_pos = 0;
   std::uint32_t f_count = 0;
+  file_ra_state f_ra;
 };
 
 /// Descriptor table of a process. A null entry is free.

@@ -19,6 +19,12 @@ static std::int64_t iomap_iter_advance(iomap_iter& iter) {
   return iter.len == 0 ? 0 : 1;
 }
 
+// iomap_length(): what the current mapping covers of the rest. Before the first mapping that is
+// nothing at offset 0 and, by wrap-around, everything elsewhere; the tracepoint shows it.
+static std::uint64_t iomap_length(const iomap_iter& iter) {
+  return std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
+}
+
 Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
                                    const char* caller) {
   inode& host = *iter.host;
@@ -28,8 +34,8 @@ Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops&
         co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written, iter.flags, iter.map);
     if (error < 0 && iter.processed == 0) co_return error;
   }
-  k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos, iter.len, iter.processed,
-                             iter.flags, ops.name, caller);
+  k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos, iomap_length(iter),
+                             iter.processed, iter.flags, ops.name, caller);
   const std::int64_t more = iomap_iter_advance(iter);
   if (more <= 0) co_return more;
   iter.started = true;

@@ -1,13 +1,32 @@
-// Fault-around, and writing a file's dirty pages back. Linux 6.12 mm/filemap.c.
+// The page cache: finding and adding folios, faults on cached files, fault-around. Linux 6.12
+// mm/filemap.c and mm/page-writeback.c. Left out: shadow entries, swap-backed folios, hwpoison.
 #pragma once
 
 #include "kernel/kernel.hpp"
 
 namespace faultline {
 
-/// filemap_map_pages(): maps cached pages around the fault under RCU; skips value entries, so for a
-/// DAX file it maps nothing and returns 0.
-Path<vm_fault_t> filemap_map_pages(Kernel& k, vm_fault& vmf);
+/// filemap_map_pages(): maps up-to-date cached pages of [start, end] around the fault under RCU;
+/// skips value entries, so for a DAX file it maps nothing and returns 0.
+Path<vm_fault_t> filemap_map_pages(Kernel& k, vm_fault& vmf, Pgoff start, Pgoff end);
+/// filemap_fault(): the folio of the fault in vmf.folio, locked, with LOCKED; else an error or
+/// RETRY with the fault's lock released.
+Path<vm_fault_t> filemap_fault(Kernel& k, vm_fault& vmf);
+
+/// The folio that holds page `index`; null if none is cached.
+folio* filemap_get_folio(Kernel& k, address_space& mapping, std::uint64_t index);
+/// A new locked folio at `index`, in the cache; null when memory is out or the place is taken.
+Path<folio*> filemap_add_folio(Kernel& k, address_space& mapping, std::uint64_t index,
+                               unsigned order);
+/// The same before the run begins: unlocked, up to date, without records.
+folio* filemap_declare_folio(Kernel& k, address_space& mapping, std::uint64_t index,
+                             unsigned order);
+/// filemap_dirty_folio(): true if it was clean before.
+Path<bool> filemap_dirty_folio(Kernel& k, folio& f);
+
+/// Before sleeping on I/O in a fault that may be retried: releases the fault's lock. True if it
+/// did.
+bool maybe_unlock_mmap_for_io(Kernel& k, const vm_fault& vmf);
 
 /// Writes back what is dirty in [start, end] (bytes) and waits for it. 0 or a negative errno.
 Path<std::int64_t> file_write_and_wait_range(Kernel& k, address_space& mapping, std::uint64_t start,

@@ -9,7 +9,9 @@ namespace faultline {
 bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order) {
   // DAX mappings are eligible whatever the THP setting says.
   if (vma.vm_file && vma.vm_file->f_inode->dax) return true;
-  if (order > PMD_ORDER || !vma_is_anonymous(vma)) return false;
+  if (order > PMD_ORDER) return false;
+  // A handler of huge faults may always be asked.
+  if (!vma_is_anonymous(vma) && !vma.vm_ops->huge_fault) return false;
   if (vma.vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL)) return false;
   switch (k.profile.thp) {
     case ThpMode::always:

@@ -21,8 +21,18 @@ Path<vm_fault_t> do_anonymous_page(Kernel& k, vm_fault& vmf);
 Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf);
 /// Entered with vmf.ptl held; releases it.
 Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf);
-/// Maps vmf.cow_page, or the page that ->fault returned, into the empty slot.
+/// Maps vmf.cow_page, or a page of vmf.folio, into the slot if that is unchanged, else NOPAGE.
 Path<vm_fault_t> finish_fault(Kernel& k, vm_fault& vmf);
+/// Whether ->fault and its kin may be called: drivers without map_pages never were under the lock
+/// of a VMA. RETRY, with that lock released, if not.
+vm_fault_t vmf_can_call_fault(const vm_fault& vmf);
+/// Tells the file system that the page of vmf.folio is to be written; LOCKED when it agrees.
+Path<vm_fault_t> do_page_mkwrite(Kernel& k, vm_fault& vmf);
+/// After a shared page was made writable: dirty and unlocked. COMPLETED: the fault's lock is
+/// released.
+Path<vm_fault_t> fault_dirty_shared_page(Kernel& k, vm_fault& vmf);
+/// Puts the entry for one page of a folio into the slot at `address` and counts it.
+void set_pte_range(Kernel& k, vm_fault& vmf, struct folio& folio, pte_ptr slot, Vaddr address);
 /// Gives the VMA an anon_vma; VM_FAULT_RETRY if that needs mmap_lock and it cannot be had.
 Path<vm_fault_t> vmf_anon_prepare(Kernel& k, vm_fault& vmf);
 

@@ -1,14 +1,16 @@
 // Faults on file mappings: read, private write, shared write. Linux 6.12 mm/memory.c do_fault and
 // its three cases, __do_fault, finish_fault. For DAX the file system's handler installs the entry
 // itself and returns NOPAGE, so the stages after it do not run.
+#include <algorithm>
+
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/tlb.hpp"
 
 namespace faultline {
 
-// Whether ->fault may be called under the VMA lock: drivers without map_pages never were.
-static vm_fault_t vmf_can_call_fault(const vm_fault& vmf) {
+vm_fault_t vmf_can_call_fault(const vm_fault& vmf) {
   if (vmf.vma->vm_ops->map_pages || !(vmf.flags & FAULT_FLAG_VMA_LOCK)) return {};
   vma_end_read(*vmf.vma);
   return VM_FAULT_RETRY;
@@ -28,12 +30,21 @@ static bool should_do_fault_around(const Kernel& k, const vm_fault& vmf) {
   return vmf.vma->vm_ops->map_pages && k.profile.fault_around_bytes >> PAGE_SHIFT > 1;
 }
 
+// The window is aligned down to its size, then clipped to the VMA and the PTE table.
 static Path<vm_fault_t> do_fault_around(Kernel& k, vm_fault& vmf) {
   if (pmd_none(*vmf.pmd)) {
     vmf.prealloc_pte = pte_alloc_one(k, *vmf.vma->vm_mm);
     if (!vmf.prealloc_pte) co_return VM_FAULT_OOM;
   }
-  const vm_fault_t ret = co_await vmf.vma->vm_ops->map_pages(k, vmf);
+  const std::uint64_t nr_pages = k.profile.fault_around_bytes >> PAGE_SHIFT;
+  const std::uint64_t pte_off = (vmf.address.v >> PAGE_SHIFT) & 511;
+  const std::uint64_t vma_off = vmf.pgoff - vmf.vma->vm_pgoff;
+  const std::uint64_t from =
+      std::max(pte_off & ~(nr_pages - 1), pte_off - std::min(pte_off, vma_off));
+  const std::uint64_t to =
+      std::min({from + nr_pages, std::uint64_t{512}, pte_off + vma_pages(*vmf.vma) - vma_off}) - 1;
+  const vm_fault_t ret = co_await vmf.vma->vm_ops->map_pages(
+      k, vmf, Pgoff(vmf.pgoff.v + from - pte_off), Pgoff(vmf.pgoff.v + to - pte_off));
   co_return ret;
 }
 
@@ -44,7 +55,10 @@ static Path<vm_fault_t> do_read_fault(Kernel& k, vm_fault& vmf) {
   }
   const vm_fault_t callable = vmf_can_call_fault(vmf);
   if (callable) co_return callable;
-  const vm_fault_t ret = co_await __do_fault(k, vmf);
+  vm_fault_t ret = co_await __do_fault(k, vmf);
+  if (!(ret & VM_FAULT_LOCKED)) co_return ret;
+  ret |= co_await finish_fault(k, vmf);
+  folio_unlock(k, *vmf.folio);
   co_return ret;
 }
 
@@ -61,13 +75,31 @@ static Path<vm_fault_t> do_cow_fault(Kernel& k, vm_fault& vmf) {
   ret = co_await __do_fault(k, vmf);
   const bool failed = bool(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY));
   if (failed) k.frames.put(*folio);
-  co_return ret;
+  if (failed || !(ret & VM_FAULT_LOCKED)) co_return ret;
+  copy_page(k, *folio, vmf.folio->page(vmf.pgoff.v));
+  k.engine.charge(k.costs.page_copy);
+  const vm_fault_t finished = co_await finish_fault(k, vmf);
+  if (finished) k.frames.put(*folio);
+  folio_unlock(k, *vmf.folio);
+  co_return ret | finished;
 }
 
 static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
   const vm_fault_t callable = vmf_can_call_fault(vmf);
   if (callable) co_return callable;
-  const vm_fault_t ret = co_await __do_fault(k, vmf);
+  vm_fault_t ret = co_await __do_fault(k, vmf);
+  if (!(ret & VM_FAULT_LOCKED)) co_return ret;
+  if (vmf.vma->vm_ops->page_mkwrite) {
+    folio_unlock(k, *vmf.folio);
+    const vm_fault_t allowed = co_await do_page_mkwrite(k, vmf);
+    if (!allowed || (allowed & (VM_FAULT_ERROR | VM_FAULT_NOPAGE))) co_return allowed;
+  }
+  ret |= co_await finish_fault(k, vmf);
+  if (ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY)) {
+    folio_unlock(k, *vmf.folio);
+    co_return ret;
+  }
+  ret |= co_await fault_dirty_shared_page(k, vmf);
   co_return ret;
 }
 
@@ -90,6 +122,25 @@ Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf) {
   co_return ret;
 }
 
+void set_pte_range(Kernel& k, vm_fault& vmf, folio& folio, pte_ptr slot, Vaddr address) {
+  vm_area_struct& vma = *vmf.vma;
+  const std::uint64_t index = linear_page_index(vma, address).v;
+  const bool write = vmf.flags & FAULT_FLAG_WRITE;
+  const bool cow = write && !(vma.vm_flags & VM_SHARED);
+  pte_t entry = mk_pte(cow ? vmf.cow_page : folio.page(index), vma.vm_page_prot);
+  if (write) entry = pte_mkdirty(entry);
+  if (write && (vma.vm_flags & VM_WRITE)) entry = pte_mkwrite(entry);
+  if (cow) {
+    ++vma.vm_mm->rss.anon;
+  } else {
+    ++vma.vm_mm->rss.file;
+    ++folio.mapcount;
+  }
+  k.engine.charge(k.costs.pte_install);
+  set_pte(slot, entry);
+  note_pte_set(k, address, entry.v, 0);
+}
+
 Path<vm_fault_t> finish_fault(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
   mm_struct& mm = *vma.vm_mm;
@@ -105,7 +156,12 @@ Path<vm_fault_t> finish_fault(Kernel& k, vm_fault& vmf) {
   vmf.pte = mm.pgtables->pte_offset(vmf.pmd, vmf.address);
   co_await spin_lock(*vmf.ptl);
   vm_fault_t ret;
-  if (pte_none(*vmf.pte)) {
+  const bool unchanged =
+      vmf.flags & FAULT_FLAG_ORIG_PTE_VALID ? pte_same(*vmf.pte, vmf.orig_pte) : pte_none(*vmf.pte);
+  if (unchanged && vmf.folio) {
+    set_pte_range(k, vmf, *vmf.folio, vmf.pte, vmf.address);
+    vmf.leaf_order = 0;
+  } else if (unchanged) {  // a private copy that the file system has filled (DAX)
     pte_t entry = pte_mkdirty(mk_pte(vmf.cow_page, vma.vm_page_prot));
     if (vma.vm_flags & VM_WRITE) entry = pte_mkwrite(entry);
     k.engine.charge(k.costs.pte_install);

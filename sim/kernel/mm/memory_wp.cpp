@@ -37,15 +37,35 @@ static Path<vm_fault_t> wp_pfn_shared(Kernel& k, vm_fault& vmf) {
     co_return reused;
   }
   spin_unlock(*vmf.ptl);
-  if (!vma.vm_ops->map_pages && (vmf.flags & FAULT_FLAG_VMA_LOCK)) {
-    vma_end_read(vma);
-    co_return VM_FAULT_RETRY;
-  }
+  const vm_fault_t callable = vmf_can_call_fault(vmf);
+  if (callable) co_return callable;
   vmf.flags |= FAULT_FLAG_MKWRITE;
   const vm_fault_t ret = co_await vma.vm_ops->pfn_mkwrite(k, vmf);
   if (ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE)) co_return ret;
   const vm_fault_t finished = co_await finish_mkwrite_fault(k, vmf);
   co_return finished;
+}
+
+// A page of the page cache, mapped shared: read-only until its file system has agreed.
+static Path<vm_fault_t> wp_page_shared(Kernel& k, vm_fault& vmf) {
+  const vm_operations_struct* const ops = vmf.vma->vm_ops;
+  if (ops && ops->page_mkwrite) {
+    spin_unlock(*vmf.ptl);
+    const vm_fault_t callable = vmf_can_call_fault(vmf);
+    if (callable) co_return callable;
+    const vm_fault_t allowed = co_await do_page_mkwrite(k, vmf);
+    if (!allowed || (allowed & (VM_FAULT_ERROR | VM_FAULT_NOPAGE))) co_return allowed;
+    const vm_fault_t finished = co_await finish_mkwrite_fault(k, vmf);
+    if (finished & (VM_FAULT_ERROR | VM_FAULT_NOPAGE)) {
+      folio_unlock(k, *vmf.folio);
+      co_return finished;
+    }
+  } else {
+    co_await wp_page_reuse(k, vmf);
+    co_await folio_lock(k, *vmf.folio);
+  }
+  const vm_fault_t ret = co_await fault_dirty_shared_page(k, vmf);
+  co_return ret;
 }
 
 // Copies the page into a private one and puts that into the slot.
@@ -75,8 +95,13 @@ static Path<vm_fault_t> wp_page_copy(Kernel& k, vm_fault& vmf) {
   k.engine.charge(k.costs.pte_install);
   set_pte(vmf.pte, entry);
   note_pte_set(k, vmf.address, entry.v, 0);
-  const bool was_anon = !pte_special(old) && !k.pmem_of(pte_pfn(old));
+  struct folio* const cached = k.folios.of(pte_pfn(old));
+  const bool was_anon = !pte_special(old) && !k.pmem_of(pte_pfn(old)) && !cached;
   if (!was_anon) ++mm.rss.anon;
+  if (cached) {
+    --mm.rss.file;
+    --cached->mapcount;
+  }
   vmf.leaf_order = 0;
   spin_unlock(*vmf.ptl);
   if (was_anon) k.frames.put(pte_pfn(old));
@@ -91,10 +116,16 @@ Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf) {
       const vm_fault_t ret = co_await wp_pfn_shared(k, vmf);
       co_return ret;
     }
+    vmf.folio = k.folios.of(pte_pfn(pte));
+    if (vmf.folio) {
+      const vm_fault_t shared = co_await wp_page_shared(k, vmf);
+      co_return shared;
+    }
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }
-  if (has_page && k.frames.count(pte_pfn(pte)) == 1) {  // nobody else maps it
+  if (has_page && !k.folios.of(pte_pfn(pte)) &&
+      k.frames.count(pte_pfn(pte)) == 1) {  // nobody else maps it
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }

@@ -1,6 +1,7 @@
 // Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c
 // (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when
 // their entry goes, not after the TLB flush: no other task can observe the difference here.
+#include "kernel/mm/filemap.hpp"
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/rmap.hpp"
@@ -9,17 +10,27 @@
 namespace faultline {
 
 // should_zap_folio(): whether a private copy is among what is to go.
-static bool should_zap(const mmu_gather& tlb, const vm_area_struct& vma, pte_t pte) {
+static bool should_zap(Kernel& k, const mmu_gather& tlb, const vm_area_struct& vma, pte_t pte) {
   if (!tlb.keep_cows || !vma.vm_file) return true;
-  return pte_special(pte) || pte_devmap(pte);
+  return pte_special(pte) || pte_devmap(pte) || k.folios.of(pte_pfn(pte));
 }
 
-static void zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
+// True if the page was written through this entry and its file must not forget: the TLBs have to be
+// flushed before the page-table lock is released.
+static Path<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
-  if (!has_page) return;
+  if (!has_page) co_return false;
+  if (folio* const cached = k.folios.of(pte_pfn(pte))) {
+    --vma.vm_mm->rss.file;
+    --cached->mapcount;
+    if (!pte_dirty(pte)) co_return false;
+    co_await filemap_dirty_folio(k, *cached).unnamed();
+    co_return true;
+  }
   --vma.vm_mm->rss.anon;
   k.frames.put(pte_pfn(pte));
   k.engine.charge(k.costs.page_free);
+  co_return false;
 }
 
 static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
@@ -27,15 +38,21 @@ static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
   mm_struct& mm = *vma.vm_mm;
   spinlock_t& ptl = pte_lockptr(k, mm, pmd);
   co_await spin_lock(ptl);
+  bool force_flush = false;
   for (; addr < end; addr += PAGE_SIZE) {
     const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
-    if (pte_none(*slot) || !should_zap(tlb, vma, *slot)) continue;
+    if (pte_none(*slot) || !should_zap(k, tlb, vma, *slot)) continue;
     const pte_t pte = ptep_get_and_clear(slot);
     k.trace<Event::sim_pte_clear>(addr, 0);
     k.engine.charge(k.costs.pte_clear);
     tlb.adjust(addr, addr + PAGE_SIZE);
     tlb.cleared_ptes = true;
-    zap_present_pte(k, vma, pte);
+    const bool dirty = co_await zap_present_pte(k, vma, pte).unnamed();
+    force_flush = force_flush || dirty;
+  }
+  if (force_flush) {
+    co_await tlb_finish_mmu(k, mm, tlb).unnamed();
+    tlb.reset_range();
   }
   spin_unlock(ptl);
 }

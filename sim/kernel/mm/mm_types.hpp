@@ -74,7 +74,7 @@ inline constexpr std::uint32_t FAULT_FLAG_DEFAULT =
 struct vm_operations_struct {
   Path<vm_fault_t> (*fault)(Kernel&, vm_fault&) = nullptr;
   Path<vm_fault_t> (*huge_fault)(Kernel&, vm_fault&, unsigned order) = nullptr;
-  Path<vm_fault_t> (*map_pages)(Kernel&, vm_fault&) = nullptr;
+  Path<vm_fault_t> (*map_pages)(Kernel&, vm_fault&, Pgoff start, Pgoff end) = nullptr;
   Path<vm_fault_t> (*page_mkwrite)(Kernel&, vm_fault&) = nullptr;
   Path<vm_fault_t> (*pfn_mkwrite)(Kernel&, vm_fault&) = nullptr;
   bool has_close = false;  ///< a VMA with `close` may not be merged away
@@ -148,6 +148,7 @@ struct vm_fault {
   pte_t orig_pte{};
   pmd_t orig_pmd{};
   spinlock_t* ptl = nullptr;
+  struct folio* folio = nullptr;  ///< locked, as ->fault returned it
   bool has_cow_page = false;
   Pfn cow_page{};  ///< private copy to be filled (do_cow_fault)
   PageTable* prealloc_pte = nullptr;

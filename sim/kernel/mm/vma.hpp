@@ -22,6 +22,12 @@ struct mmu_gather {
   bool freed_tables = false, cleared_ptes = false, cleared_pmds = false, cleared_puds = false;
   bool fullmm = false;
   bool keep_cows = false;  ///< private copies stay (even_cows false)
+  /// After a flush on the way: what was noted so far is done.
+  void reset_range() {
+    start = Vaddr(~0ULL);
+    end = Vaddr(0);
+    freed_tables = cleared_ptes = cleared_pmds = cleared_puds = false;
+  }
   void adjust(Vaddr from, Vaddr to) {
     if (from < start) start = from;
     if (end < to) end = to;

@@ -1,11 +1,12 @@
 // Faults and mmap of XFS files. Linux 6.12 fs/xfs/xfs_file.c. A read fault takes MMAPLOCK; a write
 // fault takes freeze protection and updates the timestamps before it. Left out: reflink remapping
-// (IREMAPPING) and files that are not DAX.
+// (IREMAPPING) and read(2) and write(2) of files that are not DAX.
 #include "kernel/fs/xfs/xfs_file.hpp"
 
 #include <cerrno>
 
 #include "kernel/fs/inode.hpp"
+#include "kernel/fs/iomap_buffered.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
@@ -29,9 +30,14 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
   co_await sb_start_pagefault(*ip.i_sb);
   co_await file_update_time(k, ip);
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
-  const iomap_ops& ops = vmf.has_cow_page ? xfs_read_iomap_ops : xfs_dax_write_iomap_ops;
-  vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, ops);
-  if (ret & VM_FAULT_NEEDDSYNC) ret = co_await dax_finish_sync_fault(k, vmf, order);
+  vm_fault_t ret;
+  if (ip.dax) [[likely]] {
+    const iomap_ops& ops = vmf.has_cow_page ? xfs_read_iomap_ops : xfs_dax_write_iomap_ops;
+    ret = co_await dax_iomap_fault(k, vmf, order, ops);
+    if (ret & VM_FAULT_NEEDDSYNC) ret = co_await dax_finish_sync_fault(k, vmf, order);
+  } else {
+    ret = co_await iomap_page_mkwrite(k, vmf, xfs_page_mkwrite_iomap_ops);
+  }
   xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
   sb_end_pagefault(*ip.i_sb);
   co_return ret;
@@ -44,10 +50,18 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
   return shared_write ? xfs_write_fault(k, vmf, order) : xfs_dax_read_fault(k, vmf, order);
 }
 
+// The page cache is filled without MMAPLOCK: filemap_fault takes it when the page is missing.
+static Path<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
+  const inode& ip = *vmf.vma->vm_file->f_inode;
+  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, 0, 0);
+  const vm_fault_t ret = co_await filemap_fault(k, vmf);
+  co_return ret;
+}
+
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
   if (!vmf.vma->vm_file->f_inode->dax) {
-    k.unmodelled("a page fault on a file without DAX; it ends as if the page could not be read");
-    co_return VM_FAULT_SIGBUS;
+    const vm_fault_t cached = co_await xfs_cached_fault(k, vmf).unnamed();
+    co_return cached;
   }
   const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
   co_return ret;

@@ -116,6 +116,25 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
   co_return 0;
 }
 
+// xfs_buffered_write_iomap_begin(): ILOCK exclusive, since it may reserve blocks.
+Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                                  std::uint64_t length, unsigned, iomap& map) {
+  co_await k.engine.spend(k.costs.iomap_begin);
+  const std::uint64_t offset_fsb = offset >> block_shift;
+  const std::uint64_t end_fsb = to_fsb(offset + length);
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
+  const Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  const bool hole = imap.start == HOLESTARTBLOCK;
+  if (!hole) trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
+  if (hole) {
+    k.unmodelled("delayed allocation; a store to a hole through the page cache fails");
+    co_return -EOPNOTSUPP;
+  }
+  xfs_bmbt_to_iomap(ip, map, imap, 0);
+  co_return 0;
+}
+
 // Nothing to finish for a file without shared extents.
 Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode&, std::uint64_t, std::uint64_t,
                                            std::int64_t, unsigned, iomap&) {
@@ -128,5 +147,7 @@ Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode&, std::uint64_t, std
 const iomap_ops xfs_read_iomap_ops{"xfs_read_iomap_ops", xfs_read_iomap_begin, nullptr};
 const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_write_iomap_begin,
                                         xfs_dax_write_iomap_end};
+const iomap_ops xfs_page_mkwrite_iomap_ops{"xfs_page_mkwrite_iomap_ops",
+                                           xfs_buffered_write_iomap_begin, nullptr};
 
 }  // namespace faultline::xfs

@@ -8,5 +8,6 @@ namespace faultline::xfs {
 
 extern const iomap_ops xfs_read_iomap_ops;
 extern const iomap_ops xfs_dax_write_iomap_ops;
+extern const iomap_ops xfs_page_mkwrite_iomap_ops;
 
 }  // namespace faultline::xfs

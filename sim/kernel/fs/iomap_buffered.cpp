@@ -1,0 +1,94 @@
+// iomap_readahead and iomap_page_mkwrite. Linux 6.12 fs/iomap/buffered-io.c. The pages of one
+// mapping are one request to the device; holes and unwritten blocks are zeroed without one.
+#include "kernel/fs/iomap_buffered.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/mm/filemap.hpp"
+
+namespace faultline {
+
+// The part of [pos, pos + length) that lies in `f`, from the device or zeroed.
+static void fill_folio(Kernel& k, const folio& f, const iomap& map, std::uint64_t pos,
+                       std::uint64_t length) {
+  const std::uint64_t start = f.index << PAGE_SHIFT;
+  const std::uint64_t from = std::max(start, pos);
+  const std::uint64_t to = std::min(start + (f.pages() << PAGE_SHIFT), pos + length);
+  if (from >= to) return;
+  const std::uint64_t memory = (f.pfn.v << PAGE_SHIFT) + (from - start);
+  if (map.type != IOMAP_MAPPED) {
+    k.dram.zero(memory, to - from);
+    return;
+  }
+  const BlockDevice& device = *f.mapping->host->i_sb->s_bdev;
+  copy_content(k.dram, memory, device.content(), map.addr + (from - map.offset), to - from);
+}
+
+Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios,
+                           const iomap_ops& ops) {
+  inode& host = *mapping.host;
+  const folio& last = *folios.back();
+  iomap_iter iter;
+  iter.host = &host;
+  iter.pos = folios.front()->index << PAGE_SHIFT;
+  iter.len = ((last.index + last.pages()) << PAGE_SHIFT) - iter.pos;
+  k.trace<Event::iomap_readahead>(host.i_sb->s_dev, host.i_ino, iter.len >> PAGE_SHIFT);
+  std::vector<Nanos> done(folios.size());
+  for (;;) {
+    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_readahead").unnamed();
+    if (more <= 0) break;
+    const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
+    const std::uint64_t length = end - iter.pos;
+    Nanos complete{};
+    if (iter.map.type == IOMAP_MAPPED) complete = host.i_sb->s_bdev->submit(k.now(), length);
+    for (std::size_t i = 0; i < folios.size(); ++i) {
+      const std::uint64_t start = folios[i]->index << PAGE_SHIFT;
+      const bool meets = start < end && iter.pos < start + (folios[i]->pages() << PAGE_SHIFT);
+      if (!meets) continue;
+      fill_folio(k, *folios[i], iter.map, iter.pos, length);
+      done[i] = std::max(done[i], complete);
+    }
+    iter.processed = static_cast<std::int64_t>(length);
+  }
+  for (std::size_t i = 0; i < folios.size(); ++i) folio_start_read(k, *folios[i], done[i]);
+}
+
+// Bytes of the folio that are inside the file; -EFAULT if it was truncated away.
+static std::int64_t folio_mkwrite_check_truncate(const folio& f, const inode& host) {
+  const std::uint64_t pos = f.index << PAGE_SHIFT;
+  if (!f.mapping || pos >= host.i_size) return -EFAULT;
+  return static_cast<std::int64_t>(std::min(f.pages() << PAGE_SHIFT, host.i_size - pos));
+}
+
+static vm_fault_t vmf_fs_error(std::int64_t error) {
+  if (error == 0) return VM_FAULT_LOCKED;
+  if (error == -EFAULT || error == -EAGAIN) return VM_FAULT_NOPAGE;
+  if (error == -ENOMEM) return VM_FAULT_OOM;
+  return VM_FAULT_SIGBUS;
+}
+
+Path<vm_fault_t> iomap_page_mkwrite(Kernel& k, vm_fault& vmf, const iomap_ops& ops) {
+  folio& f = *vmf.folio;
+  inode& host = *vmf.vma->vm_file->f_inode;
+  co_await folio_lock(k, f);
+  std::int64_t ret = folio_mkwrite_check_truncate(f, host);
+  if (ret >= 0) {
+    iomap_iter iter;
+    iter.host = &host;
+    iter.pos = f.index << PAGE_SHIFT;
+    iter.len = static_cast<std::uint64_t>(ret);
+    iter.flags = IOMAP_WRITE | IOMAP_FAULT;
+    for (;;) {
+      ret = co_await iomap_iter_next(k, iter, ops, "iomap_page_mkwrite").unnamed();
+      if (ret <= 0) break;
+      co_await filemap_dirty_folio(k, f).unnamed();
+      const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
+      iter.processed = static_cast<std::int64_t>(end - iter.pos);
+    }
+  }
+  if (ret < 0) folio_unlock(k, f);
+  co_return vmf_fs_error(ret);
+}
+
+}  // namespace faultline

@@ -1,0 +1,20 @@
+// The page cache of file systems that use iomap: reading folios in, and making mapped ones
+// writable. Linux 6.12 fs/iomap/buffered-io.c. Left out: buffered write(2), write-back, blocks
+// smaller than a page, inline data.
+#pragma once
+
+#include <vector>
+
+#include "kernel/fs/iomap.hpp"
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+/// Reads locked folios that follow each other; each is unlocked when its data are there.
+Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios,
+                           const iomap_ops& ops);
+/// The folio of a shared write fault may be written: blocks exist or are reserved, it is dirty.
+/// LOCKED, or what the error means for the fault.
+Path<vm_fault_t> iomap_page_mkwrite(Kernel& k, vm_fault& vmf, const iomap_ops& ops);
+
+}  // namespace faultline
