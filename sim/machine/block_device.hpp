@@ -24,6 +24,8 @@ class BlockDevice {
   LineContent& content() { return content_; }
   const LineContent& content() const { return content_; }
 
+  /// Without latency the device is memory: who submits a request does the copying.
+  bool synchronous() const { return latency_.v == 0; }
   /// A request for `bytes`, submitted at `now`: the time at which it is complete. With all slots of
   /// the queue taken it begins when the first of them is free.
   Nanos submit(Nanos now, std::uint64_t bytes);

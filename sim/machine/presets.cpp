@@ -118,8 +118,9 @@ constexpr CostRow rows[] = {
     plain("pmem_granule", "B", &C::pmem_granule, {64, A}, {256, "M11"}, {64, A},
           "unit a random access occupies"),
 
-    // L4 says tens of microseconds for an NVMe device.
-    all("block_latency", &C::block_latency, 20000, "L4", "one request to a block device"),
+    // L4 says tens of microseconds for an NVMe device. Where all is DRAM it is a RAM disk.
+    media("block_latency", &C::block_latency, {0, A}, {20000, "L4"}, {20000, "L4"},
+          "one request to a block device; 0: the submitter copies (RAM disk)"),
     plain("block_bw", "B/us", &C::block_bw, {3000, A}, {3000, A}, {3000, A},
           "bandwidth of a block device"),
     plain("block_queue_depth", "requests", &C::block_queue_depth, {32, A}, {32, A}, {32, A},

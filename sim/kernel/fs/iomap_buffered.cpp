@@ -41,7 +41,11 @@ Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*
     const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
     const std::uint64_t length = end - iter.pos;
     Nanos complete{};
-    if (iter.map.type == IOMAP_MAPPED) complete = host.i_sb->s_bdev->submit(k.now(), length);
+    if (iter.map.type == IOMAP_MAPPED) {
+      BlockDevice& device = *host.i_sb->s_bdev;
+      complete = device.submit(k.now(), length);
+      if (device.synchronous()) co_await k.engine.spend(complete - k.now());
+    }
     for (std::size_t i = 0; i < folios.size(); ++i) {
       const std::uint64_t start = folios[i]->index << PAGE_SHIFT;
       const bool meets = start < end && iter.pos < start + (folios[i]->pages() << PAGE_SHIFT);

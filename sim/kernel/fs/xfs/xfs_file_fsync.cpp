@@ -41,7 +41,7 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
   if (ip.xfs->pinned()) co_await xfs_fsync_flush_log(k, ip, datasync);
   // Without a forced log record, which carries a flush itself, the device is flushed here.
   const CpuId cpu = k.engine.current().cpu;
-  ip.i_sb->s_daxdev->content().fence(cpu.v);
+  if (ip.i_sb->s_daxdev) ip.i_sb->s_daxdev->content().fence(cpu.v);
   co_await k.engine.spend(k.costs.fence);
   co_return 0;
 }
