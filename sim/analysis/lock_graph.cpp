@@ -83,8 +83,8 @@ std::uint32_t LockGraph::add(LockVertex from, LockVertex to, std::uint8_t kind,
   // a kind known in its other form opens no new way beyond that.
   const bool is_plain = (kind & plain) != 0;
   const auto low = static_cast<std::uint8_t>(is_plain ? kind : kind >> try_wait_shift);
-  if (is_plain && search(index, low, plain)) return index;
-  if ((before & low) == 0) search(index, low, all);
+  if (is_plain && search(index, low, plain)) other_circles(index, low, plain);
+  if ((before & low) == 0 && search(index, low, all)) other_circles(index, low, all);
   return index;
 }
 
@@ -233,6 +233,42 @@ std::vector<CircleStep> LockGraph::simple_circle(std::uint32_t edge, std::uint8_
     return path;
   }
   return {};
+}
+
+// All strong circles through the new `kind` of `edge` in which each class occurs once. There may be
+// exponentially many, so their length, their number and the work for them are bounded.
+void LockGraph::other_circles(std::uint32_t edge, std::uint8_t kind, std::uint8_t allowed) {
+  std::uint32_t budget = 20'000;
+  const LockEdge& added = edges_[edge];
+  const Nanos time = sightings_.back().time;
+  const std::vector<std::uint32_t> component = components();
+  std::vector<CircleStep> path{{edge, 0}};
+  std::vector<std::uint8_t> on_path(vertex_count_);
+  const auto extend = [&](auto& self, LockVertex v, bool recursive_only) -> void {
+    if (v == added.from) {
+      if (recursive_only && !(kind & exclusive)) return;
+      std::vector<CircleStep> circle = path;
+      FL_ASSERT(choose_kinds(circle, allowed));
+      record(std::move(circle), allowed, time);
+      return;
+    }
+    if (path.size() == max_length || budget == 0 || circles_.size() >= max_circles) {
+      more_circles_ = true;
+      return;
+    }
+    --budget;
+    on_path[v] = 1;
+    adjacency_->each_out(v, [&](std::uint32_t out) {
+      const LockVertex to = edges_[out].to;
+      const auto kinds = usable(folded(edges_[out], allowed), recursive_only);
+      if (kinds == 0 || on_path[to] || component[to] != component[added.from]) return;
+      path.push_back({out, 0});
+      self(self, to, recursive_only_after(kinds));
+      path.pop_back();
+    });
+    on_path[v] = 0;
+  };
+  extend(extend, added.to, recursive_only_after(kind));
 }
 
 void LockGraph::record(std::vector<CircleStep> steps, std::uint8_t allowed, Nanos time) {

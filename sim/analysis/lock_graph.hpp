@@ -42,7 +42,8 @@ constexpr std::uint8_t of(OrderMode held, OrderMode wanted, bool try_wait) {
 
 /// Who first showed a dependency, and how.
 struct LockSighting {
-  Nanos time;  ///< of the wanted acquisition
+  Nanos time;               ///< of the wanted acquisition
+  std::uint32_t trace = 0;  ///< number of the trace that showed it
   TaskId task;
   Context context = Context::task;
   OrderMode held_mode = OrderMode::exclusive;
@@ -96,8 +97,14 @@ class LockGraph {
   /// The sighting that stands behind a step of a circle.
   const LockSighting& sighting(const CircleStep& step) const;
 
-  /// Strong circles in order of discovery, one for each set of classes.
+  /// Strong circles in order of discovery, one for each set of classes: a shortest one through each
+  /// edge that closed any, and all others of at most max_length edges as long as there are fewer
+  /// than max_circles.
   const std::vector<LockCircle>& circles() const { return circles_; }
+  /// There may be more circles than circles() has.
+  bool more_circles() const { return more_circles_; }
+  static constexpr std::size_t max_length = 8;
+  static constexpr std::size_t max_circles = 200;
 
   /// By vertex: the number of its strongly connected component. Vertices that share one lie on a
   /// closed path, strong or weak.
@@ -116,6 +123,7 @@ class LockGraph {
   std::vector<CircleStep> elementary(std::vector<CircleStep> walk, std::uint8_t allowed) const;
   std::vector<CircleStep> simple_circle(std::uint32_t edge, std::uint8_t kind,
                                         std::uint8_t allowed) const;
+  void other_circles(std::uint32_t edge, std::uint8_t kind, std::uint8_t allowed);
   void record(std::vector<CircleStep> steps, std::uint8_t allowed, Nanos time);
 
   std::unique_ptr<Adjacency> adjacency_;
@@ -123,6 +131,7 @@ class LockGraph {
   std::vector<LockEdge> edges_;
   std::vector<LockSighting> sightings_;
   std::vector<LockCircle> circles_;
+  bool more_circles_ = false;
   std::map<std::vector<LockVertex>, std::size_t> known_;  // sorted classes: index of the circle
 };
 

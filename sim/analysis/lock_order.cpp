@@ -10,7 +10,10 @@ namespace faultline {
 
 namespace {
 constexpr std::size_t nowhere = ~std::size_t{0};
-}
+
+/// The inverse of word_of().
+constexpr LockVertex class_of_word(std::uint32_t word) { return (word >> 5) - 1; }
+}  // namespace
 
 LockVertex LockOrder::add_class(SameClass rule) {
   rules_.push_back(rule);
@@ -54,7 +57,9 @@ bool LockOrder::link(Stack& stack, std::size_t at) {
   entry.node = step.node;
   const bool fresh = step.node == sequences_.size();  // nobody has learned it yet
   if (fresh) learn(stack, at);
-  ++sequences_[step.node].count;
+  Sequence& sequence = sequences_[step.node];
+  ++sequence.count;
+  if (sequence.instance != entry.use.instance) sequence.instance = various;
   return fresh;
 }
 
@@ -63,7 +68,7 @@ void LockOrder::learn(Stack& stack, std::size_t at) {
   std::vector<std::uint32_t> edges;
   examine(stack, at, edges);
   sequences_.push_back({0, static_cast<std::uint32_t>(edge_lists_.size()),
-                        static_cast<std::uint32_t>(edges.size())});
+                        static_cast<std::uint32_t>(edges.size()), stack.held[at].use.instance});
   FL_ASSERT(sequences_.size() == prefixes_.size());
   edge_lists_.insert(edge_lists_.end(), edges.begin(), edges.end());
 }
@@ -90,8 +95,15 @@ bool LockOrder::link_nested(Stack& stack, std::size_t at, PrefixTree::Node below
   } else {
     std::vector<std::uint32_t> edges;
     examine(stack, at, edges);
+    for (const std::uint32_t e : edges) {
+      if (std::find(unlisted_.begin(), unlisted_.end(), e) == unlisted_.end()) {
+        unlisted_.push_back(e);
+      }
+    }
   }
-  ++sequences_[step.node].count;
+  Sequence& sequence = sequences_[step.node];
+  ++sequence.count;
+  if (sequence.instance != entry.use.instance) sequence.instance = various;
   return fresh;
 }
 
@@ -134,7 +146,7 @@ std::uint32_t LockOrder::add_edge(const Stack& stack, const HeldEntry& from, con
   const auto kind =
       edge_kind::of(from.use.mode, to.use.mode, to.use.attempt == LockAttempt::try_then_wait);
   return graph_.add(from.use.cls, to.use.cls, kind,
-                    {to.since, stack.task, stack.context, from.use.mode, to.use.mode,
+                    {to.since, trace_, stack.task, stack.context, from.use.mode, to.use.mode,
                      from.use.instance, to.use.instance, from.path, to.path});
 }
 
@@ -240,12 +252,88 @@ void LockOrder::note(const LockMisuse& misuse) {
   const bool known = std::any_of(misuses_.begin(), misuses_.end(), [&](const LockMisuse& m) {
     return m.kind == misuse.kind && m.use.cls == misuse.use.cls;
   });
-  if (!known) misuses_.push_back(misuse);
+  if (known) return;
+  misuses_.push_back(misuse);
+  misuses_.back().trace = trace_;
 }
 
 void LockOrder::lost() {
   for (Stack& stack : stacks_) stack.held.clear();
   lost_ = true;
+}
+
+void LockOrder::begin_trace(std::uint32_t trace, bool beginning) {
+  for (Stack& stack : stacks_) stack.held.clear();
+  trace_ = trace;
+  lost_ = !beginning;
+}
+
+std::vector<std::uint64_t> LockOrder::class_counts() const {
+  std::vector<std::uint64_t> counts = older_classes_;
+  counts.resize(rules_.size());
+  for (PrefixTree::Node n = 1; n < prefixes_.size(); ++n) {
+    counts[class_of_word(prefixes_.word(n))] += sequences_[n].count;
+  }
+  return counts;
+}
+
+// The locks below the last of a sequence, as far as it is known which they were.
+void LockOrder::held_before(PrefixTree::Node node, std::vector<Common>& out) const {
+  for (PrefixTree::Node n = prefixes_.parent(node); n != 0; n = prefixes_.parent(n)) {
+    if (sequences_[n].instance == various) continue;
+    const std::uint32_t word = prefixes_.word(n);
+    const bool exclusive = (word & 3) == static_cast<std::uint32_t>(OrderMode::exclusive);
+    out.push_back({{class_of_word(word), sequences_[n].instance}, exclusive});
+  }
+}
+
+std::optional<std::vector<LockOrder::Common>> LockOrder::held_at_all(std::uint32_t edge) const {
+  std::optional<std::vector<Common>> common;
+  std::vector<Common> here;
+  for (PrefixTree::Node n = 1; n < sequences_.size(); ++n) {
+    const Sequence& s = sequences_[n];
+    const auto begin = edge_lists_.begin() + s.edges, end = begin + s.edge_count;
+    if (std::find(begin, end, edge) == end) continue;
+    here.clear();
+    held_before(n, here);
+    if (!common) {
+      common = here;
+      continue;
+    }
+    std::erase_if(*common, [&](Common& c) {
+      const auto it = std::find_if(here.begin(), here.end(), [&](const Common& h) {
+        return h.lock.cls == c.lock.cls && h.lock.instance == c.lock.instance;
+      });
+      if (it != here.end()) c.exclusive &= it->exclusive;
+      return it == here.end();
+    });
+  }
+  return common;
+}
+
+std::optional<LockGuard> LockOrder::guard(const LockCircle& circle) const {
+  if (forgot_) return std::nullopt;
+  std::vector<Common> seen;
+  const auto in_circle = [&](LockVertex cls) {
+    return std::any_of(circle.steps.begin(), circle.steps.end(),
+                       [&](const CircleStep& s) { return graph_.edges()[s.edge].from == cls; });
+  };
+  for (const CircleStep& step : circle.steps) {
+    if (std::find(unlisted_.begin(), unlisted_.end(), step.edge) != unlisted_.end()) continue;
+    const auto common = held_at_all(step.edge);
+    if (!common) continue;
+    // Outermost first: that is the lock a reader of the code thinks of.
+    for (auto it = common->rbegin(); it != common->rend(); ++it) {
+      if (in_circle(it->lock.cls)) continue;
+      const bool excluded = std::any_of(seen.begin(), seen.end(), [&](const Common& c) {
+        return c.lock.cls == it->lock.cls && c.lock.instance == it->lock.instance &&
+               (c.exclusive || it->exclusive);
+      });
+      if (excluded) return it->lock;
+    }
+    seen.insert(seen.end(), common->begin(), common->end());
+  }
+  return std::nullopt;
 }
 
 std::vector<std::uint64_t> LockOrder::edge_counts() const {
@@ -262,6 +350,8 @@ std::vector<std::uint64_t> LockOrder::edge_counts() const {
 void LockOrder::bound_nodes() {
   if (prefixes_.size() <= node_limit_) return;
   older_counts_ = edge_counts();
+  older_classes_ = class_counts();
+  forgot_ = true;
   prefixes_.clear();
   sequences_.assign(1, {});
   edge_lists_.clear();

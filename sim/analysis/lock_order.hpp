@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -62,6 +63,14 @@ struct LockMisuse {
   HeldEntry other;  ///< recursion, init_held; not_held: the hold of the task `holder`, if any
   TaskId holder;    ///< whose `other` is
   bool has_other = false;
+  std::uint32_t trace = 0;  ///< number of the trace that showed it
+};
+
+/// A lock that was held at every sighting of two dependencies of a circle, in modes that exclude
+/// each other: their tasks cannot wait for one another at the same time.
+struct LockGuard {
+  LockVertex cls = 0;
+  std::uint64_t instance = 0;
 };
 
 class LockOrder {
@@ -81,7 +90,9 @@ class LockOrder {
     const auto step = prefixes_.step(below, word_of(use));
     if (step.fresh) [[unlikely]]
       return acquire_slowly(stack, place, use);
-    ++sequences_[step.node].count;
+    Sequence& sequence = sequences_[step.node];
+    ++sequence.count;
+    if (sequence.instance != use.instance) sequence.instance = various;
     stack.held.push_back({use, place.time, place.path, step.node, false});
   }
 
@@ -117,9 +128,17 @@ class LockOrder {
   /// what is not held means nothing.
   void lost();
 
+  /// What follows is of another trace: nothing is held. Classes stay what they are. Without its
+  /// `beginning`, as after lost(), nobody knows what is held.
+  void begin_trace(std::uint32_t trace, bool beginning);
+
   const LockGraph& graph() const { return graph_; }
   /// By edge: how many acquisitions showed it.
   std::vector<std::uint64_t> edge_counts() const;
+  /// By class: how many acquisitions there were.
+  std::vector<std::uint64_t> class_counts() const;
+  /// The lock that keeps the circle's tasks apart in all that was seen, if there is one.
+  std::optional<LockGuard> guard(const LockCircle& circle) const;
   /// The first of each kind and class, in order of occurrence.
   const std::vector<LockMisuse>& misuses() const { return misuses_; }
   std::span<const HeldEntry> held(TaskId task, Context context = Context::task) const;
@@ -133,10 +152,16 @@ class LockOrder {
     TaskId task;
     Context context = Context::task;
   };
+  static constexpr std::uint64_t various = ~0ULL;
   struct Sequence {
     std::uint64_t count = 0;  // acquisitions that made it
     std::uint32_t edges = 0;  // its dependencies: edge_lists_[edges, edges + edge_count)
     std::uint32_t edge_count = 0;
+    std::uint64_t instance = 0;  // that was taken last in it; or various
+  };
+  struct Common {  // a lock that all sightings of a dependency hold
+    LockGuard lock;
+    bool exclusive;
   };
 
   Stack& stack_of(TaskId task, Context context) {
@@ -164,18 +189,24 @@ class LockOrder {
   void not_held(const LockPlace& place, std::uint64_t instance, LockVertex cls);
   void note(const LockMisuse& misuse);
   void bound_nodes();
+  void held_before(PrefixTree::Node node, std::vector<Common>& out) const;
+  std::optional<std::vector<Common>> held_at_all(std::uint32_t edge) const;
   static std::size_t find(const Stack& stack, std::uint64_t instance);
 
   LockGraph graph_;
   PrefixTree prefixes_;
   std::vector<Sequence> sequences_{1};
   std::vector<std::uint32_t> edge_lists_;
-  std::vector<std::uint64_t> older_counts_;  // by edge: of sequences that were forgotten
-  std::vector<SameClass> rules_;             // by class
-  std::vector<Stack> stacks_;                // by task and context
+  std::vector<std::uint64_t> older_counts_;   // by edge: of sequences that were forgotten
+  std::vector<std::uint64_t> older_classes_;  // by class: of sequences that were forgotten
+  std::vector<std::uint32_t> unlisted_;       // edges that sequences do not tell all about
+  std::vector<SameClass> rules_;              // by class
+  std::vector<Stack> stacks_;                 // by task and context
   std::vector<LockMisuse> misuses_;
   std::size_t node_limit_ = std::size_t{1} << 20;
+  std::uint32_t trace_ = 0;
   bool lost_ = false;
+  bool forgot_ = false;  // sequences were forgotten: nobody knows any more what was always held
 };
 
 }  // namespace faultline

@@ -18,12 +18,20 @@ std::string seconds(Nanos time) {
   return std::to_string(time.v / 1'000'000'000) + "." + fraction;
 }
 
+std::string hex(std::uint64_t value) {
+  std::string text;
+  do {
+    text.insert(text.begin(), "0123456789abcdef"[value & 15]);
+    value >>= 4;
+  } while (value != 0);
+  return text;
+}
+
 class Teller {
  public:
-  Teller(const LockOrder& order, const LockNames& names) : order_(order), names_(names) {}
+  explicit Teller(const LockNames& names) : names_(names) {}
 
-  Finding circle(const LockCircle& circle) const {
-    const LockGraph& graph = order_.graph();
+  Finding circle(const LockGraph& graph, const LockCircle& circle) const {
     Finding f{"lock-cycle", "possible deadlock: ", {}};
     for (const auto& step : circle.steps) {
       f.text += names_.printed(graph.edges()[step.edge].from) + " -> ";
@@ -46,6 +54,22 @@ class Teller {
       f.text +=
           "; a kernel's lock validator counts no dependency for a try that succeeds, and "
           "stays silent";
+    }
+    return f;
+  }
+
+  Finding instances(const std::vector<InstanceStep>& steps) const {
+    Finding f{"lock-cycle", "possible deadlock of instances, whatever their subclasses say", {}};
+    for (const InstanceStep& step : steps) {
+      const LockSighting& seen = step.seen;
+      f.text += "; " + names_.task(seen.task) + " at " + seconds(seen.time) + " wanted " +
+                names_.printed(step.wanted) + " " + hex(seen.wanted_instance) + " (" +
+                mode_text(seen.wanted_mode) + ") holding " + names_.printed(step.held) + " " +
+                hex(seen.held_instance) + " (" + mode_text(seen.held_mode) + ")";
+      f.locks.push_back(
+          lock(step.held, seen.held_instance, seen.held_mode, seen.task, "held", seen.held_path));
+      f.locks.push_back(lock(step.wanted, seen.wanted_instance, seen.wanted_mode, seen.task,
+                             "wanted", seen.wanted_path));
     }
     return f;
   }
@@ -110,7 +134,6 @@ class Teller {
     return lock(use.cls, use.instance, use.mode, m.holder, "held", m.other.path);
   }
 
-  const LockOrder& order_;
   const LockNames& names_;
 };
 
@@ -125,7 +148,7 @@ PrintedClass split_printed_class(std::string_view printed) {
 }
 
 std::vector<Finding> lock_findings(const LockOrder& order, const LockNames& names) {
-  const Teller teller(order, names);
+  const Teller teller(names);
   std::vector<Finding> told;
   std::vector<std::pair<Nanos, std::size_t>> by_time;
   const auto tell = [&](Nanos time, Finding finding) {
@@ -133,11 +156,15 @@ std::vector<Finding> lock_findings(const LockOrder& order, const LockNames& name
     told.push_back(std::move(finding));
   };
   for (const auto& m : order.misuses()) tell(m.place.time, teller.misuse(m));
-  for (const auto& c : order.graph().circles()) tell(c.time, teller.circle(c));
+  for (const auto& c : order.graph().circles()) tell(c.time, teller.circle(order.graph(), c));
   std::sort(by_time.begin(), by_time.end());
   std::vector<Finding> findings;
   for (const auto& [time, index] : by_time) findings.push_back(std::move(told[index]));
   return findings;
+}
+
+Finding instance_finding(const std::vector<InstanceStep>& steps, const LockNames& names) {
+  return Teller(names).instances(steps);
 }
 
 }  // namespace faultline

@@ -35,4 +35,11 @@ PrintedClass split_printed_class(std::string_view printed);
 /// wanted, one pair for each dependency, beginning with the one that closed it.
 std::vector<Finding> lock_findings(const LockOrder& order, const LockNames& names);
 
+/// A circle of instances, each edge between locks of two classes.
+struct InstanceStep {
+  LockVertex held = 0, wanted = 0;
+  LockSighting seen;
+};
+Finding instance_finding(const std::vector<InstanceStep>& steps, const LockNames& names);
+
 }  // namespace faultline

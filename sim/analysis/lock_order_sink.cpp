@@ -2,6 +2,7 @@
 #include "analysis/lock_order_sink.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace faultline {
 
@@ -12,16 +13,18 @@ constexpr std::uint64_t flag_read = 2;
 
 }  // namespace
 
-LockOrderSink::LockOrderSink(const LockOrderOptions& options) : options_(options) {
+LockOrderSink::LockOrderSink(const LockOrderOptions& options, const SymbolTable* symbols)
+    : options_(options), symbols_(symbols) {
   if (options.bit_locks) extended_ = std::make_unique<LockOrder>();
 }
 
 EventMask LockOrderSink::mask() const {
   EventMask mask;
   for (const Event e : {Event::lock_acquire, Event::lock_release, Event::sim_lock_info,
-                        Event::sim_lock_try_wait, Event::sim_lock_downgrade}) {
+                        Event::sim_lock_downgrade, Event::sim_lock_init}) {
     mask.set(e);
   }
+  if (options_.try_wait) mask.set(Event::sim_lock_try_wait);
   if (options_.paths) {
     mask.set(Event::sim_call);
     mask.set(Event::sim_ret);
@@ -37,7 +40,9 @@ EventMask LockOrderSink::mask() const {
 
 void LockOrderSink::on_record(const Record& r) {
   if (r.event == Event::lock_acquire) {
-    const LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
+    LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
+    if (closer_) [[unlikely]]
+      look_closer(r, use);
     if (extended_) [[unlikely]]
       extended_->acquire(place_of(r), use);
     order_.acquire(place_of(r), use);
@@ -66,7 +71,12 @@ void LockOrderSink::other_record(const Record& r) {
     case Event::sim_lock_info:
       return describe(r);
     case Event::sim_lock_try_wait:
-      return try_wait(r);
+      if (options_.try_wait) try_wait(r);
+      return;
+    case Event::sim_lock_init:
+      order_.initialise(place_of(r), r.arg[0],
+                        class_of(r.arg[1], LockOrder::SameClass::is_recursion));
+      return;
     case Event::sim_lock_downgrade: {
       const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
       order_.downgrade(place_of(r), r.arg[0], cls);
@@ -92,6 +102,17 @@ LockVertex LockOrderSink::add_class(std::uint64_t symbol, LockOrder::SameClass r
   const LockVertex cls = order_.add_class(rule);
   if (extended_) extended_->add_class(rule);
   class_symbols_.push_back(SymbolId(static_cast<std::uint32_t>(symbol)));
+  families_.push_back(0);
+  if (symbols_) {
+    const auto printed = split_printed_class(symbols_->text(class_symbols_.back()));
+    auto it = family_names_.find(printed.name);
+    if (it == family_names_.end()) {
+      const auto number = static_cast<std::uint32_t>(family_names_.size() + 1);
+      it = family_names_.emplace(printed.name, number).first;
+    }
+    families_.back() = it->second;
+    closer_ |= printed.subclass != 0;
+  }
   classes_[symbol] = cls + 1;
   return cls;
 }
@@ -102,18 +123,79 @@ LockUse LockOrderSink::use_of(const Record& r, LockOrder::SameClass rule) {
   use.cls = class_of(r.arg[2], rule);
   if (r.arg[1] & flag_read) use.mode = OrderMode::shared;
   if (r.arg[1] & flag_try) use.attempt = LockAttempt::trylock;
-  if (!specials_.empty()) [[unlikely]]
-    add_specials(use);
   return use;
 }
 
-void LockOrderSink::add_specials(LockUse& use) const {
+// What printed names do not say: recursive readers, nest locks, the order of instances.
+void LockOrderSink::look_closer(const Record& r, LockUse& use) {
   const auto it = std::lower_bound(
       specials_.begin(), specials_.end(), use.instance,
       [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
-  if (it == specials_.end() || it->instance != use.instance) return;
-  if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
-  use.nest = it->nest;
+  if (it != specials_.end() && it->instance == use.instance) {
+    if (use.mode == OrderMode::shared && it->recursive) use.mode = OrderMode::recursive;
+    use.nest = it->nest;
+  }
+  if (use.mode == OrderMode::shared && r.arg[2] < recursive_.size() && recursive_[r.arg[2]]) {
+    use.mode = OrderMode::recursive;
+  }
+  if (families_[use.cls] != 0 && use.attempt != LockAttempt::trylock) order_instances(r, use);
+}
+
+// The same two locks under other subclasses the other way round are an inversion all the same.
+void LockOrderSink::order_instances(const Record& r, const LockUse& use) {
+  const LockPlace place = place_of(r);
+  const auto held = order_.held(r.task, r.context);
+  for (const HeldEntry& h : held) {
+    const bool sibling = families_[h.use.cls] == families_[use.cls] && h.use.cls != use.cls;
+    if (!sibling || h.use.instance == use.instance || use.nest != 0) continue;
+    const bool try_wait = use.attempt == LockAttempt::try_then_wait;
+    const LockVertex from = instance_vertex(h.use.instance), to = instance_vertex(use.instance);
+    const auto edge = instances_.add(from, to, edge_kind::of(h.use.mode, use.mode, try_wait),
+                                     {place.time, trace_, place.task, place.context, h.use.mode,
+                                      use.mode, h.use.instance, use.instance, h.path, place.path});
+    if (edge == instance_classes_.size()) instance_classes_.emplace_back(h.use.cls, use.cls);
+  }
+}
+
+LockVertex LockOrderSink::instance_vertex(std::uint64_t instance) {
+  const auto it = instance_vertices_.find(instance);
+  if (it != instance_vertices_.end()) return it->second;
+  return instance_vertices_.emplace(instance, instances_.add_vertex()).first->second;
+}
+
+std::vector<LockCircle> LockOrderSink::by_instance() const {
+  const auto classes_of = [](const LockCircle& circle, auto&& class_of_edge) {
+    std::set<LockVertex> classes;
+    for (const CircleStep& s : circle.steps) classes.insert(class_of_edge(s.edge));
+    return classes;
+  };
+  std::set<std::set<LockVertex>> known;
+  for (const LockCircle& circle : order_.graph().circles()) {
+    known.insert(classes_of(circle, [&](auto e) { return order_.graph().edges()[e].from; }));
+  }
+  std::vector<LockCircle> circles;
+  for (const LockCircle& circle : instances_.circles()) {
+    auto classes = classes_of(circle, [&](auto e) { return held_class(e); });
+    classes.merge(classes_of(circle, [&](auto e) { return wanted_class(e); }));
+    // One of a kind is enough: a file system has many inodes.
+    if (known.insert(std::move(classes)).second) circles.push_back(circle);
+  }
+  return circles;
+}
+
+void LockOrderSink::begin_trace(std::uint32_t trace, bool beginning) {
+  trace_ = trace;
+  order_.begin_trace(trace, beginning);
+  if (extended_) extended_->begin_trace(trace, beginning);
+  specials_.clear();
+  paths_.clear();
+  instance_vertices_.clear();
+}
+
+void LockOrderSink::set_recursive(SymbolId cls) {
+  if (cls.v >= recursive_.size()) recursive_.resize(cls.v + 1);
+  recursive_[cls.v] = true;
+  closer_ = true;
 }
 
 void LockOrderSink::bit_set(const Record& r) {
@@ -131,6 +213,7 @@ void LockOrderSink::describe(const Record& r) {
       specials_.begin(), specials_.end(), special.instance,
       [](const Special& s, std::uint64_t instance) { return s.instance < instance; });
   const bool known = it != specials_.end() && it->instance == special.instance;
+  closer_ |= special.recursive || special.nest != 0;
   if (!special.recursive && special.nest == 0) {
     if (known) specials_.erase(it);
   } else if (known) {
@@ -144,6 +227,7 @@ void LockOrderSink::try_wait(const Record& r) {
   LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
   const bool was_try = use.attempt == LockAttempt::trylock;
   use.attempt = LockAttempt::try_then_wait;
+  if (closer_) look_closer(r, use);
   const auto tell = [&](LockOrder& order) {
     if (was_try && order.top_was_try_then_wait(place_of(r), use.instance)) return;
     order.may_acquire(place_of(r), use);
@@ -194,7 +278,20 @@ LockNames LockOrderSink::names(const SymbolTable& symbols, const TaskNamer& task
 
 std::vector<Finding> LockOrderSink::findings(const SymbolTable& symbols,
                                              const TaskNamer& task) const {
-  return lock_findings(order_, names(symbols, task));
+  const LockNames all_names = names(symbols, task);
+  auto findings = lock_findings(order_, all_names);
+  for (const LockCircle& circle : by_instance()) {
+    findings.push_back(instance_finding(instance_steps(circle), all_names));
+  }
+  return findings;
+}
+
+std::vector<InstanceStep> LockOrderSink::instance_steps(const LockCircle& circle) const {
+  std::vector<InstanceStep> steps;
+  for (const CircleStep& s : circle.steps) {
+    steps.push_back({held_class(s.edge), wanted_class(s.edge), instances_.sighting(s)});
+  }
+  return steps;
 }
 
 }  // namespace faultline

@@ -61,7 +61,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   const bool traced = options.trace_text || !options.trace_path.empty();
   LockOrderOptions order_options;
   order_options.paths = traced || options.digest;
-  LockOrderSink order(order_options);
+  LockOrderSink order(order_options, &tracer.symbols());
   ExpectationSink expectations(scenario, tracer.symbols());
   Digest digest(tracer);
   if (traced) {

@@ -53,6 +53,16 @@ struct ViewArguments {
   std::string output;
 };
 
+struct LocksArguments {
+  std::vector<std::string> paths;
+  std::string chooser;
+  std::string baseline;  ///< file, "" for none
+  bool update = false;
+  bool json = false;
+  bool dot = false;
+  bool as_lockdep = false;
+};
+
 struct ListArguments {
   std::string what;
 };
@@ -63,6 +73,7 @@ int check_command(const CheckArguments& arguments);
 int diff_command(const DiffArguments& arguments);
 int stats_command(const StatsArguments& arguments);
 int view_command(const ViewArguments& arguments);
+int locks_command(const LocksArguments& arguments);
 int list_command(const ListArguments& arguments);
 int schema_command();
 

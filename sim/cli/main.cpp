@@ -101,6 +101,20 @@ void add_view(CLI::App& app, ViewArguments& a) {
       ->type_name("FILE");
 }
 
+void add_locks(CLI::App& app, LocksArguments& a) {
+  CLI::App* const locks =
+      app.add_subcommand("locks", "lock order of traces and scenarios, also a real kernel's");
+  locks->add_option("path", a.paths, "traces, scenarios, or folders of them")->required();
+  locks->add_option("--chooser", a.chooser, "who runs next in scenarios")
+      ->check(CLI::IsMember({"timed", "sequential", "random", "replay"}));
+  CLI::Option* const json = locks->add_flag("--json", a.json, "print one JSON document");
+  locks->add_flag("--dot", a.dot, "print the graph for Graphviz")->excludes(json);
+  locks->add_flag("--as-lockdep", a.as_lockdep, "count nothing for a try that succeeds");
+  locks->add_option("--baseline", a.baseline, "report dependencies that FILE does not have")
+      ->type_name("FILE");
+  locks->add_flag("--update", a.update, "write the baseline anew");
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"Faultline: a deterministic simulator of the Linux page-fault path", "faultline"};
   app.require_subcommand(1);
@@ -110,9 +124,11 @@ int dispatch(int argc, char** argv) {
   DiffArguments diff;
   ViewArguments view;
   ListArguments list;
+  LocksArguments locks;
   add_run(app, run);
   add_check(app, check);
   add_diff(app, diff);
+  add_locks(app, locks);
   StatsArguments stats;
   add_stats(app, stats);
   RunArguments replay;
@@ -142,6 +158,7 @@ int dispatch(int argc, char** argv) {
   }
   if (app.got_subcommand("run")) return run_command(run);
   if (app.got_subcommand("check")) return check_command(check);
+  if (app.got_subcommand("locks")) return locks_command(locks);
   if (app.got_subcommand("diff")) return diff_command(diff);
   if (app.got_subcommand("replay")) return run_command(replay);
   if (app.got_subcommand("stats")) return stats_command(stats);

@@ -83,7 +83,8 @@ void GenericLocks::announce(Kernel& k, LockRef ref, const LockArgs& args) {
   const bool special = args.recursive || nested;
   if (!special && !special_[ref.v]) return;
   special_[ref.v] = special;
-  const LockBase& lock = base(ref);
+  LockBase& lock = base(ref);
+  lock.announced = true;  // or its first use would say again that it is nothing special
   const LockClass& cls = k.locks.class_of(lock);
   k.trace<Event::sim_lock_info>(lock.id, k.engine.tracer().symbols().intern(cls.name), cls.subclass,
                                 args.recursive, nested ? base(args.nest).id : 0);
@@ -143,11 +144,14 @@ Path<std::int64_t> GenericLocks::lock(Kernel& k, const LockArgs& args) {
   co_return taken ? 0 : -EBUSY;
 }
 
-std::string GenericLocks::unlock(Kernel& k, LockRef ref) {
+LockVerdict GenericLocks::unlock(Kernel& k, LockRef ref) {
   LockBase& lock = base(ref);
   const int held = k.locks.find_held(k.engine.current(), lock);
   const std::string& name = scenario_.locks[ref.v].name;
-  if (held < 0) return "\"" + name + "\" is released, but not held";
+  if (held < 0) {
+    k.trace<Event::lock_release>(lock.id, k.locks.class_of(lock).printed);
+    return {false, {}};
+  }
   const HoldMode mode = k.locks.held(k.engine.current())[static_cast<std::size_t>(held)].mode;
   const bool read = mode == HoldMode::shared;
   Lock& any = locks_[ref.v];
@@ -165,28 +169,33 @@ std::string GenericLocks::unlock(Kernel& k, LockRef ref) {
   } else {
     ok = k.locks.released(lock);
   }
-  return ok ? std::string() : "\"" + name + "\" is released by a task that does not own it";
+  if (ok) return {};
+  return {false, "\"" + name + "\" is released by a task that does not own it"};
 }
 
-std::string GenericLocks::downgrade(Kernel& k, LockRef ref) {
+LockVerdict GenericLocks::downgrade(Kernel& k, LockRef ref) {
   auto* const sem = std::get_if<rw_semaphore>(&locks_[ref.v]);
   const std::string& name = scenario_.locks[ref.v].name;
-  if (!sem) return "\"" + name + "\" is no rwsem and cannot be downgraded";
+  if (!sem) return {false, "\"" + name + "\" is no rwsem and cannot be downgraded"};
   const int held = k.locks.find_held(k.engine.current(), *sem);
-  const bool exclusive =
-      held >= 0 &&
-      k.locks.held(k.engine.current())[static_cast<std::size_t>(held)].mode == HoldMode::exclusive;
-  if (!exclusive) return "\"" + name + "\" is downgraded, but not held for writing";
+  if (held < 0) {
+    k.trace<Event::sim_lock_downgrade>(sem->id, k.locks.class_of(*sem).printed);
+    return {false, {}};
+  }
+  const HoldMode mode = k.locks.held(k.engine.current())[static_cast<std::size_t>(held)].mode;
+  if (mode != HoldMode::exclusive) {
+    return {false, "\"" + name + "\" is downgraded, but not held for writing"};
+  }
   downgrade_write(*sem);
   return {};
 }
 
-std::string GenericLocks::init(Kernel& k, LockRef ref) {
+LockVerdict GenericLocks::init(Kernel& k, LockRef ref) {
   const LockBase& lock = base(ref);
+  k.trace<Event::sim_lock_init>(lock.id, k.locks.class_of(lock).printed);
   for (std::size_t t = 0; t < k.engine.task_count(); ++t) {
     const Task& task = k.engine.task(TaskId(static_cast<std::uint32_t>(t)));
-    if (k.locks.find_held(task, lock) < 0) continue;
-    return "\"" + scenario_.locks[ref.v].name + "\" is initialised while it is held";
+    if (k.locks.find_held(task, lock) >= 0) return {false, {}};
   }
   prepare(k, ref);
   return {};

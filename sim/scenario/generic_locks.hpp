@@ -18,16 +18,22 @@
 
 namespace faultline {
 
+/// What came of an operation that cannot wait. Misuse that the records show (a release or downgrade
+/// of what is not held, initialising what is) is left to those who watch the order of locks.
+struct LockVerdict {
+  bool ok = true;
+  std::string wrong;  ///< misuse that no record shows
+};
+
 class GenericLocks {
  public:
   GenericLocks(const Scenario& scenario, Kernel& k);
 
   /// 0, or -EBUSY for a trylock that failed.
   Path<std::int64_t> lock(Kernel& k, const LockArgs& args);
-  /// Empty, or what is wrong: the lock is not held, or not in a way that can be released so.
-  std::string unlock(Kernel& k, LockRef lock);
-  std::string downgrade(Kernel& k, LockRef lock);
-  std::string init(Kernel& k, LockRef lock);
+  LockVerdict unlock(Kernel& k, LockRef lock);
+  LockVerdict downgrade(Kernel& k, LockRef lock);
+  LockVerdict init(Kernel& k, LockRef lock);
 
  private:
   using Lock =

@@ -204,16 +204,16 @@ Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
     co_return 0;
   }
   const LockRef lock = std::get<LockNameArgs>(step.args).lock;
-  std::string wrong;
+  LockVerdict verdict;
   if (step.verb == Verb::unlock) {
-    wrong = w_.locks_->unlock(k, lock);
+    verdict = w_.locks_->unlock(k, lock);
   } else if (step.verb == Verb::downgrade) {
-    wrong = w_.locks_->downgrade(k, lock);
+    verdict = w_.locks_->downgrade(k, lock);
   } else {
-    wrong = w_.locks_->init(k, lock);
+    verdict = w_.locks_->init(k, lock);
   }
-  if (!wrong.empty()) misuse(wrong);
-  co_return wrong.empty() ? 0 : -EINVAL;
+  if (!verdict.wrong.empty()) misuse(verdict.wrong);
+  co_return verdict.ok ? 0 : -EINVAL;
 }
 
 Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {

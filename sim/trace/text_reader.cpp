@@ -281,7 +281,8 @@ void TraceReader::understand(TraceLine& line) {
   }
 }
 
-void TraceReader::deliver(const TraceLine& line) {
+void TraceReader::deliver(TraceLine& line) {
+  line.native = result_.info.native;
   if (sink_.fn != nullptr && !sink_.fn(sink_.self, line)) stopped_ = true;
 }
 

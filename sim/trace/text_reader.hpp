@@ -38,6 +38,7 @@ struct TraceLine {
   std::string_view body;               ///< what follows `event: `
   std::optional<Event> known;          ///< the catalogue has this event
   std::span<const FieldValue> fields;  ///< in record order; empty when unknown or not understood
+  bool native = false;                 ///< the trace has Faultline's header
   std::uint64_t lost = 0;              ///< of a lost line: how many; 0 when it does not say
 
   /// The field of that name, or null.
@@ -131,7 +132,7 @@ class TraceReader {
   bool lost_line(std::string_view text);
   void event_line(std::string_view text);
   void understand(TraceLine& line);
-  void deliver(const TraceLine& line);
+  void deliver(TraceLine& line);
   void complain(std::size_t column, std::string message);
   void refuse(std::string message);
   void add_diagnostic(std::size_t column, std::string message);

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# faultline locks: what it takes, what it says, its exit codes. locks_test.sh FAULTLINE TOP
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+lock=$top/scenarios/lock
+raw=$top/tests/conformance/raw
+good_scenario >good.json
+
+expect clean 0 "nothing to complain of" -- locks good.json
+expect inversion 1 "possible circular locking" "CPU0" "What would have to happen" -- locks "$lock/abba_only_possible.json"
+expect happened 1 "this happened" "one.b" "held by two" -- locks "$lock/abba_deadlock.json"
+expect recursion 1 "possible recursive locking" -- locks "$top/scenarios/locks/aa_readers.json"
+expect bad_release 1 "bad unlock balance" -- locks "$top/scenarios/locks/double_unlock.json"
+expect init_held 1 "held lock initialised" -- locks "$top/scenarios/locks/init_held.json"
+expect real 0 "nothing to complain of" -- locks "$raw"
+expect two_forms 2 -- locks good.json --json --dot
+expect nothing 2 "No such file" -- locks missing.trace
+mkdir empty
+expect empty_folder 2 "no trace" -- locks empty
+printf 'x\n' >bad.trace
+expect no_trace 2 "bad.trace" -- locks bad.trace
+spoiled unknown_verb '"load"' '"laod"'
+expect bad_scenario 2 "unknown_verb.json:" "laod" -- locks unknown_verb.json good.json
+expect chooser 2 "fastest" -- locks good.json --chooser fastest
+expect update_alone 2 "--baseline" -- locks good.json --update
+
+[[ $("$faultline" locks "$lock/abba_deadlock.json" | head -n 1) == \
+  'WARNING: possible circular locking dependency detected' ]] || fail "the first line"
+
+# One document each, that its readers take.
+for form in "$lock/abba_deadlock.json" good.json "$raw"; do
+  "$faultline" locks "$form" --json 2>/dev/null | python3 -m json.tool >/dev/null ||
+    fail "--json of $form is no JSON"
+done
+expect dot 1 "digraph" "color=red" -- locks "$lock/abba_deadlock.json" --dot
+
+# A baseline: nothing new against itself, something new against less.
+expect baseline_missing 2 "--update" -- locks good.json --baseline order.json
+expect baseline_update 0 -- locks good.json --baseline order.json --update
+expect baseline_same 0 "0 new, 0 gone" -- locks good.json --baseline order.json
+printf '{ "faultline_lock_order": 1, "edges": [] }' >less.json
+expect baseline_new 1 "NEW: " -- locks good.json --baseline less.json
+printf '{ "edges": [ }' >broken.json
+expect baseline_broken 2 "broken.json:1" -- locks good.json --baseline broken.json
+
+# Trace and scenario of one run say the same; a compressed trace is read.
+"$faultline" run good.json --trace good.trace >run.txt
+"$faultline" locks good.json | grep -o 'dependencies: .*' >played
+"$faultline" locks good.trace | grep -o 'dependencies: .*' >read
+cmp played read || fail "a scenario and its trace differ"
+if command -v zstd >/dev/null; then
+  zstd -q good.trace
+  expect compressed 0 "traces: 1" -- locks good.trace.zst
+fi
+
+finish
