@@ -89,6 +89,8 @@ TEST_CASE("a circle through try-then-wait is told as such, until a plain one tak
   CHECK(circles_of({"A ~B", "B ~A"}) == "AB+");
   CHECK(circles_of({"A ~B", "B A", "A B"}) == "AB");
   CHECK(circles_of({"A B", "A ~B", "B A"}) == "AB");
+  CHECK(circles_of({"A ~B", "B A", "B C", "C A"}) == "AB+ ABC+");
+  CHECK(circles_of({"A ~B", "B A", "B C", "C A", "A B"}) == "AB ABC");
   CHECK(circles_of({"Ar ~BR", "Br A"}) == "");  // as weak as if it had waited
 }
 

@@ -108,6 +108,23 @@ TEST_CASE("guards are instances: two of a class guard nothing") {
   CHECK(report.circles[0].guard.empty());
 }
 
+TEST_CASE("two instances that are taken in different ways guard nothing either") {
+  Script s;
+  const auto under = [&](const char* guard, const char* first, const char* second) {
+    s.add("one-1", std::string("lock_acquire: ") + guard);
+    s.add("one-1", std::string("lock_acquire: 000000000000000") + first + " " + first);
+    s.add("one-1", std::string("lock_acquire: 000000000000000") + second + " " + second);
+    s.add("one-1", std::string("lock_release: 000000000000000") + second + " " + second);
+    s.add("one-1", std::string("lock_release: 000000000000000") + first + " " + first);
+    s.add("one-1", std::string("lock_release: ") + std::string(guard, 16) + " g");
+  };
+  under("0000000000000001 g", "a", "b");
+  under("0000000000000002 read g", "b", "a");
+  const LockReport report = report_of({s});
+  REQUIRE(report.circles.size() == 1);
+  CHECK(report.circles[0].guard.empty());
+}
+
 TEST_CASE("shared guards keep nobody apart") {
   Script s;
   for (const char* order : {"ab", "ba"}) {
@@ -145,6 +162,17 @@ TEST_CASE("instances taken the other way round under clean subclasses are a circ
   CHECK(report.circles[0].steps[0].held.instance == 0x22);
   CHECK(report.circles[0].steps[0].wanted.instance == 0x11);
   CHECK(report.edges.size() == 1);
+
+  // Numbers of another trace are other locks.
+  Script first, second;
+  std::swap(s, first);
+  s = {};
+  both("one-1", "11", "22");
+  std::swap(s, first);
+  s = {};
+  both("one-1", "22", "11");
+  std::swap(s, second);
+  CHECK(report_of({first, second}).clean());
 }
 
 TEST_CASE("MAP_DIRECT under write(2), one thread, one after the other") {
