@@ -19,7 +19,7 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
       profile(std::move(p)),
       tick(tick_),
       locks(e, lock_costs),
-      cls(locks),
+      cls(locks, profile),
       frames(dram_bytes),
       tables(frames),
       dram(dram_bytes, Domain::adr) {

@@ -3,9 +3,10 @@
 
 namespace faultline {
 
-LockClasses::LockClasses(LockContext& c) {
+LockClasses::LockClasses(LockContext& c, const Profile& profile) {
+  const bool counted = profile.vma_lock == VmaLock::refcount;
   mmap_lock = c.lock_class("&mm->mmap_lock", LockType::rwsem);
-  vm_lock = c.lock_class("&vma->vm_lock->lock", LockType::rwsem);
+  vm_lock = c.lock_class(counted ? "vm_lock" : "&vma->vm_lock->lock", LockType::rwsem);
   page_table_lock = c.lock_class("&mm->page_table_lock", LockType::spinlock);
   ptlock = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock);
   anon_vma = c.lock_class("&anon_vma->rwsem", LockType::rwsem);

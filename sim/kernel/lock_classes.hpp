@@ -2,12 +2,13 @@
 // and the numbering of lock instances.
 #pragma once
 
+#include "kernel/profiles/profile.hpp"
 #include "locking/lock.hpp"
 
 namespace faultline {
 
 struct LockClasses {
-  explicit LockClasses(LockContext& context);
+  LockClasses(LockContext& context, const Profile& profile);
 
   LockClassId mmap_lock, vm_lock, page_table_lock, ptlock, anon_vma;
   LockClassId sb_writers, sb_pagefaults, sb_internal;

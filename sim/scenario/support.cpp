@@ -8,7 +8,7 @@ namespace {
 
 constexpr auto table = std::to_array<Support>({
     {"profile", "linux-6.12", true},
-    {"profile", "linux-7.1", false},
+    {"profile", "linux-7.1", true},
     {"profile", "linux-4.13+map-direct-v5", false},
     {"profile", "linux-4.13+map-direct-v6", false},
     {"profile", "linux-4.13+map-direct-v7", false},

@@ -1,8 +1,9 @@
 // Compares what Faultline does with what a real Linux kernel did. Each folder under cases/ holds a
 // scenario and a real kernel's traces of the same program; the scenario is played with the built
 // program, both sides are reduced to the events view and the locks view, and must agree line by
-// line, per step. Cases under extra/ are reported and may differ.
-// Usage: conformance_tests FAULTLINE DIRECTORY [CASE...]. Exit code 0 when all of cases/ agree.
+// line, per step. Each case names the profile of the kernel that it was recorded on; cases/ has those
+// of 6.12, cases-7.1/ those of 7.1. Cases under extra/ are reported and may differ.
+// Usage: conformance_tests FAULTLINE DIRECTORY [CASE...]. Exit code 0 when all agree.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,7 +133,9 @@ bool run_case(const Setup& setup, const fs::path& folder) {
 }
 
 int run(const Setup& setup) {
-  const auto cases = cases_in(setup, "cases");
+  auto cases = cases_in(setup, "cases");
+  const auto later = cases_in(setup, "cases-7.1");
+  cases.insert(cases.end(), later.begin(), later.end());
   std::size_t agreed = 0;
   for (const auto& folder : cases) agreed += run_case(setup, folder) ? 1 : 0;
   const auto extra = cases_in(setup, "extra");

@@ -21,6 +21,7 @@ struct Kernel;
 struct file;
 struct inode;
 struct super_block;
+struct vm_area_desc;
 struct vm_area_struct;
 struct vm_operations_struct;
 class BlockDevice;
@@ -82,6 +83,7 @@ inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u
 /// What a file system or driver does for its open files. Null: the operation does not exist.
 struct file_operations {
   Path<std::int64_t> (*mmap)(Kernel&, file&, vm_area_struct&) = nullptr;
+  Path<std::int64_t> (*mmap_prepare)(Kernel&, file&, vm_area_desc&) = nullptr;
   Path<std::int64_t> (*fsync)(Kernel&, file&, std::uint64_t start, std::uint64_t end,
                               bool datasync) = nullptr;
   AreaSearch area = AreaSearch::plain;

@@ -34,8 +34,12 @@ Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops&
         co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written, iter.flags, iter.map);
     if (error < 0 && iter.processed == 0) co_return error;
   }
-  k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos, iomap_length(iter),
-                             iter.processed, iter.flags, ops.name, caller);
+  // What the actor has done already counts as moved, or is about to be.
+  const bool moved = k.profile.iomap_actor_advances && iter.processed > 0;
+  const std::uint64_t done = moved ? static_cast<std::uint64_t>(iter.processed) : 0;
+  k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos + done,
+                             iomap_length(iter) - done, moved ? 0 : iter.processed, iter.flags,
+                             ops.name, caller);
   const std::int64_t more = iomap_iter_advance(iter);
   if (more <= 0) co_return more;
   iter.started = true;

@@ -33,6 +33,12 @@ static Path<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
   co_return false;
 }
 
+// A dirty page of a shared file mapping: its reverse mapping may only go when no CPU can write
+// through a stale translation any more, so the flush cannot wait for the end of the unmapping.
+static bool must_flush_early(const Kernel& k, pte_t pte) {
+  return k.profile.dax_folios && pte_devmap(pte) && pte_dirty(pte);
+}
+
 static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
                                 Vaddr addr, Vaddr end) {
   mm_struct& mm = *vma.vm_mm;
@@ -48,7 +54,7 @@ static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
     tlb.adjust(addr, addr + PAGE_SIZE);
     tlb.cleared_ptes = true;
     const bool dirty = co_await zap_present_pte(k, vma, pte).unnamed();
-    force_flush = force_flush || dirty;
+    force_flush = force_flush || dirty || must_flush_early(k, pte);
   }
   if (force_flush) {
     co_await tlb_finish_mmu(k, mm, tlb).unnamed();

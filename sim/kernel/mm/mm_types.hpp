@@ -80,6 +80,16 @@ struct vm_operations_struct {
   bool has_close = false;  ///< a VMA with `close` may not be merged away
 };
 
+/// A mapping that is being prepared: what an mmap_prepare hook may look at and change before there
+/// is a VMA. Linux 7.1 include/linux/mm_types.h.
+struct vm_area_desc {
+  Vaddr start{}, end{};
+  Pgoff pgoff{};
+  file* vm_file = nullptr;
+  vm_flags_t vm_flags = 0;
+  const vm_operations_struct* vm_ops = nullptr;  ///< null: the hook has set none
+};
+
 struct anon_vma {
   rw_semaphore rwsem;
   std::uint32_t id = 0;
@@ -98,6 +108,7 @@ struct vm_area_struct {
   rw_semaphore vm_lock;
   std::int64_t vm_lock_seq = -1;  ///< equal to the mm's sequence: write-locked
   bool detached = false;
+  bool unlinked = true;  ///< made, but not in the process's tree yet
   std::uint32_t id = 0;  ///< counter of the mm
 };
 

@@ -58,11 +58,17 @@ void mmap_read_unlock(Kernel& k, mm_struct& mm) {
 }
 
 void might_fault(Kernel& k) {
+  if (!k.profile.copies_annotate) return;
   if (mm_struct* const mm = k.current().mm) k.locks.annotate_shared(mm->mmap_lock);
 }
 
 Path<void> vma_start_write(Kernel& k, vm_area_struct& vma) {
   if (vma.vm_lock_seq == vma.vm_mm->mm_lock_seq) co_return;
+  if (vma.unlinked && k.profile.vma_lock == VmaLock::refcount) {
+    // Its count says that it is detached: there can be no reader to wait for.
+    vma.vm_lock_seq = vma.vm_mm->mm_lock_seq;
+    co_return;
+  }
   co_await down_write(vma.vm_lock);
   vma.vm_lock_seq = vma.vm_mm->mm_lock_seq;
   up_write(vma.vm_lock);

@@ -97,6 +97,10 @@ Path<void> vma_link_file(Kernel& k, vm_area_struct& vma) {
   up_write(mapping.i_mmap_rwsem);
 }
 
+static bool prepares_mapping(const Kernel& k, const file* file) {
+  return k.profile.mmap_prepare && file && file->f_op->mmap_prepare;
+}
+
 static Path<std::int64_t> mmap_file(Kernel& k, file& file, vm_area_struct& vma) {
   const std::int64_t error = co_await file.f_op->mmap(k, file, vma);
   co_return error;
@@ -113,6 +117,8 @@ static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest re
   if (request.vm_file) {
     vma.vm_file = request.vm_file;
     ++request.vm_file->f_count;
+  }
+  if (request.vm_file && !prepares_mapping(k, request.vm_file)) {
     const std::int64_t error = co_await mmap_file(k, *request.vm_file, vma);
     if (error) {
       remove_vma(k, vma);
@@ -128,7 +134,7 @@ static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest re
         co_return 0;
       }
     }
-  } else if (vma.vm_flags & VM_SHARED) {
+  } else if (!request.vm_file && (vma.vm_flags & VM_SHARED)) {
     const std::int64_t error = shmem_zero_setup(k, vma);
     if (error) {
       remove_vma(k, vma);
@@ -137,10 +143,29 @@ static Path<std::int64_t> mmap_new_vma(Kernel& k, mm_struct& mm, MergeRequest re
   }
   co_await vma_start_write(k, vma);
   mm.mm_mt.emplace(vma.vm_end.v, &vma);
+  vma.unlinked = false;
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   co_await vma_link_file(k, vma);
   *out = &vma;
+  co_return 0;
+}
+
+// The hook before there is a VMA; what it changed goes into the request. Linux 7.1 mm/vma.c.
+static Path<std::int64_t> call_mmap_prepare(Kernel& k, MergeRequest& request,
+                                            const vm_operations_struct** vm_ops) {
+  vm_area_desc desc;
+  desc.start = request.start;
+  desc.end = request.end;
+  desc.pgoff = request.pgoff;
+  desc.vm_file = request.vm_file;
+  desc.vm_flags = request.flags;
+  const std::int64_t error =
+      co_await request.vm_file->f_op->mmap_prepare(k, *request.vm_file, desc);
+  if (error) co_return error;
+  request.pgoff = desc.pgoff;
+  request.flags = desc.vm_flags;
+  *vm_ops = desc.vm_ops;
   co_return 0;
 }
 
@@ -197,6 +222,15 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
   request.pgoff = pgoff;
   request.flags = vm_flags;
   request.vm_file = file;
+  const vm_operations_struct* vm_ops = nullptr;
+  if (prepares_mapping(k, file)) {
+    const std::int64_t error = co_await call_mmap_prepare(k, request, &vm_ops);
+    if (error) {
+      if (charged) vm_unacct_memory(k, charged);
+      co_await vms_complete_munmap_vmas(k, mm, vms, false, true);
+      co_return error;
+    }
+  }
   vm_area_struct* vma = co_await vma_merge_new_range(k, mm, request);
   if (!vma) {
     const std::int64_t error = co_await mmap_new_vma(k, mm, request, &vma);
@@ -206,6 +240,8 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
       co_return error;
     }
   }
+  // Also where the range was merged into a neighbour.
+  if (vm_ops) vma->vm_ops = vm_ops;
   co_await vms_complete_munmap_vmas(k, mm, vms, false, true);
   vm_stat_account(mm, vma->vm_flags, pglen);
   account_locked(mm, *vma, len >> PAGE_SHIFT);

@@ -44,6 +44,7 @@ static Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr
   }
   mm.mm_mt.emplace(vma.vm_end.v, &vma);
   mm.mm_mt.emplace(fresh.vm_end.v, &fresh);
+  fresh.unlinked = false;
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   // vma_complete()

@@ -3,6 +3,9 @@
 #include "kernel/profiles/profile.hpp"
 
 #include <array>
+#include <charconv>
+
+#include "base/bug.hpp"
 
 namespace faultline {
 
@@ -21,6 +24,24 @@ constexpr std::array knobs{
          "vm.mmap_min_addr: hints below it are raised to it."},
     Knob{"mm.stack_guard_gap", KnobKind::number, "", "256",
          "Pages kept free below a stack when an address is searched."},
+    Knob{"mm.vma_lock", KnobKind::word, "rwsem|refcount", "rwsem",
+         "How a VMA is locked: by a rwsem of its own, or (6.15 and later) by a count in the VMA, "
+         "which a fresh VMA's first writer need not touch."},
+    Knob{"mm.mmap_prepare", KnobKind::boolean, "", "false",
+         "Files prepare a mapping with f_op->mmap_prepare, before the merge attempt and before "
+         "there is a VMA, instead of with f_op->mmap after both."},
+    Knob{"mm.dax_folios", KnobKind::boolean, "", "false",
+         "Pages of a DAX device are ordinary folios in page tables (6.15 and later): a dirty one "
+         "that is unmapped flushes the TLB under the page-table lock."},
+    Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
+         "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
+         "handler shows; a 7.1 kernel does not."},
+    Knob{"fs.iomap_actor_advances", KnobKind::boolean, "", "false",
+         "Who works on an iomap moves the iterator itself (6.15 and later), so that iomap_iter "
+         "shows the new position and a status, not the bytes processed."},
+    Knob{"xfs.fault_events", KnobKind::word, "filemap_fault|read_write", "filemap_fault",
+         "Which tracepoints an XFS fault has: xfs_filemap_fault, or xfs_read_fault and "
+         "xfs_write_fault."},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
          "(EINVAL)."},
@@ -30,9 +51,24 @@ constexpr std::array knobs{
          "vm.overcommit_ratio: the share of memory, in percent, that mode never promises."},
 };
 
-constexpr std::array profiles{
-    ProfileRow{"linux-6.12", "Linux 6.12.117, checked line by line against traces of that kernel."},
+// Not constexpr: the values of later profiles lie in their own files.
+const std::array profiles{
+    ProfileRow{
+        "linux-6.12", "Linux 6.12.117, checked line by line against traces of that kernel.", {}},
+    ProfileRow{"linux-7.1", "Linux 7.1.5: mmap_prepare, VMA locks as counts, DAX pages as folios.",
+               linux_7_1_values()},
 };
+
+// The value of a knob of a profile's table, by the knob's type.
+void set_from_text(Profile& profile, const KnobValue& value) {
+  std::uint64_t number = value.value == "true" ? 1 : 0;
+  for (const Knob& knob : knobs) {
+    if (knob.name != value.name || knob.type != KnobKind::number) continue;
+    std::from_chars(value.value.data(), value.value.data() + value.value.size(), number);
+  }
+  const bool known = set_knob(profile, value.name, number, value.value);
+  FL_ASSERT(known);
+}
 
 }  // namespace
 
@@ -44,6 +80,7 @@ std::optional<Profile> find_profile(std::string_view name) {
     if (row.name == name) {
       Profile profile;
       profile.name = std::string(name);
+      for (const KnobValue& value : row.values) set_from_text(profile, value);
       return profile;
     }
   }
@@ -71,6 +108,21 @@ bool set_knob(Profile& p, std::string_view name, std::uint64_t number, std::stri
     p.mmap_min_addr = number;
   } else if (name == "mm.stack_guard_gap") {
     p.stack_guard_gap = number;
+  } else if (name == "mm.vma_lock") {
+    if (word != "rwsem" && word != "refcount") return false;
+    p.vma_lock = word == "rwsem" ? VmaLock::rwsem : VmaLock::refcount;
+  } else if (name == "mm.mmap_prepare") {
+    p.mmap_prepare = number != 0;
+  } else if (name == "mm.dax_folios") {
+    p.dax_folios = number != 0;
+  } else if (name == "mm.copies_annotate") {
+    p.copies_annotate = number != 0;
+  } else if (name == "fs.iomap_actor_advances") {
+    p.iomap_actor_advances = number != 0;
+  } else if (name == "xfs.fault_events") {
+    if (word != "filemap_fault" && word != "read_write") return false;
+    const bool one = word == "filemap_fault";
+    p.xfs_fault_events = one ? XfsFaultEvents::filemap_fault : XfsFaultEvents::read_write;
   } else if (name == "hugetlb") {
     if (word != "empty" && word != "off") return false;
     p.hugetlb = word == "off" ? HugetlbMode::off : HugetlbMode::empty;

@@ -12,6 +12,10 @@
 namespace faultline {
 
 enum class ThpMode : std::uint8_t { always, madvise, never };
+/// How the lock of a VMA is built: a rwsem of its own, or a count in the VMA itself.
+enum class VmaLock : std::uint8_t { rwsem, refcount };
+/// Which tracepoints XFS has for its faults.
+enum class XfsFaultEvents : std::uint8_t { filemap_fault, read_write };
 
 enum class OvercommitMode : std::uint8_t { guess, always, never };
 enum class HugetlbMode : std::uint8_t { empty, off };
@@ -19,15 +23,21 @@ enum class HugetlbMode : std::uint8_t { empty, off };
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
   std::string name = "linux-6.12";
-  bool per_vma_lock = true;                           ///< mm.per_vma_lock
-  ThpMode thp = ThpMode::always;                      ///< mm.thp
-  std::uint64_t fault_around_bytes = 65536;           ///< mm.fault_around_bytes
-  std::uint64_t max_map_count = 65530;                ///< mm.max_map_count
-  std::uint64_t mmap_min_addr = 65536;                ///< mm.mmap_min_addr
-  std::uint64_t stack_guard_gap = 256;                ///< mm.stack_guard_gap, pages
-  HugetlbMode hugetlb = HugetlbMode::empty;           ///< hugetlb
-  OvercommitMode overcommit = OvercommitMode::guess;  ///< mm.overcommit_memory
-  std::uint64_t overcommit_ratio = 50;                ///< mm.overcommit_ratio, percent
+  bool per_vma_lock = true;                                         ///< mm.per_vma_lock
+  ThpMode thp = ThpMode::always;                                    ///< mm.thp
+  std::uint64_t fault_around_bytes = 65536;                         ///< mm.fault_around_bytes
+  std::uint64_t max_map_count = 65530;                              ///< mm.max_map_count
+  std::uint64_t mmap_min_addr = 65536;                              ///< mm.mmap_min_addr
+  std::uint64_t stack_guard_gap = 256;                              ///< mm.stack_guard_gap, pages
+  VmaLock vma_lock = VmaLock::rwsem;                                ///< mm.vma_lock
+  bool mmap_prepare = false;                                        ///< mm.mmap_prepare
+  bool dax_folios = false;                                          ///< mm.dax_folios
+  bool copies_annotate = true;                                      ///< mm.copies_annotate
+  bool iomap_actor_advances = false;                                ///< fs.iomap_actor_advances
+  XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
+  HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
+  OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory
+  std::uint64_t overcommit_ratio = 50;  ///< mm.overcommit_ratio, percent
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };
@@ -43,10 +53,19 @@ struct Knob {
 /// All knobs, in the order of the table.
 std::span<const Knob> all_knobs();
 
-/// One line per profile: name, what it is.
+/// A knob and its value, as text.
+struct KnobValue {
+  std::string_view name;
+  std::string_view value;
+};
+/// Where linux-7.1 differs from the defaults; sim/kernel/profiles/linux_7_1.cpp.
+std::span<const KnobValue> linux_7_1_values();
+
+/// One line per profile: name, what it is, which knobs it sets.
 struct ProfileRow {
   std::string_view name;
   std::string_view sentence;
+  std::span<const KnobValue> values;  ///< where it differs from the defaults
 };
 std::span<const ProfileRow> all_profiles();
 

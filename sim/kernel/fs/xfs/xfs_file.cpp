@@ -17,7 +17,11 @@ namespace faultline::xfs {
 
 static Path<vm_fault_t> xfs_dax_read_fault(Kernel& k, vm_fault& vmf, unsigned order) {
   inode& ip = *vmf.vma->vm_file->f_inode;
-  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 0);
+  if (k.profile.xfs_fault_events == XfsFaultEvents::read_write) {
+    k.trace<Event::xfs_read_fault>(ip.i_sb->s_dev, ip.i_ino, order);
+  } else {
+    k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 0);
+  }
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_dax_read_fault");
   const vm_fault_t ret = co_await dax_iomap_fault(k, vmf, order, xfs_read_iomap_ops);
   xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_dax_read_fault");
@@ -26,7 +30,11 @@ static Path<vm_fault_t> xfs_dax_read_fault(Kernel& k, vm_fault& vmf, unsigned or
 
 static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order) {
   inode& ip = *vmf.vma->vm_file->f_inode;
-  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 1);
+  if (k.profile.xfs_fault_events == XfsFaultEvents::read_write) {
+    k.trace<Event::xfs_write_fault>(ip.i_sb->s_dev, ip.i_ino, order);
+  } else {
+    k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, order, 1);
+  }
   co_await sb_start_pagefault(*ip.i_sb);
   co_await file_update_time(k, ip);
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
@@ -106,7 +114,17 @@ Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma) {
   co_return 0;
 }
 
+Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& desc) {
+  inode& ip = *file.f_inode;
+  if ((desc.vm_flags & VM_SYNC) && !ip.dax) co_return -EOPNOTSUPP;
+  co_await touch_atime(k, ip);
+  desc.vm_ops = &xfs_file_vm_ops;
+  if (ip.dax) desc.vm_flags |= VM_HUGEPAGE;
+  co_return 0;
+}
+
 const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
+                                          .mmap_prepare = xfs_file_mmap_prepare,
                                           .fsync = xfs_file_fsync,
                                           .area = AreaSearch::thp,
                                           .fop_flags = FOP_MMAP_SYNC};

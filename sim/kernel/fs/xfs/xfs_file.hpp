@@ -11,6 +11,8 @@ extern const file_operations xfs_file_operations;
 extern const file_operations xfs_dir_file_operations;
 
 Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);
+/// The same as a hook that runs before there is a VMA. Linux 7.1.
+Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& desc);
 /// pread(2)/pwrite(2) below the descriptor: bytes, or a negative errno.
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
