@@ -1,8 +1,8 @@
 // Compares what Faultline does with what a real Linux kernel did. Each folder under cases/ holds a
 // scenario and a real kernel's traces of the same program; the scenario is played with the built
 // program, both sides are reduced to the events view and the locks view, and must agree line by
-// line, per step. Each case names the profile of the kernel that it was recorded on; cases/ has those
-// of 6.12, cases-7.1/ those of 7.1. Cases under extra/ are reported and may differ.
+// line, per step. Each case names the profile of the kernel it was recorded on: cases/ has those of
+// 6.12, cases-7.1/ those of 7.1. Cases under extra/ are reported and may differ.
 // Usage: conformance_tests FAULTLINE DIRECTORY [CASE...]. Exit code 0 when all agree.
 #include <fcntl.h>
 #include <sys/wait.h>
