@@ -55,10 +55,17 @@ for build in "$@"; do
 done
 
 top=$here/../..
-default=$top/scenarios$'\n'$top/tests/conformance
-mapfile -t folders <<<"${FAULTLINE_SCENARIOS-$default}"
-mapfile -t scenarios < <(find "${folders[@]}" -name schema -prune -o -name '*.json' \
-  ! -name case.json -print | LC_ALL=C sort)
+if [[ -n ${FAULTLINE_SCENARIOS-} ]]; then
+  mapfile -t folders <<<"$FAULTLINE_SCENARIOS"
+  mapfile -t scenarios < <(find "${folders[@]}" -name schema -prune -o -name '*.json' -print |
+    LC_ALL=C sort)
+else # tests/conformance also holds tables of other shapes
+  folders=("$top/scenarios" "$top/tests/conformance")
+  mapfile -t scenarios < <({
+    find "$top/scenarios" -name schema -prune -o -name '*.json' -print
+    find "$top/tests/conformance" -name scenario.json
+  } | LC_ALL=C sort)
+fi
 ((${#scenarios[@]} > 0)) || { echo "compare.sh: no scenario in ${folders[*]}" >&2; exit 1; }
 
 printf '%s\0' "${scenarios[@]}" |
