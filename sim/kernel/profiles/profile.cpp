@@ -2,8 +2,10 @@
 // model is checked against.
 #include "kernel/profiles/profile.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <type_traits>
 
 #include "base/bug.hpp"
 
@@ -11,44 +13,80 @@ namespace faultline {
 
 namespace {
 
+// How a knob's value gets into the profile: a number as it is, a word by its place among the
+// knob's words, which is the order of the enumerators.
+template <auto member>
+constexpr void set(Profile& profile, std::uint64_t value) {
+  using Value = std::remove_reference_t<decltype(profile.*member)>;
+  if constexpr (std::is_same_v<Value, bool>) {
+    profile.*member = value != 0;
+  } else {
+    profile.*member = static_cast<Value>(value);
+  }
+}
+
+// The place of `word` among the words of a knob; nothing if it is none of them.
+std::optional<std::uint64_t> place_of(std::string_view words, std::string_view word) {
+  for (std::uint64_t place = 0; !words.empty(); ++place) {
+    const std::size_t end = std::min(words.find('|'), words.size());
+    if (words.substr(0, end) == word) return place;
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return std::nullopt;
+}
+
 constexpr std::array knobs{
     Knob{"mm.per_vma_lock", KnobKind::boolean, "", "true",
-         "User faults first try the lock of their VMA; off, every fault takes mmap_lock."},
+         "User faults first try the lock of their VMA; off, every fault takes mmap_lock.",
+         set<&Profile::per_vma_lock>},
     Knob{"mm.thp", KnobKind::word, "always|madvise|never", "always",
-         "Transparent huge pages: which anonymous mappings may get a 2 MiB page at a fault."},
+         "Transparent huge pages: which anonymous mappings may get a 2 MiB page at a fault.",
+         set<&Profile::thp>},
     Knob{"mm.fault_around_bytes", KnobKind::number, "", "65536",
-         "Window in which a read fault maps pages of the page cache that are already there."},
+         "Window in which a read fault maps pages of the page cache that are already there.",
+         set<&Profile::fault_around_bytes>},
     Knob{"mm.max_map_count", KnobKind::number, "", "65530",
-         "vm.max_map_count: how many VMAs a process may have before mmap refuses."},
+         "vm.max_map_count: how many VMAs a process may have before mmap refuses.",
+         set<&Profile::max_map_count>},
     Knob{"mm.mmap_min_addr", KnobKind::number, "", "65536",
-         "vm.mmap_min_addr: hints below it are raised to it."},
+         "vm.mmap_min_addr: hints below it are raised to it.", set<&Profile::mmap_min_addr>},
     Knob{"mm.stack_guard_gap", KnobKind::number, "", "256",
-         "Pages kept free below a stack when an address is searched."},
+         "Pages kept free below a stack when an address is searched.",
+         set<&Profile::stack_guard_gap>},
     Knob{"mm.vma_lock", KnobKind::word, "rwsem|refcount", "rwsem",
          "How a VMA is locked: by a rwsem of its own, or (6.15 and later) by a count in the VMA, "
-         "which a fresh VMA's first writer need not touch."},
+         "which a fresh VMA's first writer need not touch.",
+         set<&Profile::vma_lock>},
     Knob{"mm.mmap_prepare", KnobKind::boolean, "", "false",
          "Files prepare a mapping with f_op->mmap_prepare, before the merge attempt and before "
-         "there is a VMA, instead of with f_op->mmap after both."},
+         "there is a VMA, instead of with f_op->mmap after both.",
+         set<&Profile::mmap_prepare>},
     Knob{"mm.dax_folios", KnobKind::boolean, "", "false",
          "Pages of a DAX device are ordinary folios in page tables (6.15 and later): a dirty one "
-         "that is unmapped flushes the TLB under the page-table lock."},
+         "that is unmapped flushes the TLB under the page-table lock.",
+         set<&Profile::dax_folios>},
     Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
          "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
-         "handler shows; a 7.1 kernel does not."},
+         "handler shows; a 7.1 kernel does not.",
+         set<&Profile::copies_annotate>},
     Knob{"fs.iomap_actor_advances", KnobKind::boolean, "", "false",
          "Who works on an iomap moves the iterator itself (6.15 and later), so that iomap_iter "
-         "shows the new position and a status, not the bytes processed."},
+         "shows the new position and a status, not the bytes processed.",
+         set<&Profile::iomap_actor_advances>},
     Knob{"xfs.fault_events", KnobKind::word, "filemap_fault|read_write", "filemap_fault",
          "Which tracepoints an XFS fault has: xfs_filemap_fault, or xfs_read_fault and "
-         "xfs_write_fault."},
+         "xfs_write_fault.",
+         set<&Profile::xfs_fault_events>},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
-         "(EINVAL)."},
+         "(EINVAL).",
+         set<&Profile::hugetlb>},
     Knob{"mm.overcommit_memory", KnobKind::word, "guess|always|never", "guess",
-         "vm.overcommit_memory: how much private writable memory may be promised."},
+         "vm.overcommit_memory: how much private writable memory may be promised.",
+         set<&Profile::overcommit>},
     Knob{"mm.overcommit_ratio", KnobKind::number, "", "50",
-         "vm.overcommit_ratio: the share of memory, in percent, that mode never promises."},
+         "vm.overcommit_ratio: the share of memory, in percent, that mode never promises.",
+         set<&Profile::overcommit_ratio>},
 };
 
 // Not constexpr: the values of later profiles lie in their own files.
@@ -87,61 +125,15 @@ std::optional<Profile> find_profile(std::string_view name) {
   return std::nullopt;
 }
 
-bool set_knob(Profile& p, std::string_view name, std::uint64_t number, std::string_view word) {
-  if (name == "mm.per_vma_lock") {
-    p.per_vma_lock = number != 0;
-  } else if (name == "mm.thp") {
-    if (word == "always") {
-      p.thp = ThpMode::always;
-    } else if (word == "madvise") {
-      p.thp = ThpMode::madvise;
-    } else if (word == "never") {
-      p.thp = ThpMode::never;
-    } else {
-      return false;
-    }
-  } else if (name == "mm.fault_around_bytes") {
-    p.fault_around_bytes = number;
-  } else if (name == "mm.max_map_count") {
-    p.max_map_count = number;
-  } else if (name == "mm.mmap_min_addr") {
-    p.mmap_min_addr = number;
-  } else if (name == "mm.stack_guard_gap") {
-    p.stack_guard_gap = number;
-  } else if (name == "mm.vma_lock") {
-    if (word != "rwsem" && word != "refcount") return false;
-    p.vma_lock = word == "rwsem" ? VmaLock::rwsem : VmaLock::refcount;
-  } else if (name == "mm.mmap_prepare") {
-    p.mmap_prepare = number != 0;
-  } else if (name == "mm.dax_folios") {
-    p.dax_folios = number != 0;
-  } else if (name == "mm.copies_annotate") {
-    p.copies_annotate = number != 0;
-  } else if (name == "fs.iomap_actor_advances") {
-    p.iomap_actor_advances = number != 0;
-  } else if (name == "xfs.fault_events") {
-    if (word != "filemap_fault" && word != "read_write") return false;
-    const bool one = word == "filemap_fault";
-    p.xfs_fault_events = one ? XfsFaultEvents::filemap_fault : XfsFaultEvents::read_write;
-  } else if (name == "hugetlb") {
-    if (word != "empty" && word != "off") return false;
-    p.hugetlb = word == "off" ? HugetlbMode::off : HugetlbMode::empty;
-  } else if (name == "mm.overcommit_memory") {
-    if (word == "guess") {
-      p.overcommit = OvercommitMode::guess;
-    } else if (word == "always") {
-      p.overcommit = OvercommitMode::always;
-    } else if (word == "never") {
-      p.overcommit = OvercommitMode::never;
-    } else {
-      return false;
-    }
-  } else if (name == "mm.overcommit_ratio") {
-    p.overcommit_ratio = number;
-  } else {
-    return false;
+bool set_knob(Profile& profile, std::string_view name, std::uint64_t number,
+              std::string_view word) {
+  for (const Knob& knob : knobs) {
+    if (knob.name != name) continue;
+    const auto value = knob.type == KnobKind::word ? place_of(knob.words, word) : number;
+    if (value) knob.set(profile, *value);
+    return value.has_value();
   }
-  return true;
+  return false;
 }
 
 }  // namespace faultline

@@ -48,6 +48,7 @@ struct Knob {
   std::string_view words;     ///< for a word: the choices, joined by '|'
   std::string_view fallback;  ///< default in linux-6.12, as text
   std::string_view sentence;
+  void (*set)(Profile& profile, std::uint64_t value);  ///< a word's value is its place in `words`
 };
 
 /// All knobs, in the order of the table.
