@@ -111,6 +111,7 @@ std::string lock_report_json(const LockReport& report) {
     traces.push_back({{"name", t.name},
                       {"source", t.info.native ? "faultline" : "kernel"},
                       {"complete", t.info.complete},
+                      {"inferred", t.inferred},
                       {"outcome", t.info.outcome},
                       {"lock_records", t.lock_records}});
   }

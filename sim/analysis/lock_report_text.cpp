@@ -197,10 +197,11 @@ class Printer {
 
   void tables() {
     std::uint64_t records = 0;
-    std::size_t incomplete = 0;
+    std::size_t incomplete = 0, inferred = 0;
     for (const SurveyedTrace& t : report_.traces) {
       records += t.lock_records;
       incomplete += t.info.complete ? 0 : 1;
+      inferred += t.inferred ? 1 : 0;
     }
     const std::size_t found = report_.circles.size() + report_.misuses.size();
     line("{}; traces: {}, lock records: {}, classes: {}, dependencies: {}",
@@ -208,6 +209,10 @@ class Printer {
                          : fmt::format("complaints: {}", found + report_.deadlocks.size()),
          report_.traces.size(), records, report_.classes.size(), report_.edges.size());
     if (incomplete != 0) line("{} of the traces are incomplete", incomplete);
+    if (inferred != 0) {
+      line("{} of the traces have no lock events: those of mmap_lock and XFS inodes stand for them",
+           inferred);
+    }
     if (report_.edges.empty()) return;
     std::size_t from = 4, to = 6, kinds = 5;
     const auto kinds_text = [](const LockEdgeRow& e) {

@@ -1,8 +1,9 @@
 // From lines to records, with what a real kernel's text leaves out: lock events print neither
 // subclasses nor recursive readers (Linux 6.12 include/trace/events/lock.h prints the map's name).
 // There, a second lock of a name that is held counts as the next subclass, and a reader that holds
-// the same instance, RCU, SRCU and sequence counters as recursive readers. What was held before
-// such a trace began is unknown, so that its releases of what is not held mean nothing.
+// the same instance, RCU, SRCU and sequence counters as recursive readers. A fault's try of
+// mmap_lock is one that waits. What was held before such a trace began is unknown, so that its
+// releases of what is not held mean nothing.
 #include "analysis/lock_survey.hpp"
 
 #include <algorithm>
@@ -19,12 +20,20 @@ bool reads_recursively(std::string_view name) {
          name.find("srcu_struct") != name.npos;
 }
 
+// Kernel threads that try the mmap_lock of programs and go on without it (mm/khugepaged.c,
+// mm/ksm.c, mm/oom_kill.c).
+bool scans_memory(std::string_view task) {
+  return task == "khugepaged" || task == "ksmd" || task == "oom_reaper";
+}
+
 bool is_symbol(FieldType type) { return type == FieldType::sym || type == FieldType::ksym; }
 
 }  // namespace
 
-LockSurvey::LockSurvey(bool try_wait)
-    : sink_(LockOrderOptions{true, false, try_wait}, &symbols_), mask_(sink_.mask()) {
+LockSurvey::LockSurvey(const SurveyOptions& options)
+    : options_(options),
+      sink_(LockOrderOptions{true, options.bit_locks, options.try_wait}, &symbols_),
+      mask_(sink_.mask()) {
   for (const Event e : {Event::lock_contended, Event::lock_acquired, Event::sim_bitlock_acquire,
                         Event::sim_bitlock_contended, Event::sim_bitlock_acquired,
                         Event::sim_bitlock_release, Event::sim_step}) {
@@ -33,7 +42,7 @@ LockSurvey::LockSurvey(bool try_wait)
 }
 
 void LockSurvey::begin_trace(std::string name) {
-  traces_.push_back({std::move(name), {}, 0, {}});
+  traces_.push_back({std::move(name), {}, false, 0, {}});
   tasks_.clear();
   last_key_ = -1;
   per_task_.clear();
@@ -57,6 +66,8 @@ TaskId LockSurvey::task_of(const TraceLine& line) {
   if (fresh) {
     traces_.back().tasks.emplace_back(line.task);
     per_task_.emplace_back();
+  } else if (traces_.back().tasks[it->second.v] == "<...>") {
+    traces_.back().tasks[it->second.v] = line.task;
   }
   last_key_ = key;
   last_task_ = it->second;
@@ -119,11 +130,29 @@ void LockSurvey::feed(const TraceLine& line, Record& record) {
     case Event::sim_bitlock_acquired:
     case Event::sim_bitlock_release:
     case Event::sim_step:
-      return watch_waits(line, record);
+      watch_waits(line, record);
+      break;
     default:
       break;
   }
   sink_.on_record(record);
+  if (!native_ && record.event == Event::lock_acquire && waits_after_try(record)) {
+    record.event = Event::sim_lock_try_wait;
+    sink_.on_record(record);
+  }
+}
+
+// A fault tries mmap_lock and waits for it when that fails (mm/memory.c get_mmap_lock_carefully(),
+// before Linux 6.4 arch/x86/mm/fault.c). In the context of a task that has a program, whoever tries
+// to read that lock is a fault; kernel threads that scan other programs' memory give up instead.
+bool LockSurvey::waits_after_try(const Record& record) const {
+  constexpr std::uint64_t try_and_read = 3;
+  if (!options_.try_wait || record.context != Context::task) return false;
+  if ((record.arg[1] & try_and_read) != try_and_read) return false;
+  const SymbolId name(static_cast<std::uint32_t>(record.arg[2]));
+  const std::string_view text = symbols_.text(name);
+  if (text != "&mm->mmap_lock" && text != "&mm->mmap_sem") return false;
+  return !scans_memory(traces_.back().tasks[record.task.v]);
 }
 
 void LockSurvey::make_up(Record& record) {
@@ -210,8 +239,9 @@ void LockSurvey::note_deadlock() {
   deadlocks_.push_back(std::move(deadlock));
 }
 
-void LockSurvey::end_trace(const TraceInfo& info) {
+void LockSurvey::end_trace(const TraceInfo& info, bool inferred) {
   if (!begun_) begin(info.native);
+  traces_.back().inferred = inferred;
   if (info.outcome == "deadlock") note_deadlock();
   const auto counts = order().edge_counts();
   counts_before_.resize(counts.size());

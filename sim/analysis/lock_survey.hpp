@@ -16,10 +16,17 @@
 
 namespace faultline {
 
+/// What a survey looks at.
+struct SurveyOptions {
+  bool try_wait = true;    ///< false: as the kernel's validator, nothing for a try that succeeds
+  bool bit_locks = false;  ///< also the second graph, with the locks that lock debugging ignores
+};
+
 /// One trace of a survey.
 struct SurveyedTrace {
   std::string name;  ///< its path
   TraceInfo info;
+  bool inferred = false;  ///< it has no lock events: those of other tracepoints stand for them
   std::uint64_t lock_records = 0;
   std::vector<std::string> tasks;  ///< by TaskId: the names
 };
@@ -45,14 +52,13 @@ struct HappenedDeadlock {
 
 class LockSurvey {
  public:
-  /// `try_wait` false: as the kernel's validator, which counts nothing for a try that succeeds.
-  explicit LockSurvey(bool try_wait = true);
+  explicit LockSurvey(const SurveyOptions& options = {});
   LockSurvey(const LockSurvey&) = delete;
   LockSurvey& operator=(const LockSurvey&) = delete;
 
   void begin_trace(std::string name);
   void line(const TraceLine& line);
-  void end_trace(const TraceInfo& info);
+  void end_trace(const TraceInfo& info, bool inferred = false);
 
   const LockOrderSink& sink() const { return sink_; }
   const LockOrder& order() const { return sink_.order(); }
@@ -81,9 +87,11 @@ class LockSurvey {
   void feed(const TraceLine& line, Record& record);
   void release_run_queue(const TraceLine& line);
   void make_up(Record& record);
+  bool waits_after_try(const Record& record) const;
   void watch_waits(const TraceLine& line, const Record& record);
   void note_deadlock();
 
+  SurveyOptions options_;
   SymbolTable symbols_;
   LockOrderSink sink_;
   EventMask mask_;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analysis/lock_order_sink.hpp"
+#include "scenario/report_words.hpp"
 #include "scenario/world.hpp"
 #include "trace/digest.hpp"
 #include "trace/text_writer.hpp"
@@ -12,24 +13,6 @@
 namespace faultline {
 
 namespace {
-
-std::string outcome_name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::completed:
-      return "completed";
-    case Outcome::deadlock:
-      return "deadlock";
-    case Outcome::stuck:
-      return "stuck";
-    case Outcome::kernel_bug:
-      return "kernel-bug";
-    case Outcome::limit:
-      return "limit";
-    case Outcome::interrupted:
-      return "interrupted";
-  }
-  return "";
-}
 
 TextSink make_sink(const SimulateOptions& options) {
   if (options.trace_text) return TextSink::to_memory(options.trace_text);
@@ -103,8 +86,9 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   out.exit_code = exit_code(out.result, out.judgement);
   if (options.digest) out.digest = digest.hex();
   if (writer) {
-    const bool whole = out.result.outcome != Outcome::interrupted;
-    out.trace_error = whole ? writer->finish(outcome_name(out.result.outcome)) : writer->abandon();
+    // Half of a schedule is not the run that it records.
+    const bool whole = out.result.outcome != Outcome::interrupted && !out.schedule_failed;
+    out.trace_error = whole ? writer->finish(outcome_text(out.result.outcome)) : writer->abandon();
   }
   return out;
 }

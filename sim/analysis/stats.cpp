@@ -17,13 +17,15 @@ void read_stats(const std::vector<std::string>& paths, Stats& out) {
     out.faults.begin_trace();
     auto take = [&](const TraceLine& line) {
       source.line(line);
+      if (line.inferred) return true;
       out.faults.line(line);
-      if (line.kind != TraceLine::Kind::record) return;
+      if (line.kind != TraceLine::Kind::record) return true;
       if (first) trace.first_ns = line.time_ns;
       first = false;
       trace.last_ns = std::max(trace.last_ns, line.time_ns);
+      return true;
     };
-    const TraceResult read = read_any_trace(file, line_sink(take));
+    const TraceResult read = read_trace_and_locks(file, line_sink(take), &trace.inferred);
     source.end_trace(read.info.native);
     out.faults.end_trace();
     const TraceInfo& info = read.info;

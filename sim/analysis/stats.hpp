@@ -22,6 +22,7 @@ struct StatsTrace {
   std::uint64_t last_ns = 0;
   bool native = false;
   bool complete = false;
+  bool inferred = false;  ///< no lock events: locks are those of other tracepoints
   std::uint64_t lost = 0;
   std::uint64_t overwritten = 0;
   std::uint64_t unknown_events = 0;

@@ -86,6 +86,7 @@ Json trace_json(const StatsTrace& t) {
           {"first_ns", t.first_ns},
           {"last_ns", t.last_ns},
           {"complete", t.complete},
+          {"inferred", t.inferred},
           {"lost", t.lost},
           {"overwritten", t.overwritten},
           {"unknown_events", t.unknown_events},

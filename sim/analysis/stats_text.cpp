@@ -215,6 +215,12 @@ std::string head_text(const Stats& stats) {
     if (t.malformed > 0) {
       notes += fmt::format("note: {}: {} lines are no trace text\n", t.file, t.malformed);
     }
+    if (t.inferred) {
+      notes += fmt::format(
+          "note: {}: no lock events; locks are those of its mmap_lock and XFS inode lock events, "
+          "held from the attempt on\n",
+          t.file);
+    }
     if (t.native && !t.complete) notes += fmt::format("note: {}: incomplete\n", t.file);
   }
   std::string text;

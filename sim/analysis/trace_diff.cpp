@@ -18,9 +18,9 @@ namespace {
 
 /// Whether two files hold the same bytes up to the last newline; much faster than comparing
 /// records, and the usual case in a test.
-bool same_text(const std::string& path_a, const std::string& path_b) {
-  LineReader a(path_a);
-  LineReader b(path_b);
+bool same_text(LineReader& a, LineReader& b) {
+  a.seek(0);
+  b.seek(0);
   while (true) {
     const auto line_a = a.next();
     const auto line_b = b.next();
@@ -40,12 +40,12 @@ class RecordDiff {
         text_b_(path_b) {}
 
   DiffResult run() {
-    const auto a = read_records(path_a_, filter_, result_.errors);
-    if (same_text(path_a_, path_b_)) {
+    const auto a = read_records(text_a_, path_a_, filter_, result_.errors);
+    if (same_text(text_a_, text_b_)) {
       if (result_.errors.empty()) all_same(a);
       return std::move(result_);
     }
-    const auto b = read_records(path_b_, filter_, result_.errors);
+    const auto b = read_records(text_b_, path_b_, filter_, result_.errors);
     if (!result_.errors.empty()) return std::move(result_);
     about(a, b);
     all_tasks(a, b);

@@ -8,7 +8,6 @@
 #include <xxhash.h>
 
 #include "analysis/reference_trace.hpp"
-#include "analysis/views_lines.hpp"
 #include "analysis/views_text.hpp"
 #include "trace/line_parser.hpp"
 
@@ -148,11 +147,11 @@ std::map<std::string, std::string> key_values(std::string_view text) {
   return out;
 }
 
-RecordTrace read_records(const std::string& path, RecordFilter& filter,
+RecordTrace read_records(LineReader& reader, const std::string& path, RecordFilter& filter,
                          std::vector<Diagnostic>& problems) {
   RecordTrace out;
   RecordReader records(filter, out);
-  LineReader reader(path);
+  reader.seek(0);
   std::uint64_t number = 0;
   bool reference = false;
   for (auto line = reader.next(); line; line = reader.next()) {

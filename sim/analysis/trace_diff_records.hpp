@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/trace_diff_hunks.hpp"
+#include "analysis/views_lines.hpp"
 #include "base/diagnostic.hpp"
 
 namespace faultline {
@@ -57,8 +58,8 @@ class RecordFilter {
   std::set<std::string, std::less<>> used_;
 };
 
-/// Reads all records of the file. Problems are appended to `problems`.
-RecordTrace read_records(const std::string& path, RecordFilter& filter,
+/// Reads all records of a file, whose name is `path`. Problems are appended to `problems`.
+RecordTrace read_records(LineReader& reader, const std::string& path, RecordFilter& filter,
                          std::vector<Diagnostic>& problems);
 
 /// `key=value` words of a line, as the native header has them.

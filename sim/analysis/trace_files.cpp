@@ -1,12 +1,13 @@
 // Finding and unpacking traces.
 #include "analysis/trace_files.hpp"
 
-#include <zstd.h>
-
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <memory>
+#include <optional>
+
+#include "analysis/text_file.hpp"
+#include "analysis/traced_locks.hpp"
 
 namespace faultline {
 
@@ -32,27 +33,36 @@ TraceResult unreadable(const std::string& path, std::string what) {
   return result;
 }
 
-TraceResult read_compressed(std::ifstream& file, const std::string& path, LineSink sink) {
-  const std::unique_ptr<ZSTD_DStream, std::size_t (*)(ZSTD_DStream*)> stream(ZSTD_createDStream(),
-                                                                             &ZSTD_freeDStream);
-  std::string packed(ZSTD_DStreamInSize(), '\0');
-  std::string text(ZSTD_DStreamOutSize(), '\0');
+TraceResult read_file(std::FILE* file, const std::string& path, LineSink sink) {
   TraceReader reader(path, sink);
-  std::size_t left = 0;
-  bool wanted = true;
-  while (wanted && file) {
-    file.read(packed.data(), static_cast<std::streamsize>(packed.size()));
-    ZSTD_inBuffer in{packed.data(), static_cast<std::size_t>(file.gcount()), 0};
-    while (wanted && in.pos < in.size) {
-      ZSTD_outBuffer out{text.data(), text.size(), 0};
-      left = ZSTD_decompressStream(stream.get(), &out, &in);
-      if (ZSTD_isError(left)) return unreadable(path, "the compressed data are damaged");
-      wanted = reader.feed({text.data(), out.pos});
-    }
-  }
-  if (wanted && left != 0) return unreadable(path, "the compressed data end too early");
-  return reader.finish();
+  std::string piece(std::size_t{1} << 20, '\0');
+  std::size_t got = 0;
+  do {
+    got = std::fread(piece.data(), 1, piece.size(), file);
+  } while (reader.feed({piece.data(), got}) && got > 0);
+  if (!std::ferror(file)) return reader.finish();
+  return unreadable(path, "reading failed");
 }
+
+// Hands lines on, each followed by the lock events that it implies.
+struct WithLocks {
+  LineSink sink;
+  TracedLocks locks;
+  bool any = false;
+
+  bool operator()(const TraceLine& line) {
+    if (!sink.fn(sink.self, line)) return false;
+    auto take = [&](const TraceLine& made) {
+      any = true;
+      sink.fn(sink.self, made);
+    };
+    locks.line(line, line_sink(take));
+    return true;
+  }
+};
+
+// Any lock event but sim_lock_info, which is also told of without them.
+constexpr std::string_view lock_event = ": lock_acquire: ";
 
 }  // namespace
 
@@ -84,15 +94,32 @@ std::vector<std::string> trace_files(const std::vector<std::string>& paths,
 }
 
 TraceResult read_any_trace(const std::string& path, LineSink sink) {
-  constexpr unsigned char magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-  std::ifstream file(path, std::ios::binary);
-  unsigned char head[4] = {};
-  file.read(reinterpret_cast<char*>(head), sizeof head);
-  if (!file || !std::equal(std::begin(head), std::end(head), std::begin(magic))) {
-    return read_trace_file(path, sink);
-  }
-  file.seekg(0);
-  return read_compressed(file, path, sink);
+  std::optional<Diagnostic> problem;
+  const TextFile file = open_text(path, problem);
+  if (!file) return unreadable(path, problem->what);
+  return read_file(file.get(), path, sink);
+}
+
+TraceResult read_trace_and_locks(const std::string& path, LineSink sink, bool* inferred) {
+  *inferred = false;
+  std::optional<Diagnostic> problem;
+  const TextFile file = open_text(path, problem);
+  if (!file) return unreadable(path, problem->what);
+  if (occurs_in(file.get(), lock_event)) return read_file(file.get(), path, sink);
+  WithLocks both{sink, {}};
+  TraceResult result = read_file(file.get(), path, line_sink(both));
+  *inferred = both.any;
+  return result;
+}
+
+TraceResult read_text_and_locks(std::string_view text, const std::string& name, LineSink sink,
+                                bool* inferred) {
+  *inferred = false;
+  if (text.find(lock_event) != text.npos) return read_trace_text(text, name, sink);
+  WithLocks both{sink, {}};
+  TraceResult result = read_trace_text(text, name, line_sink(both));
+  *inferred = both.any;
+  return result;
 }
 
 }  // namespace faultline

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/diagnostic.hpp"
@@ -14,7 +15,16 @@ namespace faultline {
 std::vector<std::string> trace_files(const std::vector<std::string>& paths,
                                      std::vector<Diagnostic>& problems);
 
-/// As read_trace_file(), also of a file that zstd has compressed.
+/// As read_trace_file(), also of a file that zstd has compressed, and of a pipe.
 TraceResult read_any_trace(const std::string& path, LineSink sink);
+
+/// The same. If the trace has no lock events, what its mmap_lock and XFS inode lock events say of
+/// locks is told as lines that are `inferred`, and so is `*inferred`. A native trace may also have
+/// no locks because it was asked to leave them out.
+TraceResult read_trace_and_locks(const std::string& path, LineSink sink, bool* inferred);
+
+/// What read_trace_and_locks() does, of a text in memory.
+TraceResult read_text_and_locks(std::string_view text, const std::string& name, LineSink sink,
+                                bool* inferred);
 
 }  // namespace faultline

@@ -1,5 +1,4 @@
-// A buffered line reader with byte positions; see the header. stdio and not iostreams, because a
-// directory or an unreadable device must give its errno.
+// A buffered line reader with byte positions; see the header.
 #include "analysis/views_lines.hpp"
 
 #include <cerrno>
@@ -9,8 +8,8 @@
 namespace faultline {
 
 LineReader::LineReader(std::string path)
-    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "rb")), buffer_(2 * max_line) {
-  if (!file_) fail(errno);
+    : path_(std::move(path)), file_(open_text(path_, problem_)), buffer_(2 * max_line) {
+  at_end_ = !file_;
 }
 
 void LineReader::fail(int error) {

@@ -1,17 +1,17 @@
 // Reads a text file line by line with a bounded buffer, so that a trace of any size can be read,
-// and knows at which byte each line began, so that it can be read again. A line longer than
-// `max_line` is cut there: no trace has such lines, but a file that is no text may.
+// and knows at which byte each line began, so that it can be read again. The file may be compressed
+// or a pipe. A line longer than `max_line` is cut there: no trace has such lines, but a file that
+// is no text may.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "analysis/text_file.hpp"
 #include "base/diagnostic.hpp"
 
 namespace faultline {
@@ -39,18 +39,15 @@ class LineReader {
   bool refill();
   void fail(int error);
 
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
   std::string path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  std::optional<Diagnostic> problem_;
+  TextFile file_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  // unread bytes are [begin_, end_)
   std::size_t end_ = 0;
   std::uint64_t position_ = 0;  // of buffer_[begin_] in the file
   std::uint64_t offset_ = 0;
   bool at_end_ = false;
-  std::optional<Diagnostic> problem_;
 };
 
 }  // namespace faultline

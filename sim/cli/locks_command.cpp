@@ -77,10 +77,14 @@ bool survey_scenario(const LocksArguments& a, const std::string& path, LockSurve
 
 bool survey_trace(const std::string& path, LockSurvey& survey) {
   survey.begin_trace(path);
-  auto line = [&](const TraceLine& l) { survey.line(l); };
-  const TraceResult result = read_any_trace(path, line_sink(line));
+  auto line = [&](const TraceLine& l) {
+    survey.line(l);
+    return true;
+  };
+  bool inferred = false;
+  const TraceResult result = read_trace_and_locks(path, line_sink(line), &inferred);
   print_diagnostics(result.diagnostics);
-  survey.end_trace(result.info);
+  survey.end_trace(result.info, inferred);
   return result.ok();
 }
 
@@ -114,7 +118,7 @@ int locks_command(const LocksArguments& a) {
   const std::vector<std::string> files = inputs(a, problems);
   print_diagnostics(problems);
   bool good = problems.empty();
-  LockSurvey survey(!a.as_lockdep);
+  LockSurvey survey({!a.as_lockdep, false});
   for (const std::string& file : files) {
     good &= is_scenario(file) ? survey_scenario(a, file, survey) : survey_trace(file, survey);
   }

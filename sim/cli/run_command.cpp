@@ -62,7 +62,8 @@ int finish(const RunArguments& a, const Scenario& scenario, const SimulateOption
   }
   if (a.selfcheck && !same_twice(scenario, options, run)) return 3;
   if (run.schedule_failed) {
-    std::fprintf(stderr, "%s: %s\n", a.schedule.c_str(), run.result.reason.c_str());
+    std::fprintf(stderr, "%s: %s%s\n", a.schedule.c_str(), run.result.reason.c_str(),
+                 a.trace.empty() ? "" : "; the trace is incomplete");
     return 2;
   }
   if (!a.record_schedule.empty() &&

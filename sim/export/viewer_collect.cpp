@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "analysis/lock_survey.hpp"
+#include "analysis/trace_files.hpp"
 #include "analysis/views_syscalls.hpp"
 #include "export/viewer_graph.hpp"
 #include "export/viewer_locks.hpp"
@@ -18,28 +20,33 @@ namespace {
 
 class Collector {
  public:
-  explicit Collector(ViewerModel& model) : model_(model) {}
+  explicit Collector(ViewerModel& model) : model_(model), survey_({true, true}) {
+    survey_.begin_trace({});
+  }
 
   bool on_line(const TraceLine& line) {
+    survey_.line(line);
+    if (line.inferred) {
+      // It happened at the record that it was made from.
+      locks_.on_line(line, model_.records.time.size() - 1, stack_of(line, task_of(line)));
+      return true;
+    }
     if (model_.records.time.size() == no_record - 1) return false;
     const std::uint32_t task = task_of(line);
     const RecordIndex at = add(line, task);
     if (line.kind == TraceLine::Kind::lost) {
       spans_.lost(at);
       locks_.lost(at);
-      traced_locks_.lost(at);
-      order_.on_line(line, task);
       return true;
     }
     woken(line, at);
     symbol_.assign(line.text("func"));
     spans_.on_line(line, at, task, symbol_.empty() ? 0 : functions_.intern(symbol_));
-    const auto stack = task * 3 + static_cast<std::uint32_t>(line.context);
-    if (!locks_.on_line(line, at, stack)) traced_lock(line, at, stack);
+    const std::uint32_t stack = stack_of(line, task);
+    locks_.on_line(line, at, stack);
     runs_.on_line(line, at, task, model_.records.time.back(), locks_.waiting(stack));
     maps_.on_line(line, at, task);
-    order_.on_line(line, task);
-    run_queue_lock(line, at, task, stack);
+    run_queue_lock(line, at, stack);
     scheduled(line, at);
     if (line.known == Event::sys_enter) {
       const auto number = static_cast<std::int64_t>(line.value("id"));
@@ -48,27 +55,31 @@ class Collector {
     return true;
   }
 
-  void finish() {
+  void finish(const TraceInfo& info, bool locks_are_inferred) {
     spans_.finish();
     runs_.finish();
     locks_.finish();
-    traced_locks_.finish();
-    model_.locks_are_inferred = locks_.empty() && !traced_locks_.empty();
-    ViewerLocks& locks = locks_.empty() ? traced_locks_ : locks_;
+    survey_.end_trace(info, locks_are_inferred);
+    model_.info = info;
+    model_.locks_are_inferred = locks_are_inferred;
     model_.spans = std::move(spans_.spans());
-    model_.spans.insert(model_.spans.end(), locks.spans().begin(), locks.spans().end());
+    model_.spans.insert(model_.spans.end(), locks_.spans().begin(), locks_.spans().end());
     std::sort(model_.spans.begin(), model_.spans.end(),
               [](const ViewerSpan& a, const ViewerSpan& b) {
                 return a.begin != b.begin ? a.begin < b.begin : a.kind < b.kind;
               });
-    model_.waits = std::move(locks.waits());
+    model_.waits = std::move(locks_.waits());
     model_.runs = std::move(runs_.runs());
     model_.maps = maps_.finish(model_.tasks);
   }
 
-  nlohmann::ordered_json order() const { return order_.json(model_.tasks); }
+  nlohmann::ordered_json order() const { return order_json(survey_); }
 
  private:
+  static std::uint32_t stack_of(const TraceLine& line, std::uint32_t task) {
+    return task * 3 + static_cast<std::uint32_t>(line.context);
+  }
+
   std::uint32_t task_of(const TraceLine& line) {
     // A lost line belongs to no task; the one before it will do.
     if (line.kind == TraceLine::Kind::lost && !model_.records.task.empty()) {
@@ -148,8 +159,7 @@ class Collector {
   // schedule() takes the lock of the run queue, and the next task releases it: after a switch it is
   // not held any more by who took it, whether a record says so or, since a trace may be filtered by
   // task, none does.
-  void run_queue_lock(const TraceLine& line, RecordIndex at, std::uint32_t task,
-                      std::uint32_t stack) {
+  void run_queue_lock(const TraceLine& line, RecordIndex at, std::uint32_t stack) {
     constexpr std::string_view name = "&rq->__lock";
     if (!line.known || line.fields.empty()) return;
     if (*line.known == Event::lock_acquire && line.text("name") == name) {
@@ -160,37 +170,7 @@ class Collector {
       const auto held = run_queue_.find(stack);
       if (held == run_queue_.end()) return;
       locks_.release(stack, held->second, at);
-      order_.release(line, task, held->second, name);
       run_queue_.erase(held);
-    }
-  }
-
-  // Locks that the kernel's own tracepoints show where lock debugging is not recorded: mmap_lock,
-  // and an inode's locks, whose event comes before a possible sleep.
-  void traced_lock(const TraceLine& line, RecordIndex at, std::uint32_t stack) {
-    if (!line.known || line.fields.empty()) return;
-    switch (*line.known) {
-      case Event::mmap_lock_start_locking:
-        return traced_locks_.acquire(stack, line.value("mm"), at);
-      case Event::mmap_lock_released:
-        return traced_locks_.release(stack, line.value("mm"), at);
-      case Event::xfs_ilock:
-      case Event::xfs_ilock_nowait:
-      case Event::xfs_iunlock:
-        for (std::uint64_t flag = 1; flag <= line.value("flags"); flag <<= 1) {
-          if (!(line.value("flags") & flag)) continue;
-          // Exclusive and shared are neighbouring bits of one lock.
-          const std::uint64_t which = flag & 0x15 ? flag : flag >> 1;
-          const std::uint64_t id = (line.value("ino") << 8) + which;
-          if (*line.known == Event::xfs_iunlock) {
-            traced_locks_.release(stack, id, at);
-          } else {
-            traced_locks_.acquire(stack, id, at);
-          }
-        }
-        return;
-      default:
-        return;
     }
   }
 
@@ -198,9 +178,8 @@ class Collector {
   ViewerSpans spans_;
   ViewerRuns runs_;
   ViewerLocks locks_;
-  ViewerLocks traced_locks_;
   ViewerMapper maps_;
-  ViewerOrder order_;
+  LockSurvey survey_;
   Interner events_;
   Interner functions_;
   std::map<std::pair<std::int32_t, std::int32_t>, std::uint32_t> tasks_;
@@ -216,9 +195,9 @@ std::optional<ViewerInput> collect(const std::string& path, std::vector<Diagnost
   ViewerInput input;
   Collector collector(input.model);
   auto take = [&](const TraceLine& line) { return collector.on_line(line); };
-  const TraceResult result = read(line_sink(take));
+  bool inferred = false;
+  const TraceResult result = read(line_sink(take), &inferred);
   input.model.name = path.substr(path.find_last_of('/') + 1);
-  input.model.info = result.info;
   input.model.malformed = result.malformed;
   if (!result.readable) {
     problems.insert(problems.end(), result.diagnostics.begin(), result.diagnostics.end());
@@ -231,7 +210,7 @@ std::optional<ViewerInput> collect(const std::string& path, std::vector<Diagnost
     problems.push_back(problem);
     return std::nullopt;
   }
-  collector.finish();
+  collector.finish(result.info, inferred);
   input.order = collector.order();
   return input;
 }
@@ -240,12 +219,16 @@ std::optional<ViewerInput> collect(const std::string& path, std::vector<Diagnost
 
 std::optional<ViewerInput> collect_for_viewer(const std::string& path,
                                               std::vector<Diagnostic>& problems) {
-  return collect(path, problems, [&](LineSink sink) { return read_trace_file(path, sink); });
+  return collect(path, problems, [&](LineSink sink, bool* inferred) {
+    return read_trace_and_locks(path, sink, inferred);
+  });
 }
 
 std::optional<ViewerInput> collect_text_for_viewer(std::string_view text, const std::string& name,
                                                    std::vector<Diagnostic>& problems) {
-  return collect(name, problems, [&](LineSink sink) { return read_trace_text(text, name, sink); });
+  return collect(name, problems, [&](LineSink sink, bool* inferred) {
+    return read_text_and_locks(text, name, sink, inferred);
+  });
 }
 
 }  // namespace faultline

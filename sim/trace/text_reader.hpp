@@ -39,6 +39,7 @@ struct TraceLine {
   std::optional<Event> known;          ///< the catalogue has this event
   std::span<const FieldValue> fields;  ///< in record order; empty when unknown or not understood
   bool native = false;                 ///< the trace has Faultline's header
+  bool inferred = false;  ///< not in the text: made from another line, which came just before
   std::uint64_t lost = 0;              ///< of a lost line: how many; 0 when it does not say
 
   /// The field of that name, or null.

@@ -48,9 +48,15 @@ expect baseline_broken 2 "broken.json:1" -- locks good.json --baseline broken.js
 "$faultline" locks good.json | grep -o 'dependencies: .*' >played
 "$faultline" locks good.trace | grep -o 'dependencies: .*' >read
 cmp played read || fail "a scenario and its trace differ"
+expect pipe 0 "traces: 1" -- locks <(cat good.trace)
 if command -v zstd >/dev/null; then
   zstd -q good.trace
   expect compressed 0 "traces: 1" -- locks good.trace.zst
 fi
+
+# Without lock events, mmap_lock and XFS inode lock events stand for them.
+"$faultline" run good.json --level kernel --trace kernel.trace >run.txt
+grep -q ': lock_acquire: ' kernel.trace && fail "the level kernel has lock events: the test shows nothing"
+expect inferred 0 "no lock events" "XFS_MMAPLOCK" -- locks kernel.trace
 
 finish

@@ -19,7 +19,8 @@ expect unknown 2 "unknown:2" "thre" -- replay good.json --schedule unknown
 echo "1 one" >headless
 expect headless 2 "headless:1" -- replay good.json --schedule headless
 printf '# faultline schedule: format=1\n99999 one\n' >wrong
-expect wrong 2 "cannot run" -- replay good.json --schedule wrong
+expect wrong 2 "cannot run" "incomplete" -- replay good.json --schedule wrong --trace half.trace
+is_whole half.trace && fail "wrong: half a replay left a trace that says it is whole"
 
 mkdir some
 cp good.json some/a.json

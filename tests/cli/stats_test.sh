@@ -8,6 +8,7 @@ expect good 0 -- run good.json --trace good.trace
 expect native 0 "mapping.invalidate_lock" "faults" "user write" -- stats good.trace
 zstd -q good.trace -o packed.trace.zst 2>/dev/null &&
   expect packed 0 "mapping.invalidate_lock" -- stats packed.trace.zst
+expect pipe 0 "mapping.invalidate_lock" -- stats <(cat good.trace)
 for raw in "$top"/tests/conformance/raw/*.ftrace.txt; do
   expect "real_$(basename "$raw")" 0 "records" -- stats "$raw"
 done

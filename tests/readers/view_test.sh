@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The viewer's page as a file: whole, small, the same each time, with nothing in it that needs a
-# network; what it says to bad input. view_browser_test.sh opens it. view_test.sh FAULTLINE TOP
+# network; what it says to bad input. tests/browser opens it. view_test.sh FAULTLINE TOP
 source "$(dirname -- "${BASH_SOURCE[0]}")/../cli/lib.sh"
 
 good_scenario >good.json
@@ -46,6 +46,16 @@ fi
 expect other 0 -- run good.json --set mm.per_vma_lock=false --trace other.trace
 expect two 0 -- view good.trace other.trace -o two.html
 [[ $(grep -c 'class="trace"' two.html) == 2 ]] || fail "not two traces in the page"
+
+# --- compressed, or from a pipe
+if command -v zstd >/dev/null; then
+  zstd -q good.trace -o packed.trace.zst
+  expect packed 0 -- view packed.trace.zst -o packed.html
+  expect same_packed 0 "same" -- diff good.trace packed.trace.zst
+  expect view_of_packed 0 "agree" -- diff --view locks packed.trace.zst good.trace
+fi
+expect pipe 0 -- view <(cat good.trace) -o pipe.html
+expect same_pipe 0 "same" -- diff <(cat good.trace) good.trace
 
 # --- a real kernel's
 for raw in "$top"/tests/conformance/raw/*.ftrace.txt; do

@@ -35,9 +35,7 @@ export function merged(traces, which) {
       old.seen.push(...e.seen.map((s) => ({ ...s, side })));
       edges.set(key, old);
     });
-    for (const c of graph.circles) {
-      circles.push({ ...c, side, names: c.edges.map((i) => classes[graph.edges[i].from]) });
-    }
+    for (const c of graph.circles) circles.push({ ...c, side });
   });
   return { edges: [...edges.values()], circles };
 }

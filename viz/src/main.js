@@ -38,7 +38,7 @@ function notices(t, side) {
     if (info.native) say('This trace is incomplete: its end line is missing or counts other records.');
     else say(`This trace is incomplete: events were lost (${info.lost} gaps) or overwritten (${info.overwritten}). Which locks are held after a gap is unknown.`);
   }
-  if (t.head.locks_are_inferred) say('No lock events are recorded: locks are shown from mmap_lock and XFS inode lock events, waits are not known.');
+  if (t.head.locks_are_inferred) say('No lock events are recorded: locks are those of mmap_lock and XFS inode lock events, held from the attempt on.');
   if (info.malformed) say(`${info.malformed} lines are no trace text and are left out.`);
   if (info.out_of_order) say(`${info.out_of_order} records bear an earlier time than the one before; they are drawn at its time.`);
   const d = t.head.diff;
@@ -157,7 +157,13 @@ function order() {
   $('order-sum').textContent = app.orderText;
   const list = $('findings');
   list.replaceChildren();
-  for (const c of result.circles) text(list, 'li', `${[...c.names, c.names[0]].join(' → ')}${c.try_wait ? ' (only because a try that fails waits)' : ''}`);
+  for (const c of result.circles) text(list, 'li', [...c.names, c.names[0]].join(' → ') + remarks(c));
+}
+
+function remarks(circle) {
+  return (circle.try_wait ? '; only because a try that fails waits' : '')
+    + (circle.instances ? '; by instance: the subclasses are in order' : '')
+    + (circle.guard ? `; guarded: ${circle.guard} kept the tasks apart in all that was seen` : '');
 }
 
 // --- hover over the timeline --------------------------------------------------------------------

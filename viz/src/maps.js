@@ -86,8 +86,12 @@ function paint(canvas, t, prefix, space, parts, cursor) {
   return count;
 }
 
+// So many strips are drawn at once; a button brings the rest.
+const MOST = 12;
+
 export function drawMaps(box, t, cursor) {
   if (box.trace !== t) {
+    if (box.of !== t) Object.assign(box, { of: t, most: MOST });
     box.trace = t;
     box.replaceChildren();
     box.strips = [];
@@ -103,10 +107,11 @@ export function drawMaps(box, t, cursor) {
       box.append(div);
       box.strips.push({ canvas: div.querySelector('canvas'), prefix, space, parts });
     };
-    const files = Math.min(t.head.files.length, 12);
-    for (let i = 0; i < files; i++) add('extent', i, `File on ${t.head.files[i]}`, t.head.file_sizes[i]);
-    const spaces = Math.min(t.head.spaces.length, 12);
-    for (let i = 0; i < spaces; i++) add('pte', i, `Page tables of ${t.head.spaces[i]}`, 0);
+    const { files, spaces } = t.head;
+    files.slice(0, box.most).forEach((name, i) => add('extent', i, `File on ${name}`, t.head.file_sizes[i]));
+    spaces.slice(0, box.most).forEach((name, i) => add('pte', i, `Page tables of ${name}`, 0));
+    const left = Math.max(0, files.length - box.most) + Math.max(0, spaces.length - box.most);
+    if (left > 0) more(box, t, left);
     if (t.head.ptes_are_inferred) {
       box.insertAdjacentHTML('beforeend', '<p class="note">Page-table changes are not recorded in this trace; entries are taken from its dax events and never seen to go away.</p>');
     }
@@ -114,8 +119,19 @@ export function drawMaps(box, t, cursor) {
     else legend(box);
   }
   let shown = 0;
+  box.cursor = cursor;
   for (const s of box.strips) shown += paint(s.canvas, t, s.prefix, s.space, s.parts, cursor);
   box.dataset.shown = shown;
+}
+
+function more(box, t, left) {
+  const button = document.createElement('button');
+  button.textContent = `show ${left} more files and address spaces`;
+  button.onclick = () => {
+    Object.assign(box, { trace: null, most: Infinity });
+    drawMaps(box, t, box.cursor);
+  };
+  box.append(button);
 }
 
 function legend(box) {

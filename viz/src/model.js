@@ -130,9 +130,9 @@ function nameOf(t, kind, text) {
     }
     case KIND.hold: case KIND.wait: {
       if (/^(lock_|sim_bitlock_|sim_lock)/.test(text)) return lockOf(text).name;
-      if (text.startsWith('mmap_lock')) return 'mmap_lock';
-      const x = /flags (\S+)/.exec(body);
-      return x ? x[1] : body;
+      if (text.startsWith('mmap_lock')) return '&mm->mmap_lock';
+      const x = /flags (\w+LOCK)_/.exec(body);
+      return x ? `XFS_${x[1]}` : body;
     }
     default: return body;
   }

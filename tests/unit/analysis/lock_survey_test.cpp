@@ -47,7 +47,7 @@ Script locks(const std::string& task, const std::string& words, Script script = 
 }
 
 LockReport report_of(const std::vector<Script>& scripts, bool try_wait = true) {
-  LockSurvey survey(try_wait);
+  LockSurvey survey({try_wait, false});
   for (std::size_t i = 0; i < scripts.size(); ++i) {
     scripts[i].read(survey, "t" + std::to_string(i));
   }
@@ -263,4 +263,35 @@ TEST_CASE("a baseline knows what it was written from, and tells what is new and 
                           "{\"faultline_lock_order\": 1, \"edges\": [{\"from\": 1}]}"}) {
     CHECK(std::holds_alternative<Diagnostic>(compare_baseline(bad, "order.json", now)));
   }
+}
+
+namespace {
+
+// As Linux 4.13 prints it: a mapper that takes the inode's lock under mmap_sem, and a write(2)
+// whose copy faults under the inode's lock, in one task. corrections.md 5.
+LockReport map_direct_of(const std::string& task, bool try_wait) {
+  Script s;
+  s.native = false;
+  const auto take = [&](const std::string& lock) { s.add(task, "lock_acquire: " + lock); };
+  const auto drop = [&](const std::string& lock) { s.add(task, "lock_release: " + lock); };
+  const std::string sem = "ffff880123450001 ", inode = "ffff880123450002 ";
+  take(sem + "&mm->mmap_sem");
+  take(inode + "&sb->s_type->i_mutex_key");
+  drop(inode + "&sb->s_type->i_mutex_key");
+  drop(sem + "&mm->mmap_sem");
+  take(inode + "&sb->s_type->i_mutex_key");
+  take(sem + "try read &mm->mmap_sem");
+  drop(sem + "&mm->mmap_sem");
+  drop(inode + "&sb->s_type->i_mutex_key");
+  return report_of({s}, try_wait);
+}
+
+}  // namespace
+
+TEST_CASE("a fault's try of mmap_lock in a real trace is an attempt that would wait") {
+  const LockReport report = map_direct_of("app-7", true);
+  REQUIRE(report.circles.size() == 1);
+  CHECK(report.circles[0].try_then_wait);
+  CHECK(map_direct_of("app-7", false).clean());
+  CHECK(map_direct_of("khugepaged-7", true).clean());
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The viewer's page in a browser: opened from disk without a network, it uses itself (#selftest) and
-# says what came of it. Needs chromium; exit code 77 without it. view_browser_test.sh FAULTLINE TOP
+# says what came of it. Needs chromium; exit code 77 without it. view_test.sh FAULTLINE TOP
 source "$(dirname -- "${BASH_SOURCE[0]}")/../cli/lib.sh"
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
