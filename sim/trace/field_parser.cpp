@@ -64,6 +64,7 @@ std::optional<std::uint64_t> hex_number(Cursor& in) {
 
 std::optional<std::uint64_t> pointer(Cursor& in) {
   if (in.eat("(____ptrval____)") || in.eat("(null)") || in.eat("(nil)")) return 0;
+  in.eat("0x");  // trace-cmd and perf print it, the kernel does not
   return number(in, 16);
 }
 

@@ -65,6 +65,22 @@ Context context_of(std::string_view flags) {
   }
 }
 
+// `comm  TID` or `comm  PID/TID` in front of the bracket, as perf script prints it.
+bool parse_perf_who(std::string_view text, LineParts& out) {
+  const auto space = text.rfind(' ');
+  if (space == npos) return false;
+  const auto ids = text.substr(space + 1);
+  const auto slash = ids.find('/');
+  const auto tid = small_number(slash == npos ? ids : ids.substr(slash + 1));
+  const auto tgid = slash == npos ? std::nullopt : small_number(ids.substr(0, slash));
+  if (!tid || (slash != npos && !tgid)) return false;
+  out.perf = true;
+  out.pid = *tid;
+  out.tgid = tgid.value_or(-1);
+  out.task = trimmed(text.substr(0, space));
+  return true;
+}
+
 // `comm-PID  (TGID)  ` in front of the bracket.
 bool parse_who(std::string_view text, LineParts& out) {
   text = trimmed(text);
@@ -78,9 +94,8 @@ bool parse_who(std::string_view text, LineParts& out) {
     text = trimmed(text.substr(0, open));
   }
   const auto dash = text.rfind('-');
-  if (dash == npos) return false;
-  const auto pid = small_number(text.substr(dash + 1));
-  if (!pid) return false;
+  const auto pid = dash == npos ? std::nullopt : small_number(text.substr(dash + 1));
+  if (!pid) return parse_perf_who(text, out);
   out.pid = *pid;
   out.task = text.substr(0, dash);
   return true;
@@ -111,6 +126,10 @@ bool parse_what(std::string_view line, std::size_t at, LineParts& out) {
   skip_spaces(line, name);
   auto stop = name;
   while (stop < line.size() && is_name(line[stop])) ++stop;
+  if (out.perf && stop + 1 < line.size() && line[stop] == ':' && is_name(line[stop + 1])) {
+    name = ++stop;  // perf puts the name of the subsystem in front
+    while (stop < line.size() && is_name(line[stop])) ++stop;
+  }
   if (stop == name || stop == line.size() || line[stop] != ':') {
     out.body = line.substr(end);  // the function tracer: `function <-caller`
     return true;

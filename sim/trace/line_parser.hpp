@@ -1,4 +1,5 @@
-// Takes the fixed part of an ftrace line apart: task, pid, tgid, CPU, flag columns, time, event.
+// Takes the fixed part of a line of ftrace, trace-cmd report or perf script apart: task, pid, tgid,
+// CPU, flag columns, time, event.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct LineParts {
   std::uint64_t time_ns = 0;
   std::string_view event;
   std::string_view body;
+  bool perf = false;  ///< in the shape of perf script
 };
 
 /// The parts of one line; nothing, and in `bad_column` (from 0) the place, when it is none.

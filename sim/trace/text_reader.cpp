@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "trace/line_parser.hpp"
+#include "trace/tool_text.hpp"
 
 namespace faultline {
 namespace {
@@ -112,8 +113,10 @@ void TraceReader::take_line(std::string_view text) {
   if (text.front() == '#') return comment(text);
   if (ended_) return complain(1, "there is text behind the end line");
   if (lost_line(text)) return;
-  // Lines of a stack dump belong to the event above.
-  if (text.starts_with(" => ") && result_.info.records > 0) return;
+  // Lines of a stack dump belong to the event above; perf's begin with a tab.
+  const bool stack = text.starts_with(" => ") || text.starts_with('\t');
+  if (stack && result_.info.records > 0) return;
+  if (is_tool_line(text) && !result_.info.native) return;
   event_line(text);
 }
 
@@ -268,6 +271,14 @@ void TraceReader::understand(TraceLine& line) {
   if (matches(line.body) || (padless.size() < line.body.size() && matches(padless))) {
     line.fields = fields_.span();
     return;
+  }
+  if (auto text = kernel_text(*line.known, line.body); text && !result_.info.native) {
+    rewritten_ = std::move(*text);
+    if (matches(rewritten_)) {
+      line.body = rewritten_;
+      line.fields = fields_.span();
+      return;
+    }
   }
   if (is_probe(line.body)) {
     line.known.reset();

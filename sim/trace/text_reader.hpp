@@ -1,7 +1,8 @@
-// Reads trace text a line at a time: the native format and what a real kernel's tracefs prints
-// (tracers nop and function; 4 or 5 flag columns or none, tgid column, lost events, interrupts).
-// Keeps nothing of a line once its callback returned, so that a trace of any size can be read.
-// Text that only a stack view makes (function_graph, latency format) is refused with a reason.
+// Reads trace text a line at a time: the native format, what a real kernel's tracefs prints
+// (tracers nop and function; 4 or 5 flag columns or none, tgid column, lost events, interrupts),
+// and what trace-cmd report and perf script make of it. Keeps nothing of a line once its callback
+// returned, so that a trace of any size can be read. Text that only a stack view makes
+// (function_graph, latency format) is refused with a reason.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +40,8 @@ struct TraceLine {
   std::optional<Event> known;          ///< the catalogue has this event
   std::span<const FieldValue> fields;  ///< in record order; empty when unknown or not understood
   bool native = false;                 ///< the trace has Faultline's header
-  bool inferred = false;  ///< not in the text: made from another line, which came just before
-  std::uint64_t lost = 0;              ///< of a lost line: how many; 0 when it does not say
+  bool inferred = false;   ///< not in the text: made from another line, which came just before
+  std::uint64_t lost = 0;  ///< of a lost line: how many; 0 when it does not say
 
   /// The field of that name, or null.
   const FieldValue* field(std::string_view name) const {
@@ -142,6 +143,7 @@ class TraceReader {
   LineSink sink_;
   TraceResult result_;
   FieldList fields_;
+  std::string rewritten_;  ///< the body of a line as the kernel would have printed it
   std::string partial_;    ///< beginning of a line whose end is in the next piece
   bool skipping_ = false;  ///< inside a line that is too long
   std::uint64_t line_ = 0;
