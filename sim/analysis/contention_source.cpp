@@ -19,6 +19,13 @@ bool may_be_annotation(std::string_view name, std::uint64_t flags) {
   return name == "fs_reclaim" || (name == "&mm->mmap_lock" && (flags & flag_read) != 0);
 }
 
+// Records of a task that tries to get a lock, until it has it.
+bool goes_with_waiting(Event event) {
+  return event == Event::contention_begin || event == Event::contention_end ||
+         event == Event::lock_contended || event == Event::sched_switch ||
+         event == Event::sched_waking || event == Event::sched_wakeup;
+}
+
 }  // namespace
 
 void ContentionSource::begin_trace() {
@@ -84,8 +91,12 @@ void ContentionSource::line(const TraceLine& line) {
   last_time_ = std::max(last_time_, line.time_ns);
   const ActorId id = actor_of(line);
   Actor& a = actors_[id];
-  if (!line.known || line.fields.empty()) return settle_pulse(a);
+  if (!line.known || line.fields.empty()) {
+    a.attempt = Actor::Attempt::none;
+    return settle_pulse(a);
+  }
   const Event event = *line.known;
+  if (!goes_with_waiting(event)) a.attempt = Actor::Attempt::none;
   if (event != Event::lock_release) settle_pulse(a);
   switch (event) {
     case Event::lock_acquire:
@@ -129,6 +140,7 @@ void ContentionSource::acquire(const TraceLine& line, ActorId id) {
   const std::uint64_t flags = line.fields[1].value;
   const std::string_view name = line.fields[2].text;
   const Contention::Lock lock{line.fields[0].value, out_.words().intern(name)};
+  a.attempt = line.inferred ? Actor::Attempt::inferred : Actor::Attempt::told;
   if (!may_be_annotation(name, flags)) {
     return out_.acquire(place(line, id), lock, side_of(flags), (flags & flag_try) != 0);
   }
@@ -189,7 +201,12 @@ void ContentionSource::contention_line(const TraceLine& line, ActorId id) {
   const LockSide side = (flags & contention_read) != 0 ? LockSide::read : LockSide::write;
   if (*line.known == Event::contention_begin) {
     if (out_.waits(id)) return;
-    Contention::Lock lock = out_.latest_attempt(id);
+    // What is inferred is a rwsem, in whose slow path other locks may be waited for as well.
+    constexpr std::uint64_t no_rwsem = 1 | 8 | 16 | 32;  // SPIN, RT, PERCPU, MUTEX
+    const Actor::Attempt attempt = actors_[id].attempt;
+    const bool its_own = attempt == Actor::Attempt::told ||
+                         (attempt == Actor::Attempt::inferred && (flags & no_rwsem) == 0);
+    Contention::Lock lock = its_own ? out_.latest_attempt(id) : Contention::Lock{};
     if (lock.id == 0 && lock.name == 0) {
       lock.id = line.fields[0].value;
       lock.name = out_.words().intern("(unnamed lock, " + std::string(line.text("flags")) + ")");

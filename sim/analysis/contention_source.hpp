@@ -31,9 +31,11 @@ class ContentionSource {
     std::int32_t pid = 0;
     std::int32_t cpu = -1;
     Context context = Context::task;
-    std::vector<WordId> calls;   // sim_call
-    WordId caller = 0;           // of an xfs_ilock record just before
-    std::uint64_t pulse_id = 0;  // a blocking attempt that may be an annotation
+    std::vector<WordId> calls;  // sim_call
+    WordId caller = 0;          // of an xfs_ilock record just before
+    enum class Attempt : std::uint8_t { none, told, inferred };
+    Attempt attempt = Attempt::none;  // that nothing but scheduling has followed yet
+    std::uint64_t pulse_id = 0;       // a blocking attempt that may be an annotation
     LockSide pulse_side = LockSide::write;
     Contention::Place pulse_place;
     WordId pulse_name = 0;  // 0: none

@@ -217,8 +217,7 @@ std::string head_text(const Stats& stats) {
     }
     if (t.inferred) {
       notes += fmt::format(
-          "note: {}: no lock events; locks are those of its mmap_lock and XFS inode lock events, "
-          "held from the attempt on\n",
+          "note: {}: no lock events; locks are those of its mmap_lock and XFS inode lock events\n",
           t.file);
     }
     if (t.native && !t.complete) notes += fmt::format("note: {}: incomplete\n", t.file);

@@ -113,11 +113,15 @@ void TracedLocks::mmap_lock(const TraceLine& line, Held& held, LineSink out) {
     return tell(line, Event::sim_lock_downgrade, id, held[at].name, 0, out);
   }
   held[at].waiting = false;
+  tell(line, Event::lock_acquired, id, held[at].name, 0, out);
 }
 
 void TracedLocks::xfs_ilock(const TraceLine& line, Held& held, LineSink out) {
   const std::uint64_t flags = line.value("flags");
-  const std::uint64_t inode = (line.value("dev") << 40) ^ (line.value("ino") << 8);
+  // A number for an instance of each: device, inode, which lock.
+  const std::uint64_t dev = line.value("dev");
+  const std::uint64_t device = (dev >> 20 & 0xff) << 56 | (dev & 0xff) << 48;
+  const std::uint64_t inode = device ^ (line.value("ino") << 8);
   for (const InodeLock& which : inode_locks) {
     if ((flags & (which.exclusive | which.shared)) == 0) continue;
     const std::uint64_t id = inode + which.exclusive;

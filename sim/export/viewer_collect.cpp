@@ -27,8 +27,10 @@ class Collector {
   bool on_line(const TraceLine& line) {
     survey_.line(line);
     if (line.inferred) {
-      // It happened at the record that it was made from.
-      locks_.on_line(line, model_.records.time.size() - 1, stack_of(line, task_of(line)));
+      // It happened at the record that it was made from. A try that failed is no wait.
+      const auto at = static_cast<RecordIndex>(model_.records.time.size() - 1);
+      if (line.known != Event::lock_contended)
+        locks_.on_line(line, at, stack_of(line, task_of(line)));
       return true;
     }
     if (model_.records.time.size() == no_record - 1) return false;
@@ -85,15 +87,16 @@ class Collector {
     if (line.kind == TraceLine::Kind::lost && !model_.records.task.empty()) {
       return model_.records.task.back();
     }
-    return task_of(line.pid, line.cpu, line.task);
+    const std::uint32_t task = task_of(line.pid, line.cpu, line.task);
+    // What a task is called when it runs itself, not what it was when others spoke of it.
+    if (line.task != "<...>") model_.tasks[task].name = line.task;
+    return task;
   }
 
   std::uint32_t task_of(std::int32_t pid, std::int32_t cpu, std::string_view name) {
     const std::pair<std::int32_t, std::int32_t> key(pid, pid == 0 ? cpu : 0);
     const auto [it, fresh] = tasks_.emplace(key, static_cast<std::uint32_t>(model_.tasks.size()));
     if (fresh) model_.tasks.push_back({std::string(name), pid});
-    auto& known = model_.tasks[it->second].name;
-    if (known == "<...>") known = name;
     return it->second;
   }
 

@@ -7,33 +7,43 @@
 namespace faultline {
 
 bool ViewerLocks::on_line(const TraceLine& line, RecordIndex at, Stack stack) {
-  if (!line.known || line.fields.empty()) return false;
+  if (!line.known || line.fields.empty()) {
+    attempts_.erase(stack);
+    return false;
+  }
   const std::uint64_t id = line.fields[0].value;
   switch (*line.known) {
     case Event::lock_acquire:
+      acquire(stack, id, at);
+      attempts_[stack] = {id, line.inferred};
+      return true;
     case Event::sim_bitlock_acquire:
       acquire(stack, id, at);
       return true;
     case Event::lock_contended:
     case Event::sim_bitlock_contended:
-    case Event::contention_begin:
       contended(stack, id, at);
+      return true;
+    case Event::contention_begin:
+      contention(stack, id, line.value("flags"), at);
       return true;
     case Event::lock_acquired:
     case Event::sim_bitlock_acquired:
       acquired(stack, id, at);
       return true;
     case Event::contention_end:
-      if (Held* held = find(stack, id); held && held->wait != 0) {
-        end_wait(*held, at);
-        stacks_[stack].erase(stacks_[stack].begin() + (held - stacks_[stack].data()));
-      }
+      contention_over(stack, at);
       return true;
     case Event::lock_release:
     case Event::sim_bitlock_release:
       release(stack, id, at);
       return true;
+    case Event::sched_switch:
+    case Event::sched_waking:
+    case Event::sched_wakeup:
+      return false;
     default:
+      attempts_.erase(stack);
       return false;
   }
 }
@@ -94,6 +104,36 @@ void ViewerLocks::contended(Stack stack, std::uint64_t id, RecordIndex at) {
   }
   waits_.push_back(wait);
   held->wait = static_cast<std::uint32_t>(waits_.size());
+}
+
+// The number is the lock's own, not that of its validator record: it is the lock that the task has
+// just begun to take. Without such an attempt it is only known by its number, and not when it is
+// released. What is inferred is a rwsem, in whose slow path other locks may be waited for as well.
+void ViewerLocks::contention(Stack stack, std::uint64_t id, std::uint64_t flags, RecordIndex at) {
+  if (waiting(stack)) return;
+  constexpr std::uint64_t no_rwsem = 1 | 8 | 16 | 32;  // SPIN, RT, PERCPU, MUTEX
+  const auto attempt = attempts_.find(stack);
+  const bool known =
+      attempt != attempts_.end() && (!attempt->second.inferred || (flags & no_rwsem) == 0);
+  if (known) id = attempt->second.id;
+  contended(stack, id, at);
+  find(stack, id)->contention = known ? Held::Contention::of_attempt : Held::Contention::by_number;
+}
+
+void ViewerLocks::contention_over(Stack stack, RecordIndex at) {
+  find(stack, 0);
+  auto& held = stacks_[stack];
+  const auto it = std::find_if(held.begin(), held.end(), [](const Held& h) {
+    return h.wait != 0 && h.contention != Held::Contention::none;
+  });
+  if (it == held.end()) return;
+  end_wait(*it, at);
+  if (it->contention == Held::Contention::by_number) {
+    held.erase(it);
+  } else {
+    it->contention = Held::Contention::none;
+    take(stack, *it, at);
+  }
 }
 
 void ViewerLocks::end_wait(Held& held, RecordIndex at) {

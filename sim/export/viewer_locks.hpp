@@ -46,6 +46,8 @@ class ViewerLocks {
     RecordIndex since = no_record;  ///< no_record: not yet taken
     std::uint32_t wait = 0;         ///< index in waits_ + 1 of the wait that goes on
     std::uint8_t row = 0;           ///< lowest that was free
+    enum class Contention : std::uint8_t { none, of_attempt, by_number };
+    Contention contention = Contention::none;  ///< what contention_begin said of the wait
   };
   struct Instance {
     std::vector<std::pair<Stack, RecordIndex>> holders;
@@ -54,11 +56,18 @@ class ViewerLocks {
 
   Held* find(Stack stack, std::uint64_t id);
   std::uint8_t free_row(Stack stack) const;
+  void contention(Stack stack, std::uint64_t id, std::uint64_t flags, RecordIndex at);
+  void contention_over(Stack stack, RecordIndex at);
   void take(Stack stack, Held& held, RecordIndex at);
   void end_wait(Held& held, RecordIndex at);
   void close(const Held& held, RecordIndex at);
 
   std::vector<std::vector<Held>> stacks_;
+  struct Attempt {
+    std::uint64_t id = 0;
+    bool inferred = false;
+  };
+  std::map<Stack, Attempt> attempts_;  // that nothing but scheduling has followed yet
   std::map<std::uint64_t, Instance> instances_;
   std::vector<ViewerSpan> spans_;
   std::vector<ViewerWait> waits_;

@@ -38,7 +38,7 @@ PY
 
 # What holds of every page that has a graph.
 works=('p["errors"] == []' 'p["colors"] > 10' 'p["drawn"] > 0' 'p["nodes"] > 1'
-  'p["filtered"] and p["unfiltered"]' 'p["clicked"]' 'p["arrow_key"]' 'p["zoomed"]'
+  'p["filtered"] and p["unfiltered"]' 'p["clicked"]' 'p["arrow_key"]' 'p["zoomed"]' 'p["large"]'
   'p["axis"] == "order"' 'p["theme"]' 'p["found"] > 0' '"seen" in p["tip"]')
 
 play() { # NAME SCENARIO [ARG...]
@@ -77,4 +77,12 @@ holds real "${works[@]}" 'p["lanes"][0] == "CPU 1" and "pf" in p["lanes"]' 'p["c
 expect events 0 -- view "$top/tests/conformance/raw/dax-write-hole.events.ftrace.txt" -o events.html
 selftest events events.html
 holds events 'p["errors"] == []' '"No lock events" in p["notices"]' 'p["strips"] >= 1'
+if command -v zstd >/dev/null; then
+  zstd -dq "$top/tests/readers/real/linux-6.18-stock.ftrace.txt.zst" -o stock.txt
+  waits=$(grep -c 'contention_begin: .*(flags=\(WRITE\|READ\))' stock.txt)
+  expect stock 0 -- view stock.txt -o stock.html
+  selftest stock stock.html
+  holds stock "${works[@]}" '"No lock events" in p["notices"]' "p['waits'] == $waits" \
+    '"map per-1 [x]" in p["lanes"] and "toucher" in p["lanes"]' 'p["nodes"] == 4'
+fi
 finish

@@ -38,7 +38,7 @@ function notices(t, side) {
     if (info.native) say('This trace is incomplete: its end line is missing or counts other records.');
     else say(`This trace is incomplete: events were lost (${info.lost} gaps) or overwritten (${info.overwritten}). Which locks are held after a gap is unknown.`);
   }
-  if (t.head.locks_are_inferred) say('No lock events are recorded: locks are those of mmap_lock and XFS inode lock events, held from the attempt on.');
+  if (t.head.locks_are_inferred) say('No lock events are recorded: locks are those of mmap_lock and XFS inode lock events.');
   if (info.malformed) say(`${info.malformed} lines are no trace text and are left out.`);
   if (info.out_of_order) say(`${info.out_of_order} records bear an earlier time than the one before; they are drawn at its time.`);
   const d = t.head.diff;
@@ -218,6 +218,13 @@ function difference() {
   }
 }
 
+// The lock order alone, and back.
+function large() {
+  document.body.classList.toggle('big');
+  order();
+  for (const v of app.views) v.draw();
+}
+
 function axis() {
   const next = app.active.axis === 'time' ? 'order' : 'time';
   for (const v of app.views) v.setAxis(next);
@@ -233,7 +240,7 @@ const keys = {
   '[': (v) => toWait(v, -1), ']': (v) => toWait(v, 1), o: axis, x: difference,
   f: () => app.views.forEach((v) => v.fit()), t: () => theme(!document.documentElement.hasAttribute('data-dark')),
   c: (v) => { const open = v.t.lanes.some((l) => l.cpu === undefined && l.open); for (const l of v.t.lanes) l.open = l.cpu !== undefined || !open; v.draw(); },
-  '?': () => $('keys').showModal(),
+  g: large, '?': () => $('keys').showModal(),
   Escape: () => { setFilter(null); $('search').value = ''; search(app, '', $('found')); },
 };
 
@@ -256,6 +263,7 @@ function listen() {
   $('fit').onclick = keys.f;
   $('theme').onclick = keys.t;
   $('help').onclick = keys['?'];
+  $('large').onclick = large;
   $('difference').onclick = difference;
   const wide = window.matchMedia('print');
   const dark = () => document.documentElement.hasAttribute('data-dark');

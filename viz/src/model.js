@@ -23,8 +23,20 @@ function makeRow(lane, kind, depth) {
   return { lane, kind, depth, begin: [], end: [], span: [], height: kind === 'event' ? 12 : 16 };
 }
 
+// A contention names its lock by a number alone; it is the one that the task has just tried to get.
+function attempt(t, record) {
+  if (!t.record(record).startsWith('contention_')) return record;
+  for (let i = record - 1, left = 500; i >= 0 && left > 0; i--, left--) {
+    if (t.task[i] !== t.task[record]) continue;
+    const event = t.event(i);
+    if (/^(lock_acquire|mmap_lock_start_locking|xfs_ilock)/.test(event)) return i;
+    if (!/^(contention_|sched_|lock_contended)/.test(event)) break;
+  }
+  return record;
+}
+
 export function prepare(t) {
-  const spanText = (s) => t.record(t.span_begin[s]);
+  const spanText = (s) => t.record(attempt(t, t.span_begin[s]));
   const cache = new Map();
   t.spanName = (s) => {
     const message = t.message[t.span_begin[s]];

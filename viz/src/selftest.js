@@ -4,7 +4,6 @@ import { search } from './search.js';
 
 const frame = () => new Promise((done) => { setTimeout(done, 40); });
 
-
 function inked(canvas) {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   const colors = new Set();
@@ -53,6 +52,9 @@ export async function selftest(app) {
   keydown('w');
   result.zoomed = view.to - view.from < wide;
   keydown('f');
+  keydown('g');
+  result.large = view.canvas.clientWidth === 0 && document.querySelector('#graph svg, #graph .empty').clientWidth > innerWidth * 0.7;
+  keydown('g');
   keydown('o');
   result.axis = view.axis;
   keydown('o');

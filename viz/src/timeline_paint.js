@@ -219,7 +219,8 @@ export class TimelinePainter {
     cx.strokeStyle = cx.fillStyle = this.color(color);
     cx.lineWidth = 1.8;
     cx.setLineDash(dash);
-    const bend = Math.abs(x1 - x0) < 12 ? 14 : 0;
+    // Steep ones bend, upward and downward to different sides, so that two do not look like one.
+    const bend = Math.abs(x1 - x0) >= 12 ? 0 : y1 > y0 ? 26 : -26;
     const mx = (x0 + x1) / 2 + bend;
     const my = (y0 + y1) / 2;
     cx.beginPath(); cx.moveTo(x0, y0); cx.quadraticCurveTo(mx, my, x1, y1); cx.stroke();

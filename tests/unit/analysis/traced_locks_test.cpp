@@ -20,7 +20,8 @@ std::string lines(const std::vector<std::string>& events) {
   return text;
 }
 
-// `+name` acquire, `-name` release, `!name` contended, `vname` downgrade; `r` shared, `t` tried.
+// `+name` acquire, `=name` acquired, `-name` release, `!name` contended, `vname` downgrade; `r`
+// shared, `t` tried.
 std::string told(const std::vector<std::string>& events) {
   std::string out;
   bool inferred = false;
@@ -30,6 +31,7 @@ std::string told(const std::vector<std::string>& events) {
     const char mark = line.known == Event::lock_acquire     ? '+'
                       : line.known == Event::lock_release   ? '-'
                       : line.known == Event::lock_contended ? '!'
+                      : line.known == Event::lock_acquired  ? '='
                                                             : 'v';
     out += std::string(out.empty() ? "" : " ") + mark + std::string(line.text("name"));
     if (flags & 2) out += ":r";
@@ -56,10 +58,10 @@ std::string ilock(const std::string& what, const std::string& flags) {
 
 TEST_CASE("mmap_lock: attempt, success, release; a writer that becomes a reader") {
   CHECK(told({mmap("start_locking", true), mmap("acquire_returned", true, 1),
-              mmap("released", true)}) == "+&mm->mmap_lock -&mm->mmap_lock");
+              mmap("released", true)}) == "+&mm->mmap_lock =&mm->mmap_lock -&mm->mmap_lock");
   CHECK(told({mmap("start_locking", true), mmap("acquire_returned", true, 1),
               mmap("acquire_returned", false, 1), mmap("released", false)}) ==
-        "+&mm->mmap_lock v&mm->mmap_lock -&mm->mmap_lock");
+        "+&mm->mmap_lock =&mm->mmap_lock v&mm->mmap_lock -&mm->mmap_lock");
 }
 
 TEST_CASE("mmap_lock: a try that fails waits for nothing, one that returns at once was a try") {

@@ -273,3 +273,30 @@ TEST_CASE("what is no trace is refused") {
   CHECK_FALSE(collect_text_for_viewer("hello\n", "x", problems).has_value());
   CHECK_FALSE(problems.empty());
 }
+
+TEST_CASE("without lock events a wait belongs to the attempt before it, spinlocks aside") {
+  const auto mmap = [](const char* what) {
+    return std::string("mmap_lock_") + what + ": mm=0000000000000007 memcg_path=/ write=true";
+  };
+  const auto input =
+      collected(line("a-1", 0, 1, mmap("start_locking")) +                               // 0
+                line("a-1", 0, 2, mmap("acquire_returned") + " success=true") +          // 1
+                line("b-2", 1, 3, mmap("start_locking")) +                               // 2
+                line("b-2", 1, 4, "contention_begin: 00000000000000aa (flags=SPIN)") +   // 3
+                line("b-2", 1, 5, "contention_end: 00000000000000aa (ret=0)") +          // 4
+                line("b-2", 1, 6, "contention_begin: 00000000000000bb (flags=WRITE)") +  // 5
+                line("a-1", 0, 7, mmap("released")) +                                    // 6
+                line("b-2", 1, 8, "contention_end: 00000000000000bb (ret=0)") +          // 7
+                line("b-2", 1, 9, mmap("acquire_returned") + " success=true") +          // 8
+                line("b-2", 1, 10, mmap("released")));                                   // 9
+  const ViewerModel& m = input.model;
+  CHECK(m.locks_are_inferred);
+  CHECK(has(m, ViewerSpanKind::hold, 0, 6));
+  CHECK(has(m, ViewerSpanKind::wait, 3, 4));
+  CHECK(has(m, ViewerSpanKind::wait, 5, 7));
+  CHECK(has(m, ViewerSpanKind::hold, 7, 9));
+  REQUIRE(m.waits.size() == 2);
+  CHECK(m.waits[0].owner == no_record);
+  CHECK(m.waits[1].owner == 0);
+  CHECK(m.waits[1].waker == 6);
+}
