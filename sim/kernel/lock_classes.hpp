@@ -31,7 +31,8 @@ enum class LockOwner : std::uint8_t {
   buffer,
   log,
   scenario,
-  folio
+  folio,
+  perags
 };
 
 constexpr std::uint64_t lock_id(LockOwner kind, std::uint64_t owner, std::uint64_t index = 0) {

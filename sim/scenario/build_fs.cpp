@@ -198,7 +198,8 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   }
   sb.mount = std::make_unique<xfs_mount>();
   sb.mount->m_super = &sb;
-  sb.mount->log = Log(log_geometry(geo), MetaState{});
+  sb.mount->log = Log(log_geometry(geo));
+  init_lock(sb.mount->m_perags_lock, k_.locks, k_.cls.xa_lock, lock_id(LockOwner::perags, fs_));
   init_lock(sb.mount->xc_ctx_lock, k_.locks, k_.cls.xc_ctx_lock, lock_id(LockOwner::log, fs_));
   return sb;
 }

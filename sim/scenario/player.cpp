@@ -250,6 +250,15 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::pwrite:
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite).unnamed();
       break;
+    case Verb::ftruncate:
+      result = co_await do_sys_ftruncate(k, static_cast<std::int64_t>(frame.args[0]),
+                                         static_cast<std::int64_t>(frame.args[1]));
+      break;
+    case Verb::fallocate:
+      result = co_await ksys_fallocate(k, static_cast<std::int64_t>(frame.args[0]), frame.args[1],
+                                       static_cast<std::int64_t>(frame.args[2]),
+                                       static_cast<std::int64_t>(frame.args[3]));
+      break;
     case Verb::sleep:
       k.engine.current().sleep = SleepState::interruptible;
       co_await k.engine.block_until(k.now() + std::get<DurationArgs>(step.args).duration);

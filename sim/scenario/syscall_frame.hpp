@@ -30,6 +30,12 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
   if (const auto* const a = std::get_if<MsyncArgs>(&step.args)) {
     return {26, {resolve(a->addr), a->length, a->flags}};
   }
+  if (const auto* const a = std::get_if<TruncateArgs>(&step.args)) {
+    return {77, {resolve(a->fd), a->length}};
+  }
+  if (const auto* const a = std::get_if<FallocateArgs>(&step.args)) {
+    return {285, {resolve(a->fd), a->mode, a->at, a->length}};
+  }
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
   }

@@ -1,7 +1,8 @@
 // Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages,
 // and each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
 // dax_fault.cpp the PTE and PMD faults, dax_sync.cpp the second phase of a synchronous fault,
-// dax_rw.cpp read(2) and write(2), dax_writeback.cpp write-back. Left out: poison recovery and
+// dax_rw.cpp read(2) and write(2), dax_writeback.cpp write-back, dax_layout.cpp removal of entries,
+// dax_zero.cpp zeroing. Left out: poison recovery and
 // reflinked extents.
 #pragma once
 
@@ -25,6 +26,17 @@ constexpr bool dax_is_empty_entry(XaEntry e) { return xa_to_value(e) & DAX_EMPTY
 constexpr unsigned dax_entry_order(XaEntry e) { return dax_is_pmd_entry(e) ? PMD_ORDER : 0; }
 constexpr XaEntry dax_locked(XaEntry e) { return e | xa_mk_value(DAX_LOCKED); }
 constexpr XaEntry dax_unlocked(XaEntry e) { return e & ~(xa_mk_value(DAX_LOCKED) & ~XaEntry{1}); }
+
+/// The next entry of [index, last], of whatever order; 0: none. `where`: its first index in the
+/// range; `index` moves behind it. Neighbours of the same value, as zero pages are, stay apart.
+inline XaEntry dax_next_entry(const XArray& pages, std::uint64_t& index, std::uint64_t last,
+                              std::uint64_t& where) {
+  const XaEntry entry = pages.find(index, last, &where);
+  if (entry == 0) return 0;
+  const std::uint64_t size = 1ULL << dax_entry_order(entry);
+  index = (where & ~(size - 1)) + size;
+  return entry;
+}
 
 /// The lock of one entry while it is held. Waiters queue at the index at which the entry begins.
 struct DaxEntryLock : LockBase {
@@ -57,6 +69,23 @@ Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry,
 /// blocks have come under them. mm/truncate.c invalidate_inode_pages2_range.
 Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
                                          Pgoff last);
+
+/// dax_delete_mapping_entry() for every entry of [first, last], each under its own hold of i_pages,
+/// waiting for locked ones.
+Path<void> dax_delete_mapping_entries(Kernel& k, address_space& mapping, Pgoff first, Pgoff last);
+/// Makes sure that nobody uses the pages of [start, end] (bytes; ~0: to the end) but through page
+/// tables, and unmaps them. 6.12: dax_layout_busy_page_range; 7.1: dax_break_layout, which removes
+/// the entries too. 0 or an errno.
+Path<std::int64_t> dax_break_layout(Kernel& k, address_space& mapping, std::uint64_t start,
+                                    std::uint64_t end);
+
+/// Zeroes [pos, pos + len) in place; holes and unwritten blocks stay. `did_zero`: something had to
+/// be written. 0 or a negative errno.
+Path<std::int64_t> dax_zero_range(Kernel& k, inode& host, std::uint64_t pos, std::uint64_t len,
+                                  bool& did_zero, const iomap_ops& ops);
+/// The same from `pos` to the end of its block.
+Path<std::int64_t> dax_truncate_page(Kernel& k, inode& host, std::uint64_t pos, bool& did_zero,
+                                     const iomap_ops& ops);
 
 /// Writes the dirty entries of [start, end] (bytes) back: write-protects every mapping, flushes the
 /// cache lines. 0 or a negative errno.

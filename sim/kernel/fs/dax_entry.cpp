@@ -231,7 +231,11 @@ Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgof
                                          Pgoff last) {
   if (mapping.nrpages == 0) co_return;
   std::vector<std::uint64_t> found;
-  mapping.i_pages.for_each(first.v, last.v, [&](std::uint64_t i, XaEntry) { found.push_back(i); });
+  std::uint64_t where = 0;
+  for (std::uint64_t i = first.v; dax_next_entry(mapping.i_pages, i, last.v, where) != 0;) {
+    found.push_back(where);
+    if (i > last.v) break;
+  }
   for (const std::uint64_t index : found) {
     co_await dax_invalidate_mapping_entry_sync(k, mapping, Pgoff(index));
   }

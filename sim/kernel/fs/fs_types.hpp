@@ -86,6 +86,8 @@ struct file_operations {
   Path<std::int64_t> (*mmap_prepare)(Kernel&, file&, vm_area_desc&) = nullptr;
   Path<std::int64_t> (*fsync)(Kernel&, file&, std::uint64_t start, std::uint64_t end,
                               bool datasync) = nullptr;
+  Path<std::int64_t> (*fallocate)(Kernel&, file&, unsigned mode, std::uint64_t offset,
+                                  std::uint64_t len) = nullptr;
   AreaSearch area = AreaSearch::plain;
   std::uint32_t fop_flags = 0;
 };

@@ -5,6 +5,9 @@
 
 #include <cerrno>
 
+#include "kernel/fs/super.hpp"
+#include "kernel/fs/xfs/xfs_setattr.hpp"
+
 namespace faultline {
 
 namespace {
@@ -77,5 +80,89 @@ file* fget(Kernel& k, std::int64_t fd) {
 }
 
 void fput(Kernel&, file& file) { --file.f_count; }
+
+// notify_change() under i_rwsem: the file system's setattr.
+static Path<std::int64_t> do_truncate(Kernel& k, inode& node, std::uint64_t length) {
+  co_await down_write(node.i_rwsem);
+  const std::int64_t error = co_await xfs::xfs_vn_setattr(k, node, length);
+  up_write(node.i_rwsem);
+  co_return error;
+}
+
+// The modes that exist, and which of them may keep the size. 0 or an errno.
+static std::int64_t check_fallocate_mode(std::uint64_t mode) {
+  if (mode & ~std::uint64_t{falloc_mode_mask | FALLOC_FL_KEEP_SIZE}) return -EOPNOTSUPP;
+  const bool keep = mode & FALLOC_FL_KEEP_SIZE;
+  switch (mode & falloc_mode_mask) {
+    case falloc_allocate_range:
+    case FALLOC_FL_UNSHARE_RANGE:
+    case FALLOC_FL_ZERO_RANGE:
+      return 0;
+    case FALLOC_FL_PUNCH_HOLE:
+      return keep ? 0 : -EOPNOTSUPP;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      return keep ? -EOPNOTSUPP : 0;
+    default:
+      return -EOPNOTSUPP;
+  }
+}
+
+static std::int64_t check_fallocate(const file& f, std::uint64_t mode, std::int64_t offset,
+                                    std::int64_t len) {
+  const inode& node = *f.f_inode;
+  if (offset < 0 || len <= 0) return -EINVAL;
+  if (const std::int64_t error = check_fallocate_mode(mode)) return error;
+  if (!(f.f_mode & FMODE_WRITE)) return -EBADF;
+  if ((mode & ~std::uint64_t{FALLOC_FL_KEEP_SIZE}) && node.append) return -EPERM;
+  if (node.immutable) return -EPERM;
+  if (node.type == InodeType::pipe) return -ESPIPE;
+  if (node.type == InodeType::directory) return -EISDIR;
+  if (node.type != InodeType::regular) return -ENODEV;
+  std::int64_t sum = 0;
+  if (__builtin_add_overflow(offset, len, &sum)) return -EFBIG;
+  return f.f_op->fallocate ? 0 : -EOPNOTSUPP;
+}
+
+Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode,
+                                  std::int64_t offset, std::int64_t len) {
+  file* const f = fget(k, fd);
+  if (!f) co_return -EBADF;
+  std::int64_t error = check_fallocate(*f, mode, offset, len);
+  if (!error) {
+    super_block& sb = *f->f_inode->i_sb;
+    co_await sb_start_write(sb);
+    error = co_await f->f_op->fallocate(k, *f, static_cast<unsigned>(mode),
+                                        static_cast<std::uint64_t>(offset),
+                                        static_cast<std::uint64_t>(len));
+    sb_end_write(sb);
+  }
+  fput(k, *f);
+  co_return error;
+}
+
+static Path<std::int64_t> vfs_ftruncate(Kernel& k, file& f, std::uint64_t length) {
+  inode& node = *f.f_inode;
+  if (node.type != InodeType::regular || !(f.f_mode & FMODE_WRITE)) co_return -EINVAL;
+  if (node.append) co_return -EPERM;
+  if (!node.xfs) {
+    k.unmodelled("truncating a file that is not on XFS; it fails with EIO");
+    co_return -EIO;
+  }
+  co_await sb_start_write(*node.i_sb);
+  const std::int64_t error = co_await do_truncate(k, node, length);
+  sb_end_write(*node.i_sb);
+  co_return error;
+}
+
+Path<std::int64_t> do_sys_ftruncate(Kernel& k, std::int64_t fd, std::int64_t length) {
+  if (length < 0) co_return -EINVAL;
+  file* const f = fget(k, fd);
+  if (!f) co_return -EBADF;
+  const std::int64_t error =
+      co_await vfs_ftruncate(k, *f, static_cast<std::uint64_t>(length)).unnamed();
+  fput(k, *f);
+  co_return error;
+}
 
 }  // namespace faultline

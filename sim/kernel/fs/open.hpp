@@ -16,4 +16,14 @@ file* fget(Kernel& k, std::int64_t fd);
 /// Drops a reference.
 void fput(Kernel& k, file& file);
 
+/// ftruncate(2): 0 or a negative errno.
+Path<std::int64_t> do_sys_ftruncate(Kernel& k, std::int64_t fd, std::int64_t length);
+
+/// The bits of fallocate's mode of which at most one may be set; none: allocate (fcntl.h has the
+/// others, FALLOC_FL_*).
+inline constexpr unsigned falloc_mode_mask = 0x7a, falloc_allocate_range = 0;
+/// fallocate(2): 0 or a negative errno.
+Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode,
+                                  std::int64_t offset, std::int64_t len);
+
 }  // namespace faultline

@@ -28,7 +28,10 @@ Path<bool> filemap_dirty_folio(Kernel& k, folio& f);
 /// did.
 bool maybe_unlock_mmap_for_io(Kernel& k, const vm_fault& vmf);
 
-/// Writes back what is dirty in [start, end] (bytes) and waits for it. 0 or a negative errno.
+/// Writes back what is dirty in [start, end] (bytes) and waits for it. 0 or a negative errno. The
+/// second is the same without a file to report old errors to; before an operation that drops data.
+Path<std::int64_t> filemap_write_and_wait_range(Kernel& k, address_space& mapping,
+                                                std::uint64_t start, std::uint64_t end);
 Path<std::int64_t> file_write_and_wait_range(Kernel& k, address_space& mapping, std::uint64_t start,
                                              std::uint64_t end);
 

@@ -6,6 +6,11 @@
 
 namespace faultline {
 
+Path<std::int64_t> filemap_write_and_wait_range(Kernel& k, address_space& mapping,
+                                                std::uint64_t start, std::uint64_t end) {
+  return file_write_and_wait_range(k, mapping, start, end);
+}
+
 Path<std::int64_t> file_write_and_wait_range(Kernel& k, address_space& mapping, std::uint64_t start,
                                              std::uint64_t end) {
   if (end < start || mapping.nrpages == 0) co_return 0;

@@ -152,7 +152,7 @@ using Lines = std::vector<std::string>;
 inline void finish_deferred(FsSpace& fs, AllocTrans& tp) {
   tp.bufs.commit();
   const auto deferred = std::exchange(tp.deferred, {});
-  for (const DeferredFree& d : deferred) {
+  for (const DeferItem& d : deferred) {
     AllocTrans next;
     next.busy_seq = tp.busy_seq;
     play_free(fs, next, d.start, d.len);

@@ -74,6 +74,7 @@ struct Perag {
   Btree<BnobtOps> bnobt;
   Btree<CntbtOps> cntbt;
   BusyExtents busy;
+  std::uint32_t blockgc_inodes = 0;  ///< tagged XFS_ICI_BLOCKGC_TAG
 };
 
 /// How full bulk loading makes tree blocks.

@@ -245,4 +245,11 @@ void xfs_free_extent(AgContext& ag, AgBlock bno, ExtLen len) {
   ag.pag.busy.insert(bno, len, ag.tp.busy_seq);
 }
 
+void xfs_free_agfl_block(AgContext& ag, AgBlock bno, BufKind kind) {
+  free_ag_extent(ag, bno, 1);
+  const Daddr daddr = ag.geo.daddr(ag.geo.fsb(ag.pag.agno, bno));
+  ag.tp.bufs.read(kind, daddr);
+  ag.tp.bufs.binval(daddr);
+}
+
 }  // namespace faultline::xfs

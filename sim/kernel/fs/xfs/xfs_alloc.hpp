@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernel/fs/xfs/xfs_ag.hpp"
+#include "kernel/fs/xfs/xfs_defer_items.hpp"
 
 namespace faultline::xfs {
 
@@ -16,20 +17,13 @@ inline constexpr unsigned XFS_ALLOC_USERDATA = 1;
 inline constexpr unsigned XFS_ALLOC_INITIAL_USER_DATA = 2;
 inline constexpr unsigned XFS_ALLOC_NOBUSY = 4;
 
-/// A block whose freeing waits for the transaction to roll (an extent-free intent item).
-struct DeferredFree {
-  FsBlock start;
-  ExtLen len = 0;
-  bool agfl = false;  ///< a surplus block of the free list
-};
-
 /// What the allocator keeps in a transaction.
 struct AllocTrans {
   TransBufs bufs;
   AgNumber highest_agno = null_agno;  ///< AGFs are locked in ascending order only
   bool lowmode = false;               ///< space ran low in this transaction
   std::uint64_t busy_seq = 0;         ///< checkpoint this transaction will be part of
-  std::vector<DeferredFree> deferred;
+  std::vector<DeferItem> deferred;    ///< t_dfops: work for after the next roll
 };
 
 /// One request and, at its end, its result; fields as `struct xfs_alloc_arg` has them (blocks).
@@ -90,6 +84,9 @@ void xfs_alloc_update_counters(AgContext& ag, std::int64_t blocks);
 /// Gives an extent back: fills the free list, merges with free neighbours, marks it busy. The AGF
 /// must be held by the transaction. The extent must not be free.
 void xfs_free_extent(AgContext& ag, AgBlock bno, ExtLen len);
+/// Gives a block that was on the free list back to the trees; its buffer is invalidated. `kind`:
+/// what the block held.
+void xfs_free_agfl_block(AgContext& ag, AgBlock bno, BufKind kind);
 
 // Shared by the files of the allocator.
 struct FreeExtent {

@@ -67,7 +67,8 @@ bool xfs_alloc_fix_freelist(AgContext& ag, AllocArgs& args, AllocFlag flag) {
   }
   while (ag.pag.agfl.size() > need) {
     const auto bno = xfs_alloc_get_freelist(ag.geo, ag.pag, ag.tp.bufs, false);
-    ag.tp.deferred.push_back({ag.geo.fsb(ag.pag.agno, *bno), 1, true});
+    ag.tp.deferred.push_back(
+        DeferItem::extent(DeferKind::agfl_free, ag.geo.fsb(ag.pag.agno, *bno), 1));
   }
   ag.tp.bufs.read(BufKind::agfl, agfl);
   const bool ok = extend(ag, need, flag);

@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "kernel/fs/xfs/xfs_buf.hpp"
-#include "kernel/fs/xfs/xfs_log_force.hpp"
+#include "kernel/fs/xfs/xfs_alloc_run.hpp"
 
 namespace faultline::xfs {
 
@@ -39,36 +38,6 @@ BmapAlloc make_request(const xfs_inode& ip, const xfs_trans& tp, std::uint64_t o
   return ap;
 }
 
-void trace_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& a, AgNumber highest) {
-  k.trace<Event::xfs_alloc_vextent_finish>(mp.m_super->s_dev, a.agno, a.agbno, a.minlen, a.maxlen,
-                                           a.mod, a.prod, a.minleft, a.total, a.alignment,
-                                           a.alignslop, a.len, 0, a.wasfromfl, 0, a.datatype,
-                                           highest == null_agno ? a.agno : highest);
-}
-
-// Performs one wait of the allocator; whether it was granted.
-Path<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
-  if (wait.kind == AllocWait::Kind::flush_busy) {
-    co_await xfs_log_force_seq(k, *tp.mp, wait.seq, "xfs_extent_busy_flush");
-    co_return true;
-  }
-  xfs_buf& agf = xfs_buf_get(k, *tp.mp, BufKind::agf, wait.daddr);
-  const bool granted = co_await xfs_buf_find_lock(k, *tp.mp, agf, wait.trylock).unnamed();
-  co_return granted;
-}
-
-// Runs an allocator walk to its end. The lock steps between two waits are performed in order.
-template <class Walk>
-Path<void> run_walk(Kernel& k, xfs_trans& tp, Walk& walk) {
-  for (;;) {
-    const AllocWait wait = walk.next();
-    co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
-    if (wait.kind == AllocWait::Kind::done) co_return;
-    const bool granted = co_await perform_wait(k, tp, wait).unnamed();
-    walk.answer(granted);
-  }
-}
-
 // New blocks are zeroed before the transaction commits (XFS_BMAPI_ZERO).
 void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_t blocks) {
   PmemDevice& device = *mp.m_super->s_daxdev;
@@ -77,32 +46,22 @@ void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_
   device.content().zero(mp.space.geo.device_offset(start).v, bytes);
 }
 
-RedoRecord redo(RedoKind kind, const inode& ip, const Extent& e) {
-  RedoRecord r;
-  r.kind = kind;
-  r.ino = ip.i_ino;
-  r.off = e.off;
-  r.start = e.start;
-  r.len = e.len;
-  r.state = e.state;
-  return r;
-}
-
 Path<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                      std::uint64_t count, Extent& imap) {
+                                      std::uint64_t count, unsigned flags, Extent& imap) {
   xfs_mount& mp = *tp.mp;
   BtallocWalk walk(mp.space, tp.alloc, make_request(*ip.xfs, tp, off, count));
   co_await run_walk(k, tp, walk).unnamed();
   if (walk.result() == null_fsblock) co_return -ENOSPC;
-  trace_finish(k, mp, walk.args(), tp.alloc.highest_agno);
-  const Extent added{walk.offset(), walk.result(), walk.length(), ExtState::written};
-  xfs_zero_extent(k, mp, added.start, added.len);
+  trace_vextent_finish(k, mp, walk.args(), tp.alloc.highest_agno);
+  const ExtState state = flags & XFS_BMAPI_PREALLOC ? ExtState::unwritten : ExtState::written;
+  const Extent added{walk.offset(), walk.result(), walk.length(), state};
+  if (flags & XFS_BMAPI_ZERO) xfs_zero_extent(k, mp, added.start, added.len);
   const std::uint64_t nblocks = ip.xfs->df.nblocks;
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->df);
   edit.add_extent_hole_real(added);
   tp.blk_res_used += ip.xfs->df.nblocks - nblocks;
-  tp.redo.push_back(redo(RedoKind::extent_add, ip, added));
-  tp.redo.push_back(redo(RedoKind::free_del, ip, added));
+  tp.redo.push_back(extent_redo(RedoKind::extent_add, ip, added));
+  tp.redo.push_back(extent_redo(RedoKind::free_del, ip, added));
   imap = xfs_bmapi_read(ip.xfs->df.map, off, count);
   co_return 0;
 }
@@ -128,28 +87,39 @@ Path<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, inode& 
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->df);
   edit.add_extent_unwritten_real(range);
   tp.blk_res_used += ip.xfs->df.nblocks - nblocks;
-  tp.redo.push_back(redo(RedoKind::extent_convert, ip, range));
+  tp.redo.push_back(extent_redo(RedoKind::extent_convert, ip, range));
   imap = xfs_bmapi_read(ip.xfs->df.map, range.off, range.len);
   co_return 0;
 }
 
 }  // namespace
 
+RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e) {
+  RedoRecord r;
+  r.kind = kind;
+  r.ino = ip.i_ino;
+  r.off = e.off;
+  r.start = e.start;
+  r.len = e.len;
+  r.state = e.state;
+  return r;
+}
+
 Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                   std::uint64_t count, Extent& imap) {
+                                   std::uint64_t count, unsigned flags, Extent& imap) {
   const Extent got = xfs_bmapi_read(ip.xfs->df.map, off, count);
   k.engine.charge(k.costs.extent_lookup);
   tp.alloc.busy_seq = tp.mp->log.current_seq();
   tp.logs_core = true;
   std::int64_t error = 0;
   if (got.start == HOLESTARTBLOCK) {
-    error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, imap).unnamed();
-  } else if (got.state == ExtState::unwritten) {
+    error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, flags, imap).unnamed();
+  } else if (got.state == ExtState::unwritten && (flags & XFS_BMAPI_CONVERT)) {
     error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, imap).unnamed();
   } else {
-    imap = got;  // another task has been here between the look-up and this transaction
+    imap = got;
   }
-  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+  co_await perform_steps(k, tp).unnamed();
   co_return error;
 }
 

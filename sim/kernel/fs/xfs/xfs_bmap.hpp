@@ -6,9 +6,29 @@
 
 namespace faultline::xfs {
 
-/// Makes [off, off + count) blocks of the file real and written, zeroed: one mapping from `off` on,
-/// which may be shorter and comes back in `imap`. ILOCK is held exclusively. 0 or -ENOSPC.
+inline constexpr unsigned XFS_BMAPI_PREALLOC = 1u << 3,  ///< new blocks are unwritten
+    XFS_BMAPI_CONVERT = 1u << 5,                         ///< unwritten blocks become written
+    XFS_BMAPI_ZERO = 1u << 6;                            ///< new blocks are zeroed
+
+/// Makes [off, off + count) blocks of the file real: one mapping from `off` on, which may be
+/// shorter and comes back in `imap`. ILOCK is held exclusively. 0 or -ENOSPC.
 Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                   std::uint64_t count, Extent& imap);
+                                   std::uint64_t count, unsigned flags, Extent& imap);
+
+/// xfs_bunmapi: unmaps blocks [off, end) from the back, at most `max_extents` mappings; real blocks
+/// are deferred to be freed. ILOCK is held exclusively. `done`: nothing mapped is left. 0, or
+/// -ENOSPC when cutting a mapping in two finds no block for the extent tree.
+Path<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                               std::uint64_t end, unsigned max_extents, bool& done);
+/// xfs_bunmapi_range: the whole range, freeing as it goes along; `tp` comes back clean.
+Path<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                     std::uint64_t end);
+
+/// The record of a changed mapping for the log.
+RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e);
+
+inline constexpr unsigned XFS_ITRUNC_MAX_EXTENTS = 2;
+/// One past the last block a file may have: 2^54 - 1 is the highest block.
+inline constexpr std::uint64_t XFS_MAX_FILEOFF_END = 1ULL << 54;
 
 }  // namespace faultline::xfs

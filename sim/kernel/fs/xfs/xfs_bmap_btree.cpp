@@ -15,7 +15,7 @@ std::optional<FsBlock> BmbtSpace::alloc_block(TransBufs&, FsBlock near) {
 }
 
 void BmbtSpace::free_block(TransBufs&, FsBlock b) {
-  tp->deferred.push_back({b, 1, false});
+  tp->deferred.push_back(DeferItem::extent(DeferKind::free, b, 1));
   --fork->nblocks;
 }
 

@@ -92,6 +92,8 @@ class ForkEdit {
   /// `no_space()` is set if cutting a mapping in two found no block for the tree.
   bool bunmapi(std::uint64_t off, std::uint64_t end, unsigned max_extents);
   bool no_space() const { return no_space_; }
+  /// The real mappings that bunmapi() took away, in that order.
+  const std::vector<Extent>& removed() const { return removed_; }
 
  private:
   struct Around {
@@ -124,6 +126,7 @@ class ForkEdit {
   DataFork& fork_;
   BmbtSpace space_;
   std::optional<BmbtCursor> cur_;
+  std::vector<Extent> removed_;
   bool no_space_ = false;
 };
 

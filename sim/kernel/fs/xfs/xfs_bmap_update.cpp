@@ -243,7 +243,8 @@ bool ForkEdit::del_extent(ExtentMap::Cursor c, const Extent& got, std::uint64_t 
     fork_.nextents += tree ? 1 : 0;
   }
   if (tree) {
-    tp_.deferred.push_back({block_at(off), ExtLen(end - off), false});
+    tp_.deferred.push_back(DeferItem::extent(DeferKind::free, block_at(off), ExtLen(end - off)));
+    removed_.push_back({off, block_at(off), ExtLen(end - off), got.state});
     fork_.nblocks -= end - off;
   }
   return true;

@@ -126,6 +126,7 @@ Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& de
 const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
                                           .mmap_prepare = xfs_file_mmap_prepare,
                                           .fsync = xfs_file_fsync,
+                                          .fallocate = xfs_file_fallocate,
                                           .area = AreaSearch::thp,
                                           .fop_flags = FOP_MMAP_SYNC};
 const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};

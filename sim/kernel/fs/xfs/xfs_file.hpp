@@ -20,5 +20,8 @@ Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 /// fsync of [start, end] (bytes); `datasync`: only what reading the data back needs. 0 or an errno.
 Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                   bool datasync);
+/// fallocate of [offset, offset + len) in a mode that vfs_fallocate accepted. 0 or an errno.
+Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std::uint64_t offset,
+                                      std::uint64_t len);
 
 }  // namespace faultline::xfs

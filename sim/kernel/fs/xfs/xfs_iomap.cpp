@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "kernel/fs/dax.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_trans.hpp"
@@ -45,8 +46,9 @@ void trace_iomap(Kernel& k, const inode& ip, std::uint64_t offset, std::uint64_t
              imap.off, imap.start, imap.len);
 }
 
-// A write that DAX may not do in place.
-bool imap_needs_alloc(const Extent& imap) {
+// A write that DAX may not do in place. Zeroing allocates nothing: holes are zero.
+bool imap_needs_alloc(const Extent& imap, unsigned flags) {
+  if (flags & IOMAP_ZERO) return false;
   if (imap.start == HOLESTARTBLOCK || imap.delalloc()) return true;
   return imap.state == ExtState::unwritten;
 }
@@ -81,7 +83,8 @@ Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t of
   std::int64_t error =
       co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, unwritten, tp);
   if (error) co_return error;
-  error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb, imap);
+  error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb,
+                                   XFS_BMAPI_CONVERT | XFS_BMAPI_ZERO, imap);
   if (error) {
     co_await xfs_trans_cancel(k, tp);
   } else {
@@ -101,7 +104,7 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
   co_await xfs_ilock_for_iomap(k, ip);
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
   xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_direct_write_iomap_begin");
-  if (!imap_needs_alloc(imap)) {
+  if (!imap_needs_alloc(imap, flags)) {
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, iomap_flags);
     co_return 0;
@@ -149,5 +152,21 @@ const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_wr
                                         xfs_dax_write_iomap_end};
 const iomap_ops xfs_page_mkwrite_iomap_ops{"xfs_page_mkwrite_iomap_ops",
                                            xfs_buffered_write_iomap_begin, nullptr};
+
+static Path<std::int64_t> no_buffered_zero(Kernel& k) {
+  k.unmodelled("zeroing through the page cache; the bytes stay");
+  co_return 0;
+}
+
+Path<std::int64_t> xfs_zero_range(Kernel& k, inode& ip, std::uint64_t pos, std::uint64_t len,
+                                  bool& did_zero) {
+  if (!ip.dax) return no_buffered_zero(k);
+  return dax_zero_range(k, ip, pos, len, did_zero, xfs_dax_write_iomap_ops);
+}
+
+Path<std::int64_t> xfs_truncate_page(Kernel& k, inode& ip, std::uint64_t pos, bool& did_zero) {
+  if (!ip.dax) return no_buffered_zero(k);
+  return dax_truncate_page(k, ip, pos, did_zero, xfs_dax_write_iomap_ops);
+}
 
 }  // namespace faultline::xfs

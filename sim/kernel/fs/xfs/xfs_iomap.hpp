@@ -10,4 +10,10 @@ extern const iomap_ops xfs_read_iomap_ops;
 extern const iomap_ops xfs_dax_write_iomap_ops;
 extern const iomap_ops xfs_page_mkwrite_iomap_ops;
 
+/// xfs_zero_range: zeroes [pos, pos + len) where there are blocks. `did_zero`: some had to be.
+Path<std::int64_t> xfs_zero_range(Kernel& k, inode& ip, std::uint64_t pos, std::uint64_t len,
+                                  bool& did_zero);
+/// xfs_truncate_page: the same from `pos` to the end of its block.
+Path<std::int64_t> xfs_truncate_page(Kernel& k, inode& ip, std::uint64_t pos, bool& did_zero);
+
 }  // namespace faultline::xfs

@@ -72,15 +72,18 @@ void Log::set_durable(std::uint64_t seq) {
 void Log::move_tail(std::uint64_t seq) {
   FL_ASSERT(seq <= durable_);
   for (; !checkpoints_.empty() && checkpoints_.front().seq <= seq; checkpoints_.pop_front()) {
-    const std::string wrong = replay(initial_, checkpoints_.front().records);
-    FL_ASSERT(wrong.empty());
+    if (initial_) {
+      const std::string wrong = replay(*initial_, checkpoints_.front().records);
+      FL_ASSERT(wrong.empty());
+    }
     used_ -= checkpoints_.front().bytes;
   }
   tail_ = std::max(tail_, seq);
 }
 
 MetaState Log::state_through(std::uint64_t seq) const {
-  MetaState state = initial_;
+  FL_ASSERT(initial_.has_value());
+  MetaState state = *initial_;
   for (const Checkpoint& c : checkpoints_) {
     if (c.seq > seq) break;
     const std::string wrong = replay(state, c.records);

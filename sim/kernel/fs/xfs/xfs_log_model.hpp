@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "kernel/fs/xfs/xfs_redo.hpp"
@@ -26,6 +27,8 @@ class Log {
  public:
   Log() = default;
   Log(const LogGeometry& geo, MetaState initial) : geo_(geo), initial_(std::move(initial)) {}
+  /// Without the state before the first record: records are counted, states cannot be asked for.
+  explicit Log(const LogGeometry& geo) : geo_(geo) {}
 
   // Space. A transaction that gets none waits until the tail moves, then asks again.
   /// The ticket that a reservation of this type needs.
@@ -72,7 +75,7 @@ class Log {
   MetaState state_through(std::uint64_t seq) const;
 
   LogGeometry geo_{};
-  MetaState initial_;                   // before the first of `checkpoints_`
+  std::optional<MetaState> initial_;    // before the first of `checkpoints_`
   std::deque<Checkpoint> checkpoints_;  // committed and not yet folded into `initial_`
   std::uint64_t current_ = 1;
   std::uint64_t durable_ = 0;

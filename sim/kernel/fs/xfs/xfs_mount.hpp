@@ -11,6 +11,7 @@
 #include "kernel/fs/xfs/xfs_log_model.hpp"
 #include "locking/rwsem.hpp"
 #include "locking/semaphore.hpp"
+#include "locking/spinlock.hpp"
 
 namespace faultline::xfs {
 
@@ -29,16 +30,21 @@ struct xfs_mount {
   std::uint64_t fdblocks = 0;    ///< free data blocks
   std::uint64_t resblks = 8192;  ///< reserve pool, for transactions that must not fail
   rw_semaphore xc_ctx_lock;      ///< of the log's CIL
+  spinlock_t m_perags_lock;      ///< of the tree of AGs
   Log log;
   std::map<std::uint64_t, std::unique_ptr<xfs_buf>> buffers;
   std::uint64_t next_tid = 1;
 };
+
+/// Bits of i_flags: blocks behind the end of file, blocks in the CoW fork that nobody uses yet.
+inline constexpr unsigned XFS_IEOFBLOCKS = 1u << 9, XFS_ICOWBLOCKS = 1u << 12;
 
 struct xfs_inode {
   xfs_mount* i_mount = nullptr;
   rw_semaphore i_lock;  ///< ILOCK
   DataFork df;
   std::uint64_t i_disk_size = 0;
+  unsigned i_flags = 0;              ///< XFS_I*
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode

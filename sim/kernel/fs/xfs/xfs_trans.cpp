@@ -1,12 +1,12 @@
 // Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and
-// xfs_log_cil.c (xlog_cil_commit). Left out: quota, deferred
-// operations, tickets that wait for log space in a queue.
+// xfs_log_cil.c (xlog_cil_commit). Left out: quota, tickets that wait for log space in a queue.
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 #include <cerrno>
 
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_buf.hpp"
+#include "kernel/fs/xfs/xfs_defer.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_log_force.hpp"
 
@@ -111,6 +111,12 @@ void give_back_blocks(xfs_trans& tp) {
   tp.blk_res = tp.blk_res_used;
 }
 
+// xfs_trans_apply_sb_deltas(): what the transaction freed is free for everybody.
+void apply_sb_deltas(xfs_trans& tp) {
+  tp.mp->fdblocks += tp.blk_freed;
+  tp.blk_freed = 0;
+}
+
 }  // namespace
 
 Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std::uint64_t blocks,
@@ -142,15 +148,22 @@ Path<std::int64_t> xfs_trans_alloc_inode(Kernel& k, inode& ip, TransType type, s
   co_return 0;
 }
 
+namespace {
+
+// Whether the log grant ends with the commit or goes on into the next transaction of the chain.
+enum class Grant : std::uint8_t { ends, goes_on };
+
 // The items of the transaction join the checkpoint; locks are released inside, in order of joining.
-static Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp) {
+Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
   xfs_mount& mp = *tp.mp;
   co_await down_read(mp.xc_ctx_lock);
   for (const RedoRecord& record : tp.redo) trace_redo(k, mp, record);
   const std::uint64_t seq = mp.log.commit(std::move(tp.redo));
-  mp.log.ungrant(tp.ticket);
-  give_back_blocks(tp);
-  if (tp.joined && (tp.flags & XFS_TRANS_DIRTY)) tp.joined->xfs->ili_commit_seq = seq;
+  tp.redo.clear();
+  if (grant == Grant::ends) mp.log.ungrant(tp.ticket);
+  apply_sb_deltas(tp);
+  if (grant == Grant::ends) give_back_blocks(tp);
+  if (tp.joined) tp.joined->xfs->ili_commit_seq = seq;
   if (tp.joined && tp.logs_core) tp.joined->xfs->core_in_cil = true;
   if (tp.joined && tp.unlock_inode) {
     xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
@@ -165,8 +178,18 @@ static Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp) {
   up_read(mp.xc_ctx_lock);
 }
 
+// A clean transaction: nothing joins the log, what it holds is let go.
+Path<void> commit_clean(Kernel& k, xfs_trans& tp) {
+  tp.mp->log.ungrant(tp.ticket);
+  give_back_blocks(tp);
+  if (tp.joined && tp.unlock_inode) {
+    xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
+  }
+  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release").unnamed();
+}
+
 // xfs_inode_item_precommit(): an inode that was clean gets its cluster buffer attached.
-static Path<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
+Path<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
   inode& ip = *tp.joined;
   if (ip.xfs->li_buf) co_return;
   ip.xfs->li_buf = true;
@@ -176,14 +199,43 @@ static Path<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
   xfs_buf_unlock(k, *tp.mp, bp, "xfs_trans_brelse");
 }
 
-Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp) {
+Path<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const char* caller) {
   if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
-  trace_trans<Event::xfs_trans_commit>(k, tp, "xfs_trans_commit");
-  const bool detached = tp.joined && (tp.flags & XFS_TRANS_DIRTY) && !tp.joined->xfs->li_buf;
-  if (detached) co_await xfs_inode_item_precommit(k, tp).unnamed();
-  co_await xlog_cil_commit(k, tp);
+  trace_trans<Event::xfs_trans_commit>(k, tp, caller);
+  if (tp.flags & XFS_TRANS_DIRTY) {
+    const bool detached = tp.joined && !tp.joined->xfs->li_buf;
+    if (detached) co_await xfs_inode_item_precommit(k, tp).unnamed();
+    co_await xlog_cil_commit(k, tp, grant);
+  } else {
+    co_await commit_clean(k, tp).unnamed();
+  }
   trace_trans<Event::xfs_trans_free>(k, tp, "__xfs_trans_commit");
-  sb_end_intwrite(*tp.mp->m_super);
+  if (grant == Grant::ends) sb_end_intwrite(*tp.mp->m_super);
+}
+
+}  // namespace
+
+Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp) {
+  if (tp.flags & XFS_TRANS_PERM_LOG_RES) co_await xfs_defer_finish_noroll(k, tp).unnamed();
+  co_await __xfs_trans_commit(k, tp, Grant::ends, "xfs_trans_commit").unnamed();
+}
+
+Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp) {
+  trace_trans<Event::xfs_trans_roll>(k, tp, "xfs_defer_trans_roll");
+  const unsigned kept = tp.flags & (XFS_TRANS_PERM_LOG_RES | XFS_TRANS_RESERVE);
+  tp.flags |= XFS_TRANS_NO_WRITECOUNT;  // freeze protection stays with the chain
+  co_await __xfs_trans_commit(k, tp, Grant::goes_on, "xfs_trans_roll").unnamed();
+  // The blocks reserved and not used move on with the chain; AGFs may be locked in any order again.
+  tp.flags = kept;
+  tp.blk_res -= tp.blk_res_used;
+  tp.blk_res_used = 0;
+  tp.logs_core = false;
+  tp.alloc.highest_agno = null_agno;
+  Log& log = tp.mp->log;
+  for (bool granted = log.roll(tp.ticket); !granted; granted = log.reserve_more(tp.ticket)) {
+    if (tp.ticket.unit <= log.space_left()) continue;
+    co_await xfs_ail_push_all(k, *tp.mp);
+  }
 }
 
 Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp) {

@@ -9,7 +9,8 @@
 namespace faultline::xfs {
 
 inline constexpr unsigned XFS_TRANS_DIRTY = 0x1, XFS_TRANS_PERM_LOG_RES = 0x4,
-                          XFS_TRANS_RESERVE = 0x10;
+                          XFS_TRANS_RESERVE = 0x10, XFS_TRANS_NO_WRITECOUNT = 0x20,
+                          XFS_TRANS_HAS_INTENT_DONE = 0x80;
 
 /// Which reservation of the log a transaction takes.
 enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate };
@@ -20,6 +21,7 @@ struct xfs_trans {
   std::uint64_t tid = 0;
   std::uint64_t blk_res = 0;  ///< blocks reserved
   std::uint64_t blk_res_used = 0;
+  std::uint64_t blk_freed = 0;  ///< blocks that the commit adds to the free ones
   TransType type = TransType::fsyncts;
   LogTicket ticket;
   AllocTrans alloc;  ///< buffers held and what the allocator remembers
@@ -29,6 +31,12 @@ struct xfs_trans {
   bool logs_core = false;     ///< more than timestamps
 };
 
+/// xfs_trans_log_inode(XFS_ILOG_CORE): the joined inode is part of what is committed.
+inline void xfs_trans_log_inode(xfs_trans& tp) {
+  tp.flags |= XFS_TRANS_DIRTY;
+  tp.logs_core = true;
+}
+
 /// xfs_trans_alloc: waits for log space, then reserves blocks. 0 or -ENOSPC; on error everything
 /// is given back. `caller` as the tracepoint names it.
 Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std::uint64_t blocks,
@@ -36,7 +44,11 @@ Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std
 /// xfs_trans_alloc_inode: the same for one inode, which comes back with ILOCK held exclusively.
 Path<std::int64_t> xfs_trans_alloc_inode(Kernel& k, inode& ip, TransType type, std::uint64_t blocks,
                                          bool force, xfs_trans& tp);
+/// Finishes what is deferred, then commits. A clean transaction leaves nothing in the log.
 Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp);
+/// Commits what there is and goes on under the same log grant and freeze protection: `tp` is then
+/// the next transaction of the chain, with the inode still joined and its lock held.
+Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp);
 /// Gives everything back. Nothing may have been changed (XFS would shut down).
 Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp);
 

@@ -1,0 +1,49 @@
+// Performing what the allocator asks for. See the header.
+#include "kernel/fs/xfs/xfs_alloc_run.hpp"
+
+#include "kernel/fs/xfs/xfs_buf.hpp"
+#include "kernel/fs/xfs/xfs_log_force.hpp"
+
+namespace faultline::xfs {
+
+namespace {
+
+// Performs one wait of the allocator; whether it was granted.
+Path<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
+  if (wait.kind == AllocWait::Kind::flush_busy) {
+    co_await xfs_log_force_seq(k, *tp.mp, wait.seq, "xfs_extent_busy_flush");
+    co_return true;
+  }
+  xfs_buf& agf = xfs_buf_get(k, *tp.mp, BufKind::agf, wait.daddr);
+  const bool granted = co_await xfs_buf_find_lock(k, *tp.mp, agf, wait.trylock).unnamed();
+  co_return granted;
+}
+
+template <class Walk>
+Path<void> run(Kernel& k, xfs_trans& tp, Walk& walk) {
+  for (;;) {
+    const AllocWait wait = walk.next();
+    co_await perform_steps(k, tp).unnamed();
+    if (wait.kind == AllocWait::Kind::done) co_return;
+    const bool granted = co_await perform_wait(k, tp, wait).unnamed();
+    walk.answer(granted);
+  }
+}
+
+}  // namespace
+
+Path<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk) { return run(k, tp, walk); }
+Path<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk) { return run(k, tp, walk); }
+
+Path<void> perform_steps(Kernel& k, xfs_trans& tp) {
+  return xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
+}
+
+void trace_vextent_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& a, AgNumber highest) {
+  k.trace<Event::xfs_alloc_vextent_finish>(mp.m_super->s_dev, a.agno, a.agbno, a.minlen, a.maxlen,
+                                           a.mod, a.prod, a.minleft, a.total, a.alignment,
+                                           a.alignslop, a.len, 0, a.wasfromfl, 0, a.datatype,
+                                           highest == null_agno ? a.agno : highest);
+}
+
+}  // namespace faultline::xfs

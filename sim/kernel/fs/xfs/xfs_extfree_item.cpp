@@ -1,0 +1,44 @@
+// Finishing deferred frees: the AGF is locked, waiting, then the trees change in one go. Linux 6.12
+// fs/xfs/xfs_extfree_item.c, libxfs/xfs_alloc.c xfs_free_extent_fix_freelist. The freed blocks stay
+// busy until the checkpoint that frees them is on disk. Left out: discards, realtime extents.
+#include "kernel/fs/xfs/xfs_extfree_item.hpp"
+
+#include "kernel/fs/xfs/xfs_buf.hpp"
+
+namespace faultline::xfs {
+
+// xfs_alloc_read_agf(): an AGF that the transaction holds already is not locked again.
+static Path<Perag*> read_agf(Kernel& k, xfs_trans& tp, FsBlock start) {
+  xfs_mount& mp = *tp.mp;
+  Perag& pag = mp.space.ags[mp.space.geo.agno(start)];
+  tp.alloc.bufs.read(BufKind::agf, mp.space.geo.agf_daddr(pag.agno));
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+  tp.alloc.busy_seq = mp.log.current_seq();
+  co_return &pag;
+}
+
+Path<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
+  xfs_mount& mp = *tp.mp;
+  Perag* const pag = co_await read_agf(k, tp, item.start).unnamed();
+  AgContext ag(mp.space.geo, *pag, tp.alloc);
+  xfs_free_extent(ag, mp.space.geo.agbno(item.start), item.len);
+  tp.blk_freed += item.len;
+  RedoRecord record;
+  record.kind = RedoKind::free_add;
+  record.start = item.start;
+  record.len = item.len;
+  tp.redo.push_back(record);
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+}
+
+Path<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
+  xfs_mount& mp = *tp.mp;
+  Perag* const pag = co_await read_agf(k, tp, item.start).unnamed();
+  AgContext ag(mp.space.geo, *pag, tp.alloc);
+  const auto cached = mp.buffers.find(mp.space.geo.daddr(item.start).v);
+  const BufKind kind = cached == mp.buffers.end() ? BufKind::bnobt : cached->second->kind;
+  xfs_free_agfl_block(ag, mp.space.geo.agbno(item.start), kind);
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+}
+
+}  // namespace faultline::xfs
