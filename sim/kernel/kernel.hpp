@@ -59,6 +59,7 @@ struct Kernel {
   std::vector<task_struct> tasks;  ///< by TaskId
   std::deque<spinlock_t> ptlocks;  ///< split page-table locks, by PageTable::index
   std::list<struct anon_vma> anon_vmas;
+  std::vector<struct anon_vma*> free_anon_vmas;
   std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;  ///< of entries locked or waited for
   std::vector<std::unique_ptr<DaxEntryLock>> free_dax_locks;
   std::uint32_t next_mm_id = 1;

@@ -73,7 +73,8 @@ void FrameAllocator::free_folio(Pfn pfn, unsigned order) {
   used_ -= 1ULL << order;
 }
 
-bool FrameAllocator::put(Pfn pfn) {
+bool FrameAllocator::put(Pfn frame) {
+  const Pfn pfn = head(frame);
   if (const auto it = extra_.find(pfn.v); it != extra_.end()) {
     if (--it->second == 0) extra_.erase(it);
     return false;
@@ -90,7 +91,7 @@ bool FrameAllocator::put(Pfn pfn) {
 }
 
 std::uint32_t FrameAllocator::count(Pfn pfn) const {
-  const auto it = extra_.find(pfn.v);
+  const auto it = extra_.find(head(pfn).v);
   return it == extra_.end() ? 1 : it->second + 1;
 }
 

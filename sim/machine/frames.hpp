@@ -35,10 +35,13 @@ class FrameAllocator {
   std::optional<Pfn> alloc_folio(unsigned order);
   void free_folio(Pfn pfn, unsigned order);
   /// References: `get` adds one, `put` drops one and tells whether the frame was given back. A
-  /// frame with one reference costs no memory. `pfn` is one that alloc or alloc_huge returned.
-  void get(Pfn pfn) { ++extra_[pfn.v]; }
+  /// frame with one reference costs no memory. `pfn` is one that alloc or alloc_huge returned; any
+  /// frame of a 2 MiB one stands for the whole.
+  void get(Pfn pfn, std::uint32_t references = 1) { extra_[head(pfn).v] += references; }
   bool put(Pfn pfn);
   std::uint32_t count(Pfn pfn) const;
+  /// Whether the frame is part of a 2 MiB one that alloc_huge returned.
+  bool in_huge(Pfn pfn) const { return !huge_.empty() && huge_.contains(huge_head(pfn)); }
 
   /// Claims `n` frames below the ones claimed before; false when they are in use. For TablePool.
   bool claim_top(std::uint64_t n);
@@ -52,6 +55,9 @@ class FrameAllocator {
   std::uint64_t total() const { return top_.v; }  ///< DRAM frames
 
  private:
+  static std::uint64_t huge_head(Pfn pfn) { return pfn.v & ~((1ULL << PMD_ORDER) - 1); }
+  Pfn head(Pfn pfn) const { return in_huge(pfn) ? Pfn(huge_head(pfn)) : pfn; }
+
   Pfn top_;
   std::uint64_t next_ = FIRST_PFN;
   std::uint64_t floor_of_tables_;

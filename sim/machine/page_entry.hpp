@@ -21,13 +21,17 @@ inline constexpr std::uint64_t PTE_PS = 1ULL << 7;        ///< leaf above the PT
 inline constexpr std::uint64_t PTE_PROTNONE = 1ULL << 8;  ///< P clear: PROT_NONE page that exists
 inline constexpr std::uint64_t PTE_SPECIAL = 1ULL << 9;   ///< software: no struct page behind it
 inline constexpr std::uint64_t PTE_SOFT_DIRTY = 1ULL << 11;
+/// Software: an anonymous page that a fork has shared and nobody has claimed since. Stands for the
+/// cleared page flag AnonExclusive, which Linux keeps in the page.
+inline constexpr std::uint64_t PTE_SHARED_ANON = 1ULL << 57;
 inline constexpr std::uint64_t PTE_DEVMAP = 1ULL << 58;  ///< software: page of a DAX device
 inline constexpr std::uint64_t PTE_NX = 1ULL << 63;      ///< no instruction fetch
 inline constexpr std::uint64_t PTE_PFN_MASK = 0x000ffffffffff000ULL;
 inline constexpr std::uint64_t PTE_TABLE = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D;
 /// What pte_modify keeps of the old entry.
-inline constexpr std::uint64_t PTE_CHG_MASK =
-    PTE_PFN_MASK | PTE_PWT | PTE_PCD | PTE_SPECIAL | PTE_A | PTE_D | PTE_SOFT_DIRTY | PTE_DEVMAP;
+inline constexpr std::uint64_t PTE_CHG_MASK = PTE_PFN_MASK | PTE_PWT | PTE_PCD | PTE_SPECIAL |
+                                              PTE_A | PTE_D | PTE_SOFT_DIRTY | PTE_SHARED_ANON |
+                                              PTE_DEVMAP;
 
 /// Protection bits of an entry without a frame number.
 struct pgprot_t {
@@ -103,6 +107,8 @@ constexpr bool pte_devmap(pte_t e) { return (e.v & PTE_DEVMAP) != 0; }
 constexpr bool pte_soft_dirty(pte_t e) { return (e.v & PTE_SOFT_DIRTY) != 0; }
 constexpr bool pte_same(pte_t a, pte_t b) { return a.v == b.v; }
 constexpr Pfn pte_pfn(pte_t e) { return Pfn((e.v & PTE_PFN_MASK) >> PAGE_SHIFT); }
+/// Whether a fork may have left this anonymous page to more than one process.
+constexpr bool pte_shared_anon(pte_t e) { return (e.v & PTE_SHARED_ANON) != 0; }
 constexpr pgprot_t pte_pgprot(pte_t e) { return {e.v & ~PTE_PFN_MASK}; }
 
 constexpr pte_t pfn_pte(Pfn pfn, pgprot_t prot) {
@@ -117,6 +123,8 @@ constexpr pte_t pte_mkyoung(pte_t e) { return {e.v | PTE_A}; }
 constexpr pte_t pte_mkold(pte_t e) { return {e.v & ~PTE_A}; }
 constexpr pte_t pte_mkspecial(pte_t e) { return {e.v | PTE_SPECIAL}; }
 constexpr pte_t pte_mkdevmap(pte_t e) { return {e.v | PTE_SPECIAL | PTE_DEVMAP}; }
+constexpr pte_t pte_mkshared_anon(pte_t e) { return {e.v | PTE_SHARED_ANON}; }
+constexpr pte_t pte_mkexclusive(pte_t e) { return {e.v & ~PTE_SHARED_ANON}; }
 constexpr pte_t pte_modify(pte_t e, pgprot_t prot) {
   return {(e.v & PTE_CHG_MASK) | (prot.v & ~PTE_CHG_MASK)};
 }
@@ -149,6 +157,9 @@ constexpr pmd_t pmd_mkyoung(pmd_t e) { return {e.v | PTE_A}; }
 constexpr pmd_t pmd_mkold(pmd_t e) { return {e.v & ~PTE_A}; }
 constexpr pmd_t pmd_mkdevmap(pmd_t e) { return {e.v | PTE_DEVMAP}; }
 constexpr pmd_t pmd_mkspecial(pmd_t e) { return {e.v | PTE_SPECIAL}; }
+constexpr pmd_t pmd_mkshared_anon(pmd_t e) { return {e.v | PTE_SHARED_ANON}; }
+constexpr pmd_t pmd_mkexclusive(pmd_t e) { return {e.v & ~PTE_SHARED_ANON}; }
+constexpr bool pmd_shared_anon(pmd_t e) { return (e.v & PTE_SHARED_ANON) != 0; }
 constexpr pmd_t pmd_modify(pmd_t e, pgprot_t prot) {
   return {(e.v & (PTE_CHG_MASK | PTE_PS)) | (prot.v & ~(PTE_CHG_MASK | PTE_PS))};
 }

@@ -8,10 +8,7 @@
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/read_write.hpp"
 #include "kernel/fs/sync.hpp"
-#include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
-#include "kernel/mm/msync.hpp"
-#include "scenario/syscall_frame.hpp"
 
 namespace faultline {
 
@@ -231,15 +228,10 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       result = co_await close_fd(k, static_cast<std::int64_t>(frame.args[0]));
       break;
     case Verb::mmap:
-      result =
-          co_await ksys_mmap_pgoff(k, frame.args[0], frame.args[1], frame.args[2], frame.args[3],
-                                   static_cast<std::int64_t>(frame.args[4]), frame.args[5]);
-      break;
     case Verb::munmap:
-      result = co_await vm_munmap(k, frame.args[0], frame.args[1]);
-      break;
+    case Verb::mprotect:
     case Verb::msync:
-      result = co_await ksys_msync(k, frame.args[0], frame.args[1], frame.args[2]);
+      result = co_await perform_memory(k, step.verb, frame).unnamed();
       break;
     case Verb::fsync:
     case Verb::fdatasync:

@@ -2,6 +2,7 @@
 // the program, and notes what came of it.
 #pragma once
 
+#include "scenario/syscall_frame.hpp"
 #include "scenario/world.hpp"
 
 namespace faultline {
@@ -23,6 +24,7 @@ class Player {
   Path<bool> wait_after(Engine& engine, const Step& step);
   Path<std::int64_t> perform(Kernel& k, const Step& step);
   Path<std::int64_t> perform_syscall(Kernel& k, const Step& step);
+  Path<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
   Path<std::int64_t> perform_lock(Kernel& k, const Step& step);
   Path<std::int64_t> access(Kernel& k, const Step& step);
   Path<std::int64_t> flush(Kernel& k, const FlushArgs& args);

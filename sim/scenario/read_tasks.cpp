@@ -57,13 +57,26 @@ void Reader::read_task(NodeId node, TaskSpec& task) {
   task.priority = static_cast<std::int32_t>(values_.argument(get(node, "priority")));
   task.static_image = values_.text(get(node, "image")) == "static";
   if (const NodeId stack = get(node, "stack"); stack != no_node) {
-    task.stack = ByteRange{values_.argument(get(stack, "top")), values_.size(get(stack, "size"))};
+    task.stack = read_stack(stack);
   }
   for (const NodeId each : Children(tree_, get(node, "signals"))) {
     const auto number = flag_value(signal_names, tree_.key(each));
     if (!number) continue;
     task.signals.push_back({static_cast<std::uint8_t>(*number), values_.text(each) == "skip"});
   }
+}
+
+ByteRange Reader::read_stack(NodeId stack) {
+  constexpr std::uint64_t task_size = 0x7ffffffff000;
+  constexpr std::uint64_t as_exec_maps_it = 132ULL << 10;
+  const ByteRange range{values_.argument(get(stack, "top")),
+                        values_.size(get(stack, "size"), as_exec_maps_it)};
+  if (((range.at | range.length) & 4095) != 0) {
+    wrong(stack, [] { return std::string("top and size are multiples of 4096"); });
+  } else if (range.length == 0 || range.at > task_size || range.length >= range.at) {
+    wrong(stack, [] { return std::string("does not lie in a user's address space"); });
+  }
+  return range;
 }
 
 void Reader::read_cpus(NodeId node, TaskSpec& task) {

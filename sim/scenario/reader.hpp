@@ -96,6 +96,7 @@ class Reader {
   void read_tasks(NodeId tasks);
   void read_task(NodeId node, TaskSpec& task);
   void read_cpus(NodeId node, TaskSpec& task);
+  ByteRange read_stack(NodeId stack);
   void read_limits(NodeId node, TaskSpec& task);
   void read_processes(NodeId tasks);
   void check_parents(NodeId tasks);

@@ -20,7 +20,7 @@ constexpr auto table = std::to_array<Support>({
     {"verb", "mmap3", false},
     {"verb", "munmap", true},
     {"verb", "mremap", false},
-    {"verb", "mprotect", false},
+    {"verb", "mprotect", true},
     {"verb", "madvise", false},
     {"verb", "mlock", false},
     {"verb", "munlock", false},
@@ -117,7 +117,7 @@ constexpr auto table = std::to_array<Support>({
     {"task key", "parent", false},
     {"task key", "priority", false},
     {"task key", "image", false},
-    {"task key", "stack", false},
+    {"task key", "stack", true},
 
     {"chooser", "timed", true},
     {"chooser", "sequential", true},

@@ -39,6 +39,9 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
   }
+  if (const auto* const a = std::get_if<ProtectArgs>(&step.args)) {
+    return {10, {resolve(a->addr), a->length, a->prot}};
+  }
   if (const auto* const a = std::get_if<RangeArgs>(&step.args)) {
     return {11, {resolve(a->addr), a->length}};
   }

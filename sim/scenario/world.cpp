@@ -7,6 +7,7 @@
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/build_cache.hpp"
 #include "scenario/build_fs.hpp"
+#include "scenario/build_image.hpp"
 #include "scenario/player.hpp"
 
 namespace faultline {
@@ -14,6 +15,7 @@ namespace faultline {
 namespace {
 
 constexpr std::int32_t first_pid = 101;
+constexpr std::uint64_t default_stack_limit = 8ULL << 20;
 
 Chooser chooser_of(ChooserKind kind) {
   switch (kind) {
@@ -92,10 +94,19 @@ void World::make_tasks() {
     ts.files = processes_[spec.process.v].files;
     ts.caps = spec.caps;
     ++ts.mm->mm_users;
+    ts.rlim[RLIMIT_STACK_] = default_stack_limit;
     for (const LimitSpec& limit : spec.limits) {
       if (limit.resource < ts.rlim.size()) ts.rlim[limit.resource] = limit.value;
     }
     results_.emplace_back(spec.steps.size());
+    if (!build_image(spec, *kernel_, *ts.mm)) {
+      Diagnostic overlap;
+      overlap.complaint = Complaint::meaning;
+      overlap.file = scenario_.file;
+      overlap.pointer = "/tasks/" + spec.name + "/stack";
+      overlap.what = "overlaps the stack of another task of the process";
+      errors_.push_back(std::move(overlap));
+    }
   }
   // A CPU that begins to run a process may cache its translations from then on.
   cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task*, Task& to) {

@@ -116,13 +116,35 @@ Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool writ
   co_return VM_FAULT_NOPAGE;
 }
 
+// The page of its own is made writable in place; any other is split and copied page by page.
+static Path<vm_fault_t> do_huge_pmd_wp_page(Kernel& k, vm_fault& vmf) {
+  if (pmd_special(vmf.orig_pmd)) co_return VM_FAULT_FALLBACK;  // the huge zero page
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  if (!pmd_same(*vmf.pmd, vmf.orig_pmd)) {
+    spin_unlock(ptl);
+    co_return vm_fault_t{};
+  }
+  const bool own = !pmd_shared_anon(vmf.orig_pmd) || k.frames.count(pmd_pfn(vmf.orig_pmd)) == 1;
+  if (own) {
+    const pmd_t entry = pmd_mkexclusive(pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(vmf.orig_pmd))));
+    set_pmd(vmf.pmd, entry);
+    note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
+    vmf.leaf_order = PMD_ORDER;
+  }
+  spin_unlock(ptl);
+  co_return own ? vm_fault_t{} : VM_FAULT_FALLBACK;
+}
+
 Path<vm_fault_t> wp_huge_pmd(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
-  const bool shared_file = !vma_is_anonymous(vma) && (vma.vm_flags & (VM_SHARED | VM_MAYSHARE));
-  if (shared_file && vma.vm_ops->huge_fault) {
-    const vm_fault_t ret = co_await vma.vm_ops->huge_fault(k, vmf, PMD_ORDER);
-    if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+  vm_fault_t ret = VM_FAULT_FALLBACK;
+  if (vma_is_anonymous(vma)) {
+    ret = co_await do_huge_pmd_wp_page(k, vmf);
+  } else if ((vma.vm_flags & (VM_SHARED | VM_MAYSHARE)) && vma.vm_ops->huge_fault) {
+    ret = co_await vma.vm_ops->huge_fault(k, vmf, PMD_ORDER);
   }
+  if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
   // Copy-on-write, and shared writes that need small entries, are done by the PTE path.
   co_await __split_huge_pmd(k, vma, vmf.pmd, vmf.address);
   co_return VM_FAULT_FALLBACK;
@@ -160,6 +182,27 @@ Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr
   spin_unlock(ptl);
 }
 
+// The small entries that stand for a huge anonymous page; each holds a reference to the whole. The
+// table was set aside when the huge entry was made.
+static void split_anon_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, pmd_t old, Vaddr haddr) {
+  PageTables& tables = *vma.vm_mm->pgtables;
+  PageTable* const table = pgtable_trans_huge_withdraw(k, *vma.vm_mm);
+  if (!table) return k.engine.stop(Outcome::kernel_bug, "no page table to split a huge page with");
+  const bool zero = pmd_special(old);
+  const std::uint64_t kept = old.v & (PTE_RW | PTE_D | PTE_SOFT_DIRTY | PTE_SHARED_ANON);
+  tables.pmd_populate(pmd, table);
+  for (std::uint64_t i = 0; i < PMD_SIZE / PAGE_SIZE; ++i) {
+    pte_t entry = zero ? pte_mkspecial(pfn_pte(k.zero_pfn, vma.vm_page_prot))
+                       : pte_t{mk_pte(pmd_pfn(old) + i, vma.vm_page_prot).v | kept};
+    if (!pmd_young(old)) entry = pte_mkold(entry);
+    const Vaddr addr = haddr + (i << PAGE_SHIFT);
+    set_pte(tables.pte_offset(pmd, addr), entry);
+    note_pte_set(k, addr, entry.v, 0);
+  }
+  if (!zero) k.frames.get(pmd_pfn(old), PMD_SIZE / PAGE_SIZE - 1);
+  k.engine.charge(k.costs.pte_install * (PMD_SIZE / PAGE_SIZE));
+}
+
 Path<void> __split_huge_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr) {
   const Vaddr haddr(addr.v & PMD_MASK);
   spinlock_t& ptl = pmd_lockptr(k, pmd);
@@ -168,7 +211,7 @@ Path<void> __split_huge_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr a
     const pmd_t old = pmdp_get_and_clear(pmd);
     k.trace<Event::sim_pte_clear>(haddr, PMD_ORDER);
     co_await flush_tlb_range(k, *vma.vm_mm, haddr, haddr + PMD_SIZE, PAGE_SHIFT, false);
-    free_huge_page(k, vma, old);
+    if (vma_is_anonymous(vma)) split_anon_pmd(k, vma, pmd, old, haddr);
   }
   spin_unlock(ptl);
 }

@@ -1,5 +1,6 @@
 // 2 MiB entries: eligibility, insertion, write protection, splitting, zapping. Linux 6.12
-// mm/huge_memory.c. Left out: huge anonymous pages being split into small ones and khugepaged.
+// mm/huge_memory.c. Left out: khugepaged and the deferred split of large folios, which keep all
+// their memory until their last page is unmapped.
 #pragma once
 
 #include "kernel/mm/memory.hpp"
@@ -17,7 +18,7 @@ Path<void> huge_pmd_set_accessed(Kernel& k, vm_fault& vmf);
 Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write);
 
 Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr);
-/// A file's 2 MiB entry is not split into small ones but removed; faults bring the parts back.
+/// Replaces a 2 MiB entry by 512 small ones. A file's is only removed: faults bring the parts back.
 Path<void> __split_huge_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr);
 /// Before a VMA is cut at `addr`: a 2 MiB entry across the cut is split.
 Path<void> vma_adjust_trans_huge(Kernel& k, vm_area_struct& vma, Vaddr addr);

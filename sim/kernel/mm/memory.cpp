@@ -8,8 +8,7 @@
 namespace faultline {
 
 // The lock of a table is made with the table and lives as long as its index.
-static PageTable* alloc_table(Kernel& k, mm_struct& mm, PtLevel level) {
-  k.might_alloc();
+static PageTable* new_table(Kernel& k, mm_struct& mm, PtLevel level) {
   PageTable* const table = mm.pgtables->alloc_table(level);
   if (!table) return nullptr;
   while (k.ptlocks.size() <= table->index) k.ptlocks.emplace_back();
@@ -17,6 +16,11 @@ static PageTable* alloc_table(Kernel& k, mm_struct& mm, PtLevel level) {
   lock = spinlock_t{};
   init_lock(lock, k.locks, k.cls.ptlock, lock_id(LockOwner::page_table, mm.id, table->id));
   return table;
+}
+
+static PageTable* alloc_table(Kernel& k, mm_struct& mm, PtLevel level) {
+  k.might_alloc();
+  return new_table(k, mm, level);
 }
 
 spinlock_t& ptlock_of(Kernel& k, PageTable& table) { return k.ptlocks[table.index]; }
@@ -28,6 +32,10 @@ spinlock_t& pte_lockptr(Kernel& k, const mm_struct& mm, pmd_ptr pmd) {
 spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd) { return ptlock_of(k, *PageTables::table_of(pmd)); }
 
 PageTable* pte_alloc_one(Kernel& k, mm_struct& mm) { return alloc_table(k, mm, PtLevel::pte); }
+
+PageTable* pgtable_trans_huge_withdraw(Kernel& k, mm_struct& mm) {
+  return new_table(k, mm, PtLevel::pte);
+}
 
 Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d) {
   PageTable* const fresh = alloc_table(k, mm, PtLevel::pud);
@@ -71,6 +79,42 @@ Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd) {
   co_await pmd_install(k, mm, pmd, &fresh);
   if (fresh) mm.pgtables->free_table(fresh);
   co_return vm_fault_t{};
+}
+
+pte_ptr place_tables(Kernel& k, mm_struct& mm, Vaddr address) {
+  PageTables& tables = *mm.pgtables;
+  const auto fresh = [&](PtLevel level) { return new_table(k, mm, level); };
+  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(address), address);
+  if (p4d_none(*p4d)) {
+    PageTable* const table = fresh(PtLevel::pud);
+    if (!table) return {};
+    tables.p4d_populate(p4d, table);
+  }
+  const pud_ptr pud = tables.pud_offset(p4d, address);
+  if (pud_none(*pud)) {
+    PageTable* const table = fresh(PtLevel::pmd);
+    if (!table) return {};
+    tables.pud_populate(pud, table);
+  }
+  const pmd_ptr pmd = tables.pmd_offset(pud, address);
+  if (pmd_none(*pmd)) {
+    PageTable* const table = fresh(PtLevel::pte);
+    if (!table) return {};
+    tables.pmd_populate(pmd, table);
+  }
+  return tables.pte_offset(pmd, address);
+}
+
+bool place_anon_page(Kernel& k, vm_area_struct& vma, Vaddr address) {
+  mm_struct& mm = *vma.vm_mm;
+  const pte_ptr slot = place_tables(k, mm, address);
+  const std::optional<Pfn> frame = slot ? k.frames.alloc() : std::nullopt;
+  if (!frame) return false;
+  pte_t entry = pte_mkdirty(mk_pte(*frame, vma.vm_page_prot));
+  if (vma.vm_flags & VM_WRITE) entry = pte_mkwrite(entry);
+  set_pte(slot, entry);
+  ++mm.rss.anon;
+  return true;
 }
 
 void note_pte_set(Kernel& k, Vaddr address, std::uint64_t entry, unsigned order) {

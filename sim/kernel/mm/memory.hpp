@@ -42,6 +42,8 @@ Path<vm_fault_t> __pmd_alloc(Kernel& k, mm_struct& mm, pud_ptr pud);
 Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd);
 /// A PTE table that is not linked yet; null when memory is out.
 PageTable* pte_alloc_one(Kernel& k, mm_struct& mm);
+/// The table that was set aside with a huge entry, for its split; null when memory is out.
+PageTable* pgtable_trans_huge_withdraw(Kernel& k, mm_struct& mm);
 /// Links `table` under the PMD lock if nobody was faster; sets it to null if it was used.
 Path<void> pmd_install(Kernel& k, mm_struct& mm, pmd_ptr pmd, PageTable** table);
 
@@ -52,6 +54,14 @@ spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd);
 /// Maps a PFN that has no page (or a device page). `write`: writable and dirty at once.
 Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn);
 Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn);
+
+/// One stretch of a walk over [addr, end) that one PMD entry covers: the entry, null where there is
+/// none, and where the next stretch begins. An absent upper table is passed over at once.
+struct PmdStep {
+  pmd_ptr pmd;
+  Vaddr next{};
+};
+PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end);
 
 /// Removes the entries of [start, end) of one VMA and notes what must be flushed.
 Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr start,
@@ -68,8 +78,18 @@ Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, s
 Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t start,
                                std::uint64_t len, bool even_cows);
 
+/// Faults in the pages of [start, end), part of one VMA, with mmap_lock held in any mode; errors
+/// end it silently.
+Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end);
+
 /// Faults a range in, as MAP_POPULATE and mlock do; errors end it silently.
 Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);
+
+/// A private page at `address` for a process that exists before the run begins, written if the VMA
+/// allows it; tables as needed. No lock, no record. False when memory is out.
+bool place_anon_page(Kernel& k, vm_area_struct& vma, Vaddr address);
+/// Makes the upper tables and the PTE table of `address` in the same way; null: memory is out.
+pte_ptr place_tables(Kernel& k, mm_struct& mm, Vaddr address);
 
 /// Tells the trace that a leaf was written.
 void note_pte_set(Kernel& k, Vaddr address, std::uint64_t entry, unsigned order);

@@ -8,7 +8,7 @@
 namespace faultline {
 
 static Path<vm_fault_t> wp_page_reuse(Kernel& k, vm_fault& vmf) {
-  const pte_t entry = pte_mkwrite(pte_mkdirty(pte_mkyoung(*vmf.pte)));
+  const pte_t entry = pte_mkexclusive(pte_mkwrite(pte_mkdirty(pte_mkyoung(*vmf.pte))));
   set_pte(vmf.pte, entry);
   note_pte_set(k, vmf.address, entry.v, 0);
   vmf.leaf_order = 0;
@@ -108,6 +108,13 @@ static Path<vm_fault_t> wp_page_copy(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
+// Whether nobody else has this anonymous page: it was never shared by a fork, or those who shared
+// it are gone (wp_can_reuse_anon_folio(), which does not try for a part of a large folio).
+static bool is_own_page(const Kernel& k, pte_t pte) {
+  if (!pte_shared_anon(pte)) return true;
+  return !k.frames.in_huge(pte_pfn(pte)) && k.frames.count(pte_pfn(pte)) == 1;
+}
+
 Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf) {
   const pte_t pte = vmf.orig_pte;
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
@@ -124,8 +131,7 @@ Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf) {
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }
-  if (has_page && !k.folios.of(pte_pfn(pte)) &&
-      k.frames.count(pte_pfn(pte)) == 1) {  // nobody else maps it
+  if (has_page && !k.folios.of(pte_pfn(pte)) && is_own_page(k, pte)) {
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }

@@ -68,33 +68,32 @@ static Vaddr next_boundary(Vaddr addr, Vaddr end, std::uint64_t size) {
   return next < end ? next : end;
 }
 
+PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end) {
+  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
+  if (p4d_none(*p4d)) return {pmd_ptr(), next_boundary(addr, end, PGDIR_SIZE)};
+  const pud_ptr pud = tables.pud_offset(p4d, addr);
+  if (pud_none(*pud)) return {pmd_ptr(), next_boundary(addr, end, PUD_SIZE)};
+  const Vaddr next = next_boundary(addr, end, PMD_SIZE);
+  const pmd_ptr pmd = tables.pmd_offset(pud, addr);
+  return {pmd_none(*pmd) ? pmd_ptr() : pmd, next};
+}
+
 Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr addr,
                             Vaddr end) {
-  PageTables& tables = *vma.vm_mm->pgtables;
+  const PageTables& tables = *vma.vm_mm->pgtables;
   while (addr < end) {
-    const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
-    if (p4d_none(*p4d)) {
-      addr = next_boundary(addr, end, PGDIR_SIZE);
-      continue;
-    }
-    const pud_ptr pud = tables.pud_offset(p4d, addr);
-    if (pud_none(*pud)) {
-      addr = next_boundary(addr, end, PUD_SIZE);
-      continue;
-    }
-    const Vaddr next = next_boundary(addr, end, PMD_SIZE);
-    const pmd_ptr pmd = tables.pmd_offset(pud, addr);
-    if (pmd_leaf(*pmd)) {
-      if (next - addr == PMD_SIZE) {
-        co_await zap_huge_pmd(k, tlb, vma, pmd, addr);
+    const PmdStep step = next_pmd(tables, addr, end);
+    if (step.pmd && pmd_leaf(*step.pmd)) {
+      if (step.next - addr == PMD_SIZE) {
+        co_await zap_huge_pmd(k, tlb, vma, step.pmd, addr);
       } else {
-        co_await __split_huge_pmd(k, vma, pmd, addr);
+        co_await __split_huge_pmd(k, vma, step.pmd, addr);
       }
     }
-    if (!pmd_none(*pmd) && !pmd_leaf(*pmd)) {
-      co_await zap_pte_range(k, tlb, vma, pmd, addr, next);
+    if (step.pmd && !pmd_none(*step.pmd) && !pmd_leaf(*step.pmd)) {
+      co_await zap_pte_range(k, tlb, vma, step.pmd, addr, step.next);
     }
-    addr = next;
+    addr = step.next;
   }
 }
 

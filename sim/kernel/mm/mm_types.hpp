@@ -37,6 +37,7 @@ inline constexpr vm_flags_t VM_NONE = 0, VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC 
                             VM_SYNC = 0x800000, VM_SOFTDIRTY = 0x8000000, VM_MIXEDMAP = 0x10000000,
                             VM_HUGEPAGE = 0x20000000, VM_NOHUGEPAGE = 0x40000000;
 inline constexpr vm_flags_t VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
+inline constexpr vm_flags_t VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
 inline constexpr vm_flags_t VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;
 
 /// Result bits of a fault handler.
@@ -91,9 +92,14 @@ struct vm_area_desc {
 };
 
 struct anon_vma {
+  anon_vma* root = nullptr;    ///< of its tree of forks: the one whose rwsem is taken
+  anon_vma* parent = nullptr;  ///< itself at the root
   rw_semaphore rwsem;
   std::uint32_t id = 0;
-  std::uint32_t users = 0;  ///< VMAs that point to it
+  std::uint32_t links = 0;            ///< VMAs in whose chain it is
+  std::uint32_t descendants = 0;      ///< of a root: what needs its rwsem
+  std::uint32_t num_children = 0;     ///< a root counts itself
+  std::uint32_t num_active_vmas = 0;  ///< VMAs whose own anon_vma it is
 };
 
 struct vm_area_struct {
@@ -105,6 +111,7 @@ struct vm_area_struct {
   file* vm_file = nullptr;
   const vm_operations_struct* vm_ops = nullptr;
   struct anon_vma* anon_vma = nullptr;
+  std::vector<struct anon_vma*> anon_vma_chain;  ///< all that pages of this VMA may belong to
   rw_semaphore vm_lock;
   std::int64_t vm_lock_seq = -1;  ///< equal to the mm's sequence: write-locked
   bool detached = false;
@@ -113,6 +120,8 @@ struct vm_area_struct {
 };
 
 inline bool vma_is_anonymous(const vm_area_struct& vma) { return vma.vm_ops == nullptr; }
+/// Whether any access at all is allowed.
+inline bool vma_is_accessible(const vm_area_struct& vma) { return vma.vm_flags & VM_ACCESS_FLAGS; }
 inline std::uint64_t vma_pages(const vm_area_struct& vma) {
   return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT;
 }

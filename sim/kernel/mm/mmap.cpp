@@ -148,7 +148,6 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
     const bool heeded = k.profile.overcommit != OvercommitMode::never;
     if (heeded || (file && is_file_hugepages(*file))) vm |= VM_NORESERVE;
   }
-  if (vm & VM_GROWSDOWN) k.unmodelled("MAP_GROWSDOWN; the mapping does not grow");
   const std::int64_t result = co_await mmap_region(k, mm, file, addr, len, vm, Pgoff(pgoff));
   const bool wanted = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
   const bool made = result >= 0 || result <= -4096;

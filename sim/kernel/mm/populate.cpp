@@ -20,6 +20,20 @@ static bool is_present(const mm_struct& mm, Vaddr address) {
   return (*at.entry & PTE_P) != 0 && at.level <= PtLevel::pmd;
 }
 
+static bool is_populated(const mm_struct& mm, Vaddr address, bool write) {
+  return is_present(mm, address) && (!write || (*mm.pgtables->lookup(address).entry & PTE_RW));
+}
+
+Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end) {
+  std::uint32_t flags = 0;  // nobody may drop the caller's lock
+  if ((vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE) flags |= FAULT_FLAG_WRITE;
+  for (Vaddr address = start; address < end; address += PAGE_SIZE) {
+    if (is_populated(*vma.vm_mm, address, flags & FAULT_FLAG_WRITE)) continue;
+    const vm_fault_t ret = co_await handle_mm_fault(k, vma, address, flags);
+    if (ret & VM_FAULT_ERROR) co_return;
+  }
+}
+
 Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
   mm_struct& mm = *k.current().mm;
   const Vaddr end = start + len;

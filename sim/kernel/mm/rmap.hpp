@@ -1,5 +1,6 @@
-// Reverse mapping of anonymous memory: which VMAs share an anon_vma. Linux 6.12 mm/rmap.c. A VMA
-// has one anon_vma here, so the chains that fork builds are left out.
+// Reverse mapping: which VMAs may hold a page of an anon_vma, kept through splits and forks, and
+// the mappings of file pages that are to be cleaned. Linux 6.12 mm/rmap.c. A tree of anon_vmas
+// grows with each generation of forks; the rwsem of its root is the lock of all. Left out: KSM.
 #pragma once
 
 #include "kernel/kernel.hpp"
@@ -8,7 +9,14 @@ namespace faultline {
 
 /// Finds a neighbour's anon_vma or makes one. Needs a stable VMA tree: mmap_lock, in any mode.
 Path<void> __anon_vma_prepare(Kernel& k, vm_area_struct& vma);
-/// Takes the VMA off its anon_vma's list.
+/// The same for a process that exists before the run begins: no lock, no record.
+void place_anon_vma(Kernel& k, vm_area_struct& vma);
+/// Links `to` to every anon_vma of `from`, as a split, a move or a fork needs it. A forked `to`
+/// may get one as its own whose VMAs are all gone.
+Path<void> anon_vma_clone(Kernel& k, vm_area_struct& to, const vm_area_struct& from);
+/// What a fork's child gets: the parent's chain, and an anon_vma of its own.
+Path<void> anon_vma_fork(Kernel& k, vm_area_struct& vma, const vm_area_struct& parent);
+/// Takes the VMA off all its anon_vmas; those that nothing links to any more are freed.
 Path<void> unlink_anon_vmas(Kernel& k, vm_area_struct& vma);
 
 /// Write-protects and cleans every shared mapping of `nr` file pages from `index` on that maps the

@@ -49,8 +49,7 @@ void vma_set_page_prot(vm_area_struct& vma) {
   }
 }
 
-static vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm) {
-  k.might_alloc();
+static vm_area_struct& new_vma(Kernel& k, mm_struct& mm) {
   vm_area_struct* vma = nullptr;
   if (!mm.free_vmas.empty()) {
     vma = mm.free_vmas.back();
@@ -65,24 +64,27 @@ static vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm) {
   return *vma;
 }
 
-vm_area_struct& vm_area_dup(Kernel& k, const vm_area_struct& original) {
-  vm_area_struct& copy = vm_area_alloc(k, *original.vm_mm);
-  copy.vm_start = original.vm_start;
-  copy.vm_end = original.vm_end;
-  copy.vm_pgoff = original.vm_pgoff;
-  copy.vm_flags = original.vm_flags;
-  copy.vm_page_prot = original.vm_page_prot;
-  copy.vm_file = original.vm_file;
-  copy.vm_ops = original.vm_ops;
-  copy.anon_vma = original.anon_vma;
-  if (copy.vm_file) ++copy.vm_file->f_count;
-  if (copy.anon_vma) ++copy.anon_vma->users;
-  return copy;
+vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm) {
+  k.might_alloc();
+  return new_vma(k, mm);
+}
+
+vm_area_struct& place_vma(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, vm_flags_t flags) {
+  vm_area_struct& vma = new_vma(k, mm);
+  vma.vm_start = start;
+  vma.vm_end = end;
+  vma.vm_flags = flags | VM_SOFTDIRTY;
+  vma.vm_pgoff = Pgoff(start.v >> PAGE_SHIFT);
+  vma_set_page_prot(vma);
+  mm.mm_mt.emplace(end.v, &vma);
+  vma.unlinked = false;
+  ++mm.map_count;
+  vm_stat_account(mm, vma.vm_flags, static_cast<std::int64_t>(vma_pages(vma)));
+  return vma;
 }
 
 void remove_vma(Kernel& k, vm_area_struct& vma) {
   if (vma.vm_file) --vma.vm_file->f_count;
-  if (vma.anon_vma) --vma.anon_vma->users;
   vma.detached = true;
   k.engine.charge(k.costs.vma_change);
   vma.vm_mm->free_vmas.push_back(&vma);

@@ -1,6 +1,6 @@
 // The set of VMAs of a process and the operations that change it: look-up, insertion, merging,
-// splitting, unmapping. Linux 6.12 mm/vma.c. Left out: userfaultfd, KSM, mempolicy, uprobes, VMA
-// names and growing stacks; VMAs live in one ordered map keyed by their end.
+// splitting, unmapping. Linux 6.12 mm/vma.c. Left out: userfaultfd, KSM, mempolicy, uprobes and VMA
+// names; VMAs live in one ordered map keyed by their end.
 #pragma once
 
 #include "kernel/kernel.hpp"
@@ -60,6 +60,11 @@ Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct&
 
 /// Adds a VMA to, or takes it from, its file's i_mmap. Takes i_mmap_rwsem.
 Path<void> vma_link_file(Kernel& k, vm_area_struct& vma);
+/// A VMA that is nowhere yet.
+vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm);
+/// A VMA of a process that exists before the run begins: no lock, no record. Anonymous, with its
+/// page offset as such; the caller may make it one of a file.
+vm_area_struct& place_vma(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, vm_flags_t flags);
 void remove_vma(Kernel& k, vm_area_struct& vma);
 
 /// Page protection of the VMA's flags; shared and writable but tracked: read-only. mm/mmap.c.

@@ -1,8 +1,7 @@
-// Splitting VMAs and taking them out: munmap(2) and the overlap of mmap(2). Linux 6.12 mm/vma.c
-// (__split_vma, vms_gather_munmap_vmas, vms_clear_ptes, vms_complete_munmap_vmas, do_vmi_munmap).
+// Taking VMAs out: munmap(2) and the overlap of mmap(2). Linux 6.12 mm/vma.c
+// (vms_gather_munmap_vmas, vms_clear_ptes, vms_complete_munmap_vmas, do_vmi_munmap).
 #include <cerrno>
 
-#include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
@@ -13,46 +12,8 @@
 namespace faultline {
 
 namespace {
-enum class NewPart { below, above };
 constexpr Vaddr TASK_SIZE{0x7ffffffff000};
 }  // namespace
-
-// Cuts `vma` at `addr`; the new VMA is the part below or above it.
-static Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPart part) {
-  mm_struct& mm = *vma.vm_mm;
-  vm_area_struct& fresh = vm_area_dup(k, vma);
-  if (part == NewPart::below) {
-    fresh.vm_end = addr;
-  } else {
-    fresh.vm_start = addr;
-    fresh.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT;
-  }
-  co_await vma_start_write(k, vma);
-  co_await vma_start_write(k, fresh);
-
-  // vma_prepare(): the reverse map must not see a half-changed pair.
-  address_space* const mapping = vma.vm_file ? &vma.vm_file->f_inode->i_data : nullptr;
-  if (mapping) co_await down_write(mapping->i_mmap_rwsem);
-  if (vma.anon_vma) co_await down_write(vma.anon_vma->rwsem);
-  co_await vma_adjust_trans_huge(k, vma, addr);
-  mm.mm_mt.erase(vma.vm_end.v);
-  if (part == NewPart::below) {
-    vma.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT;
-    vma.vm_start = addr;
-  } else {
-    vma.vm_end = addr;
-  }
-  mm.mm_mt.emplace(vma.vm_end.v, &vma);
-  mm.mm_mt.emplace(fresh.vm_end.v, &fresh);
-  fresh.unlinked = false;
-  ++mm.map_count;
-  k.engine.charge(k.costs.vma_change);
-  // vma_complete()
-  if (mapping) mapping->i_mmap.push_back(&fresh);
-  if (vma.anon_vma) up_write(vma.anon_vma->rwsem);
-  if (mapping) up_write(mapping->i_mmap_rwsem);
-  co_return 0;
-}
 
 Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms) {
   vm_area_struct* const first = find_vma_intersection(mm, vms.start, vms.end);

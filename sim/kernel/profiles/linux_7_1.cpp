@@ -10,6 +10,7 @@ namespace faultline {
 namespace {
 constexpr std::array values{
     KnobValue{"mm.vma_lock", "refcount"},         KnobValue{"mm.mmap_prepare", "true"},
+    KnobValue{"mm.merges_untouched", "true"},     KnobValue{"mm.dup_untracks_pfns", "false"},
     KnobValue{"mm.dax_folios", "true"},           KnobValue{"mm.copies_annotate", "false"},
     KnobValue{"fs.iomap_actor_advances", "true"}, KnobValue{"xfs.fault_events", "read_write"},
 };

@@ -65,6 +65,13 @@ constexpr std::array knobs{
          "Pages of a DAX device are ordinary folios in page tables (6.15 and later): a dirty one "
          "that is unmapped flushes the TLB under the page-table lock.",
          set<&Profile::dax_folios>},
+    Knob{"mm.merges_untouched", KnobKind::boolean, "", "false",
+         "A VMA that was never written may be extended over a neighbour that was (6.15 and later).",
+         set<&Profile::merges_untouched>},
+    Knob{"mm.dup_untracks_pfns", KnobKind::boolean, "", "true",
+         "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
+         "before anything else is locked (until 6.16).",
+         set<&Profile::dup_untracks_pfns>},
     Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
          "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
          "handler shows; a 7.1 kernel does not.",

@@ -32,6 +32,8 @@ struct Profile {
   VmaLock vma_lock = VmaLock::rwsem;                                ///< mm.vma_lock
   bool mmap_prepare = false;                                        ///< mm.mmap_prepare
   bool dax_folios = false;                                          ///< mm.dax_folios
+  bool merges_untouched = false;                                    ///< mm.merges_untouched
+  bool dup_untracks_pfns = true;                                    ///< mm.dup_untracks_pfns
   bool copies_annotate = true;                                      ///< mm.copies_annotate
   bool iomap_actor_advances = false;                                ///< fs.iomap_actor_advances
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events

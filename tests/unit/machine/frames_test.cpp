@@ -53,3 +53,16 @@ TEST_CASE("DRAM ends, tables and frames do not meet, devices lie above") {
   CHECK_FALSE(f.is_dram(a));
   CHECK(f.add_device(1) == Pfn(0x10000 + (1ULL << 28)));
 }
+
+TEST_CASE("any frame of a huge one stands for the whole") {
+  FrameAllocator f(64 * PMD_SIZE);
+  const Pfn huge = *f.alloc_huge();
+  f.get(huge, 511);
+  CHECK(f.count(huge + 7) == 512);
+  CHECK(f.in_huge(huge + 511));
+  CHECK_FALSE(f.in_huge(huge + 512));
+  for (std::uint64_t i = 1; i < 512; ++i) CHECK_FALSE(f.put(huge + i));
+  CHECK(f.put(huge + 3));
+  CHECK_FALSE(f.in_huge(huge));
+  CHECK(f.used() == 0);
+}

@@ -2,6 +2,7 @@
 // arch/x86/mm/fault.c and mm/memory.c lock_mm_and_find_vma.
 #include "kernel/arch/x86/fault.hpp"
 
+#include "kernel/mm/expand_stack.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/vma.hpp"
@@ -27,15 +28,38 @@ static bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int c
   return mode == FaultMode::user;
 }
 
+// A stack has to grow, which needs mmap_lock for writing: there is no upgrade, so it is dropped and
+// everything is looked at again.
+static Path<vm_area_struct*> grow_stack(Kernel& k, mm_struct& mm, Vaddr address) {
+  mmap_read_unlock(k, mm);
+  co_await mmap_write_lock(k, mm);
+  vm_area_struct* const vma = find_vma(mm, address);
+  bool found = vma && vma->vm_start <= address;
+  if (vma && !found && (vma->vm_flags & VM_GROWSDOWN)) {
+    const std::int64_t error = co_await expand_downwards(k, *vma, address);
+    found = error == 0;
+  }
+  if (found) {
+    mmap_write_downgrade(k, mm);
+    co_return vma;
+  }
+  mmap_write_unlock(k, mm);
+  co_return nullptr;
+}
+
 static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vaddr address) {
   k.locks.try_then_wait(mm.mmap_lock, HoldMode::shared);
   const bool taken = co_await mmap_read_trylock(k, mm);
   if (!taken) co_await mmap_read_lock(k, mm);
   k.engine.charge(k.costs.vma_lookup);
-  vm_area_struct* const vma = vma_lookup(mm, address);
-  if (vma) co_return vma;
-  mmap_read_unlock(k, mm);
-  co_return nullptr;
+  vm_area_struct* vma = find_vma(mm, address);
+  if (vma && vma->vm_start <= address) co_return vma;
+  if (!vma || !(vma->vm_flags & VM_GROWSDOWN)) {
+    mmap_read_unlock(k, mm);
+    co_return nullptr;
+  }
+  vma = co_await grow_stack(k, mm, address).unnamed();
+  co_return vma;
 }
 
 // The result of the fault when it is an error.

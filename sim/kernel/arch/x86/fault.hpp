@@ -1,6 +1,6 @@
 // Page faults as the x86 entry code and arch/x86/mm/fault.c (Linux 6.12) handle them: which lock
 // the fault runs under, retries, and what becomes a signal. Left out: kernel addresses, vsyscall,
-// protection keys, shadow stacks, SMAP, kprobes, stack growth.
+// protection keys, shadow stacks, SMAP, kprobes.
 #pragma once
 
 #include "kernel/kernel.hpp"

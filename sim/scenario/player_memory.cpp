@@ -1,0 +1,33 @@
+// The player's system calls on memory: from the words of the frame to the kernel's functions.
+#include "base/bug.hpp"
+#include "kernel/mm/mmap.hpp"
+#include "kernel/mm/mprotect.hpp"
+#include "kernel/mm/msync.hpp"
+#include "scenario/player.hpp"
+
+namespace faultline {
+
+Path<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame) {
+  const auto& args = frame.args;
+  std::int64_t result = 0;
+  switch (verb) {
+    case Verb::mmap:
+      result = co_await ksys_mmap_pgoff(k, args[0], args[1], args[2], args[3],
+                                        static_cast<std::int64_t>(args[4]), args[5]);
+      break;
+    case Verb::munmap:
+      result = co_await vm_munmap(k, args[0], args[1]);
+      break;
+    case Verb::mprotect:
+      result = co_await do_mprotect_pkey(k, args[0], args[1], args[2]);
+      break;
+    case Verb::msync:
+      result = co_await ksys_msync(k, args[0], args[1], args[2]);
+      break;
+    default:
+      FL_BUG("not a system call on memory");
+  }
+  co_return result;
+}
+
+}  // namespace faultline
