@@ -17,6 +17,7 @@ constexpr std::uint64_t events_between_checks = 512;
 Engine::Engine(Tracer& tracer, EngineOptions options)
     : tracer_(tracer),
       options_(std::move(options)),
+      frames_(*this, tracer),
       rng_(options_.seed),
       inline_(inline_of(options_)) {}
 
@@ -53,9 +54,11 @@ Task& Engine::add_task() {
 void Engine::start(Task& task, Path<void> path, Nanos start) {
   FL_ASSERT(task.state == TaskState::created);
   const auto frame = path.release();
-  frame.promise().task = &task;
+  FL_ASSERT(frame.promise().stage == PromiseBase::Stage::created);
+  frame.promise().stage = PromiseBase::Stage::root;
+  frame.promise().outer_calls = 0;
   task.root = frame;
-  task.leaf = frame;
+  task.leaf = &frame.promise();
   if (start > now_) {
     task.state = TaskState::blocked;
     task.wait_has_timeout = true;
@@ -76,7 +79,9 @@ void Engine::stop(Outcome outcome, std::string reason) {
 
 void Engine::suspend_for(std::coroutine_handle<> frame, Nanos cost) {
   Task& task = *current_;
-  task.leaf = frame;
+  FL_ASSERT(frame == frames_.running->frame());
+  task.leaf = frames_.running;
+  task.calls = frames_.calls;
   task.state = TaskState::ready;
   if (timed()) {
     // Time that would wrap stands still at the end of time.
@@ -90,7 +95,9 @@ void Engine::suspend_for(std::coroutine_handle<> frame, Nanos cost) {
 
 void Engine::block_current(std::coroutine_handle<> frame, Nanos deadline, bool spin) {
   Task& task = *current_;
-  task.leaf = frame;
+  FL_ASSERT(frame == frames_.running->frame());
+  task.leaf = frames_.running;
+  task.calls = frames_.calls;
   task.state = TaskState::blocked;
   task.spinning = spin;
   task.wait_has_timeout = deadline != Nanos(~0ULL);
@@ -124,13 +131,16 @@ void Engine::make_ready(Task& task) {
 void Engine::resume(Task& task) {
   current_ = &task;
   task.state = TaskState::running;
-  std::coroutine_handle<> frame = task.leaf;
-  do {
+  frames_.running = task.leaf;
+  frames_.calls = task.calls;
+  for (PromiseBase* frame = task.leaf; frame; frame = task.next) {
     task.next = nullptr;
-    frame.resume();
-    frame = task.next;
-  } while (frame);
+    frame->frame().resume();
+  }
+  frames_.running = nullptr;
   current_ = nullptr;
+  if (failure_) [[unlikely]]
+    std::rethrow_exception(std::exchange(failure_, nullptr));
   if (task.finished) {
     task.state = TaskState::done;
     task.root.destroy();

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <coroutine>
+#include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <faultline/types.hpp>
@@ -63,7 +65,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   FramePool& frames() { return frames_; }
-  CallTree& calls() { return calls_; }
+  CallTree& calls() { return frames_.tree; }
+  /// The call path of the running task.
+  CallNode call_path() const { return frames_.calls; }
   Tracer& tracer() { return tracer_; }
   Nanos now() const { return now_; }
   std::uint64_t events() const { return events_; }
@@ -85,8 +89,17 @@ class Engine {
 
   /// A new task in state `created`. Its id is its index.
   Task& add_task();
-  /// Gives `task` its code and makes it ready to run from `start` on.
+  /// Gives `task` its code and makes it ready to run from `start` on. Inside a task use fork(): a
+  /// path that is called there has begun already.
   void start(Task& task, Path<void> path, Nanos start = Nanos{});
+  /// The same from inside a running task: `make()` calls the path.
+  template <class Make>
+  void fork(Task& task, Make&& make, Nanos start = Nanos{}) {
+    PromiseBase* const running = std::exchange(frames_.running, nullptr);
+    Path<void> path = make();
+    frames_.running = running;
+    this->start(task, std::move(path), start);
+  }
   std::size_t task_count() const { return tasks_.size(); }
   Task& task(TaskId id) { return *tasks_[id.v]; }
   /// The task being executed. Only valid while one is.
@@ -179,6 +192,9 @@ class Engine {
   /// Lets a ready task run at `when` (>= now). For CPU policies.
   void run_at(Task& task, Nanos when) { queue_.push(when, payload(task)); }
 
+  /// Makes the run loop throw `failure` as soon as the native stack has unwound to it.
+  void fail(std::exception_ptr failure) { failure_ = std::move(failure); }
+
   /// Emits a record in the name of the current task.
   template <Event E, class... Args>
   void trace(Args... args) {
@@ -224,7 +240,6 @@ class Engine {
   Tracer& tracer_;
   EngineOptions options_;
   FramePool frames_;
-  CallTree calls_;
   EventQueue queue_;
   CpuPolicy policy_;
   void* watch_self_ = nullptr;
@@ -235,6 +250,7 @@ class Engine {
   Nanos now_{};
   std::uint64_t events_ = 0;
   Task* current_ = nullptr;
+  std::exception_ptr failure_;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<Task*> enabled_;  // ready tasks in order of id; choosers other than `timed`
   std::vector<std::uint32_t> choices_made_;
@@ -246,24 +262,6 @@ class Engine {
   Outcome stop_outcome_ = Outcome::completed;
   std::string stop_reason_;
 };
-
-inline void enter_call(PromiseBase& promise, PromiseBase& caller) {
-  Task* const task = caller.task;
-  promise.caller = &caller;
-  promise.task = task;
-  if (!promise.function) return;
-  Engine& engine = *task->engine;
-  promise.outer_calls = task->calls;
-  task->calls = engine.calls().child(task->calls, promise.function);
-  engine.trace<Event::sim_call>(promise.function);
-}
-
-inline void leave_call(PromiseBase& promise, TracedResult result) noexcept {
-  if (!promise.caller || !promise.function) return;  // the root is not a kernel function
-  Task* const task = promise.task;
-  task->calls = promise.outer_calls;
-  task->engine->trace<Event::sim_ret>(promise.function, result.kind, result.value);
-}
 
 inline FramePool& frame_pool(Engine& engine) { return engine.frames(); }
 

@@ -1,4 +1,5 @@
-// Memory of coroutine frames, by size class, one pool a World. A simulated fault makes dozens of
+// Memory of coroutine frames, by size class, one pool a World, and beside it what every call reads:
+// the frame that runs and its place in the calling-context tree. A simulated fault makes dozens of
 // calls; taking each frame from a free list costs a few instructions where malloc costs fifty.
 #pragma once
 
@@ -8,47 +9,62 @@
 #include <new>
 #include <vector>
 
+#include "engine/call_tree.hpp"
+#include "trace/tracer.hpp"
+
 namespace faultline {
+
+class Engine;
+struct PromiseBase;
 
 class FramePool {
  public:
-  FramePool() = default;
+  FramePool(Engine& owner, Tracer& records) : engine(&owner), tracer(&records) {}
   FramePool(const FramePool&) = delete;
   FramePool& operator=(const FramePool&) = delete;
 
   /// Memory for `bytes`, aligned for any type. Larger than max_pooled: straight from the heap.
   void* allocate(std::size_t bytes) {
-    const std::size_t n = (bytes + header + granule - 1) / granule;
-    void* block = nullptr;
+    const std::size_t n = size_class(bytes);
+    Node* block = nullptr;
     if (n < free_.size()) [[likely]] {
-      if (Node* node = free_[n]) {
-        free_[n] = node->next;
-        block = node;
+      block = free_[n];
+      if (block) [[likely]] {
+        free_[n] = block->next;
       } else {
         block = carve(n * granule);
       }
     } else {
-      block = ::operator new(n * granule);
+      block = large(n * granule);
     }
-    ::new (block) Header{this, n};
-    ++live_;
-    return static_cast<std::byte*>(block) + header;
+    block->pool = this;
+    return reinterpret_cast<std::byte*>(block) + header;
   }
 
-  /// Gives back what allocate() returned, to the pool it came from.
-  static void release(void* frame) {
-    void* const block = static_cast<std::byte*>(frame) - header;
-    const Header h = *static_cast<Header*>(block);
-    --h.pool->live_;
-    if (h.size_class < h.pool->free_.size()) [[likely]] {
-      h.pool->free_[h.size_class] = ::new (block) Node{h.pool->free_[h.size_class]};
+  /// Gives back what allocate(bytes) returned, to the pool it came from.
+  static void release(void* frame, std::size_t bytes) {
+    Node* const block = block_of(frame);
+    FramePool& pool = *block->pool;
+    const std::size_t n = size_class(bytes);
+    if (n < pool.free_.size()) [[likely]] {
+      block->next = pool.free_[n];
+      pool.free_[n] = block;
     } else {
-      ::operator delete(block);
+      pool.release_large(block);
     }
   }
 
-  /// Frames allocated and not yet released.
-  std::size_t live() const { return live_; }
+  /// The pool that `frame` came from.
+  static FramePool& of(void* frame) { return *block_of(frame)->pool; }
+
+  /// Frames allocated and not yet released. Counts free ones: not for the hot path.
+  std::size_t live() const;
+
+  Engine* const engine;
+  Tracer* const tracer;
+  PromiseBase* running = nullptr;  ///< the innermost frame being executed; null between tasks
+  CallNode calls = 0;              ///< its call path
+  CallTree tree;
 
  private:
   static constexpr std::size_t granule = 64;
@@ -57,28 +73,23 @@ class FramePool {
   static constexpr std::size_t slab_bytes = 64 * 1024;
 
   struct Node {
-    Node* next;
-  };
-  struct Header {
     FramePool* pool;
-    std::size_t size_class;
+    Node* next;  // the first word of a frame in use
   };
-  static_assert(sizeof(Header) == header);
-
-  void* carve(std::size_t bytes) {
-    if (slab_used_ + bytes > slab_bytes || slabs_.empty()) {
-      slabs_.push_back(std::make_unique<std::byte[]>(slab_bytes));
-      slab_used_ = 0;
-    }
-    void* const block = slabs_.back().get() + slab_used_;
-    slab_used_ += bytes;
-    return block;
+  static constexpr std::size_t size_class(std::size_t bytes) {
+    return (bytes + header + granule - 1) / granule;
   }
+  static Node* block_of(void* frame) {
+    return reinterpret_cast<Node*>(static_cast<std::byte*>(frame) - header);
+  }
+  Node* carve(std::size_t bytes);
+  Node* large(std::size_t bytes);
+  void release_large(Node* block);
 
   std::array<Node*, max_pooled / granule + 1> free_{};
   std::vector<std::unique_ptr<std::byte[]>> slabs_;
   std::size_t slab_used_ = 0;
-  std::size_t live_ = 0;
+  std::size_t carved_ = 0;  // blocks cut from slabs, and large ones in use
 };
 
 /// What a coroutine's first pool-bearing argument must offer: an overload of this found by ADL.

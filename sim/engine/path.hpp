@@ -1,8 +1,10 @@
-// Path<T>: a kernel path as a coroutine. Awaiting a Path is a call: the child runs at once, nested
-// on the native stack; if it finishes without suspending, the caller never notices that it was a
-// coroutine. If it does suspend, the native stack unwinds to the run loop, which later continues
-// the innermost frame and, when a frame ends, its caller (a trampoline; symmetric transfer would
-// overflow the stack at -O0). The chain of promises is the simulated call path.
+// Path<T>: a kernel path as a coroutine. Calling one inside a running path starts it at once,
+// nested on the native stack, so it has to be awaited right there; if it finishes without
+// suspending, the caller never notices that it was a coroutine. If it does suspend, the native
+// stack unwinds to the run loop, which later continues the innermost frame and, when a frame ends,
+// its caller (a trampoline; symmetric transfer would overflow the stack at -O0). The chain of
+// promises is the simulated call path. Outside a running path, as for the first of a task, a call
+// only makes the frame.
 //
 // Idiom: `if (const auto err = co_await f(k); err) co_return err;`. gcc 12 miscompiles an awaited
 // value that is itself the condition, and destroys braced aggregates in an awaited call twice.
@@ -41,34 +43,31 @@ TracedResult traced_result(const T& value) {
 }
 
 struct PromiseBase {
-  PromiseBase* caller = nullptr;
-  std::coroutine_handle<> self;
-  Task* task = nullptr;
-  const char* function = nullptr;
-  CallNode outer_calls = 0;  // the task's call path without this call
-  bool suspended =
-      false;  // has unwound to the run loop: its end must continue the caller from there
-
-  struct Initial {
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<>) const noexcept {}
-    void await_resume() const noexcept {}
+  enum class Stage : std::uint8_t {
+    created,    ///< outside a running path: has not begun
+    root,       ///< the first of a task
+    running,    ///< on the native stack
+    suspended,  ///< has unwound to the run loop, which continues its caller at its end
+    failed,     ///< left by an exception, which the run loop passes on
   };
 
-  Initial initial_suspend(const char* f = __builtin_FUNCTION()) noexcept {
-    function = f;
-    return {};
+  PromiseBase* caller;   // null: the first of a task
+  CallNode outer_calls;  // the call path without this call
+  Stage stage;
+
+  /// The frame. All promises are aligned alike, so that its place follows from theirs.
+  std::coroutine_handle<PromiseBase> frame() {
+    return std::coroutine_handle<PromiseBase>::from_promise(*this);
   }
 
-  void unhandled_exception() { throw; }
+  void unhandled_exception();
 
-  // Inlined without optimisation too: gcc 12 takes a template and the deletes below for a mismatch.
+  // Inlined without optimisation too: gcc 12 takes a template and the delete below for a mismatch.
   template <class... Args>
   [[gnu::always_inline]] static void* operator new(std::size_t bytes, Args&... args) {
     return pool_of(args...).allocate(bytes);
   }
-  static void operator delete(void* frame) { FramePool::release(frame); }
-  static void operator delete(void* frame, std::size_t) { FramePool::release(frame); }
+  static void operator delete(void* frame, std::size_t bytes) { FramePool::release(frame, bytes); }
 
  private:
   // The first argument that knows a frame pool: a kernel path takes its World's state first.
@@ -82,92 +81,144 @@ struct PromiseBase {
   }
 };
 
-/// Called when a frame is entered and left; in engine.hpp, which whoever awaits a Path includes.
-inline void enter_call(PromiseBase& promise, PromiseBase& caller);
-inline void leave_call(PromiseBase& promise, TracedResult result) noexcept;
+enum class Naming : std::uint8_t { named, helper };
 
-template <class T>
+template <class T, Naming naming>
+class BasicPath;
+
+/// The rare parts of calls and returns.
+void trace_call(FramePool& pool, const char* function);
+void trace_return(FramePool& pool, CallNode outer_calls, TracedResult result);
+/// The end of a path that has not run from its call to its end on the native stack. False: its
+/// frame stays, for its owner or the run loop to destroy.
+bool leave_suspended(PromiseBase& promise, FramePool& pool);
+
+/// The result of a path: it goes to the object that the caller awaits, since the frame is freed
+/// when the path ends.
+template <class T, Naming naming>
 struct PromiseResult : PromiseBase {
-  T result{};
+  BasicPath<T, naming>* owner;
   template <class U>
   void return_value(U&& value) {
-    result = std::forward<U>(value);
+    owner->result_ = std::forward<U>(value);
   }
-  TracedResult traced() const { return traced_result(result); }
+  TracedResult traced() const { return traced_result(owner->result_); }
 };
 
-template <>
-struct PromiseResult<void> : PromiseBase {
+template <Naming naming>
+struct PromiseResult<void, naming> : PromiseBase {
+  BasicPath<void, naming>* owner;
   void return_void() noexcept {}
   TracedResult traced() const { return {}; }
 };
 
-template <class T = void>
-class [[nodiscard]] Path {
+template <class T, Naming naming>
+class [[nodiscard]] BasicPath {
  public:
-  struct promise_type : PromiseResult<T> {
-    Path get_return_object() {
-      auto handle = std::coroutine_handle<promise_type>::from_promise(*this);
-      this->self = handle;
-      return Path(handle);
-    }
+  struct promise_type : PromiseResult<T, naming> {
+    BasicPath get_return_object() { return BasicPath(*this); }
 
-    struct Final {
-      bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
-        promise_type& promise = handle.promise();
-        leave_call(promise, promise.traced());
-        if (!promise.caller) {
-          promise.task->finished = true;
-        } else if (promise.suspended) {
-          promise.task->next = promise.caller->self;
-        }
-      }
+    // Whether to go on at once: at the beginning to run, at the end to free the frame.
+    struct GoOn {
+      bool at_once;
+      bool await_ready() const noexcept { return at_once; }
+      void await_suspend(std::coroutine_handle<>) const noexcept {}
       void await_resume() const noexcept {}
     };
-    Final final_suspend() noexcept { return {}; }
+
+    GoOn initial_suspend(const char* function = __builtin_FUNCTION()) {
+      FramePool& pool = FramePool::of(this->frame().address());
+      PromiseBase* const caller = pool.running;
+      this->caller = caller;
+      this->outer_calls = pool.calls;
+      if (!caller) [[unlikely]] {
+        this->stage = PromiseBase::Stage::created;
+        return {false};
+      }
+      this->stage = PromiseBase::Stage::running;
+      pool.running = this;
+      if constexpr (naming == Naming::named) {
+        pool.calls = pool.tree.child(pool.calls, function);
+        if (pool.tracer->wants(Event::sim_call)) [[unlikely]]
+          trace_call(pool, function);
+      }
+      return {true};
+    }
+
+    GoOn final_suspend() noexcept {
+      FramePool& pool = FramePool::of(this->frame().address());
+      if (this->stage != PromiseBase::Stage::running && !leave_suspended(*this, pool)) [[unlikely]]
+        return {false};
+      pool.running = this->caller;
+      if constexpr (naming == Naming::named) {
+        if (pool.tracer->wants(Event::sim_ret)) [[unlikely]]
+          trace_return(pool, this->outer_calls, this->traced());
+        pool.calls = this->outer_calls;
+      }
+      this->owner->promise_ = nullptr;
+      return {true};
+    }
   };
 
-  Path(Path&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Path& operator=(Path&&) = delete;
-  ~Path() {
-    if (handle_) handle_.destroy();
+  BasicPath(BasicPath&& other) noexcept
+      : promise_(std::exchange(other.promise_, nullptr)), result_(std::move(other.result_)) {
+    if (promise_) promise_->owner = this;
   }
-
-  /// Keeps this call out of call paths and records: for the engine's own helpers, which stand for
-  /// no function of the kernel.
-  Path&& unnamed() && {
-    handle_.promise().function = nullptr;
-    return std::move(*this);
+  BasicPath& operator=(BasicPath&&) = delete;
+  ~BasicPath() {
+    if (promise_) [[unlikely]]
+      handle().destroy();
   }
 
   /// Gives up ownership of the frame, for Engine::start.
-  std::coroutine_handle<promise_type> release() { return std::exchange(handle_, nullptr); }
+  std::coroutine_handle<promise_type> release() {
+    const auto frame = handle();
+    promise_ = nullptr;
+    return frame;
+  }
 
   struct Awaiter {
-    std::coroutine_handle<promise_type> child;
+    BasicPath& path;
 
-    bool await_ready() const noexcept { return false; }
-    template <class CallerPromise>
-    bool await_suspend(std::coroutine_handle<CallerPromise> caller) {
-      promise_type& promise = child.promise();
-      enter_call(promise, caller.promise());
-      child.resume();
-      if (child.done()) return false;
-      promise.suspended = true;
+    bool await_ready() const noexcept { return path.promise_ == nullptr; }
+    bool await_suspend(std::coroutine_handle<>) {
+      using Stage = PromiseBase::Stage;
+      if (!path.promise_) return false;
+      FL_ASSERT(path.promise_->stage != Stage::created);
+      if (path.promise_->stage == Stage::running) path.promise_->stage = Stage::suspended;
       return true;
     }
     T await_resume() {
-      if constexpr (!std::is_void_v<T>) return std::move(child.promise().result);
+      if constexpr (!std::is_void_v<T>) return std::move(path.result_);
     }
   };
   Awaiter operator co_await() && noexcept { return awaiter(); }
-  /// The awaiter itself, for awaitables that are built on a Path.
-  Awaiter awaiter() noexcept { return Awaiter{handle_}; }
+  /// The awaiter itself, for awaitables that are built on a path.
+  Awaiter awaiter() noexcept { return Awaiter{*this}; }
 
  private:
-  explicit Path(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
-  std::coroutine_handle<promise_type> handle_;
+  friend PromiseResult<T, naming>;
+  struct Nothing {};
+  using Result = std::conditional_t<std::is_void_v<T>, Nothing, T>;
+
+  explicit BasicPath(promise_type& promise) : promise_(&promise) {
+    static_assert(alignof(promise_type) == alignof(PromiseBase));
+    promise.owner = this;
+  }
+  std::coroutine_handle<promise_type> handle() const {
+    return std::coroutine_handle<promise_type>::from_promise(*promise_);
+  }
+
+  promise_type* promise_;  // null: it has ended, or is somebody else's
+  [[no_unique_address]] Result result_{};
 };
+
+/// A function of the kernel: a call of it is in call paths and records, under the function's name.
+template <class T = void>
+using Path = BasicPath<T, Naming::named>;
+
+/// A part of one that is a coroutine of its own only in our source: in no call path, in no record.
+template <class T = void>
+using HelperPath = BasicPath<T, Naming::helper>;
 
 }  // namespace faultline

@@ -53,12 +53,12 @@ struct Position {
 
 struct Task {
   Engine* engine = nullptr;
-  std::coroutine_handle<> leaf;  ///< innermost suspended frame
-  std::coroutine_handle<> next;  ///< frame that the run loop continues when the current one returns
-  Nanos pending{};               ///< cost of plain calls made since the last scheduling point
-  Nanos preempt_at{~0ULL};       ///< when another task that waits for this CPU takes over; set by
-                                 ///< Engine::set_preempt_at()
-  CallNode calls = 0;            ///< the simulated call path
+  PromiseBase* leaf = nullptr;  ///< innermost suspended frame
+  PromiseBase* next = nullptr;  ///< frame that the run loop continues when the current one returns
+  Nanos pending{};              ///< cost of plain calls made since the last scheduling point
+  Nanos preempt_at{~0ULL};      ///< when another task that waits for this CPU takes over; set by
+                                ///< Engine::set_preempt_at()
+  CallNode calls = 0;           ///< the simulated call path, while it does not run
   TaskId id{};
   CpuId cpu{};
   TaskState state = TaskState::created;

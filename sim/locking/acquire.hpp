@@ -46,7 +46,7 @@ class WaitList {
 /// `Op` offers: `LockBase& lock()`, `HoldMode mode`, `bool try_now()` (takes the lock if it is free
 /// to take; no records) and `Path<...> contended()` (waits until the lock is taken).
 template <class Op>
-Path<void> acquire_path(Engine& engine, Op op, bool tried) {
+HelperPath<void> acquire_path(Engine& engine, Op op, bool tried) {
   LockBase& lock = op.lock();
   LockContext& context = *lock.context;
   if (!tried) {
@@ -79,7 +79,7 @@ class Acquire {
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
-    slow_.emplace(acquire_path(op_.lock().context->engine(), op_, tried_).unnamed());
+    slow_.emplace(acquire_path(op_.lock().context->engine(), op_, tried_));
     return slow_->awaiter().await_suspend(caller);
   }
   void await_resume() const noexcept {}
@@ -87,12 +87,12 @@ class Acquire {
  private:
   Op op_;
   bool tried_ = false;
-  std::optional<Path<void>> slow_;
+  std::optional<HelperPath<void>> slow_;
 };
 
 /// The same for a wait that a signal ends: false if the lock was not taken.
 template <class Op>
-Path<bool> acquire_killable_path(Engine& engine, Op op, bool tried) {
+HelperPath<bool> acquire_killable_path(Engine& engine, Op op, bool tried) {
   LockBase& lock = op.lock();
   LockContext& context = *lock.context;
   if (!tried) {
@@ -130,7 +130,7 @@ class AcquireKillable {
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
-    slow_.emplace(acquire_killable_path(op_.lock().context->engine(), op_, tried_).unnamed());
+    slow_.emplace(acquire_killable_path(op_.lock().context->engine(), op_, tried_));
     return slow_->awaiter().await_suspend(caller);
   }
   bool await_resume() { return !slow_ || slow_->awaiter().await_resume(); }
@@ -138,7 +138,7 @@ class AcquireKillable {
  private:
   Op op_;
   bool tried_ = false;
-  std::optional<Path<bool>> slow_;
+  std::optional<HelperPath<bool>> slow_;
 };
 
 /// Awaiter of a trylock: true if the lock was taken. One scheduling point, no wait.

@@ -223,8 +223,8 @@ class LockContext {
            tracer.wants(Event::sim_bitlock_acquire) || tracer.wants(Event::sim_bitlock_release);
   }
   void push_held(LockBase& lock, HoldMode mode, bool trylock) {
-    const Task& task = engine_.current();
-    state(task).held.push_back({&lock, engine_.now(), task.calls, mode, trylock});
+    state(engine_.current())
+        .held.push_back({&lock, engine_.now(), engine_.call_path(), mode, trylock});
   }
   void record_acquiring(LockBase& lock, HoldMode mode);
   void record_acquired(LockBase& lock, HoldMode mode, bool waited);

@@ -20,13 +20,13 @@ Path<bool> mutex_optimistic_spin(Engine& engine, mutex& lock) {
   Task& current = engine.current();
   if (need_resched(engine, current) || !owner_on_cpu(lock)) co_return false;
   Waiter node;
-  const bool turn = co_await osq_lock(engine, lock, node).unnamed();
+  const bool turn = co_await osq_lock(engine, lock, node);
   if (!turn) co_return false;
   bool taken = false;
   while (true) {
     taken = mutex_try_acquire(lock, current);
     if (taken || need_resched(engine, current) || !owner_on_cpu(lock)) break;
-    co_await spin_on_owner(engine, lock, Nanos(~0ULL)).unnamed();
+    co_await spin_on_owner(engine, lock, Nanos(~0ULL));
   }
   osq_unlock(lock, node);
   if (taken) engine.charge(lock.context->costs().spin_handoff);
@@ -48,7 +48,7 @@ Path<void> mutex_lock_slowpath(Engine& engine, mutex& lock) {
   while (!mutex_try_acquire(lock, current)) {
     if (spin) {
       ++current.preempt_count;
-      co_await spin_on_owner(engine, lock, Nanos(~0ULL)).unnamed();
+      co_await spin_on_owner(engine, lock, Nanos(~0ULL));
       --current.preempt_count;
     } else {
       lock.context->begin_wait(lock, HoldMode::exclusive);

@@ -5,7 +5,7 @@ namespace faultline {
 
 namespace {
 
-Path<void> wait_granted(Engine& engine, percpu_rw_semaphore& sem, Waiter& waiter) {
+HelperPath<void> wait_granted(Engine& engine, percpu_rw_semaphore& sem, Waiter& waiter) {
   Task& current = engine.current();
   waiter.task = &current;
   sem.waiters.push(waiter);
@@ -28,14 +28,14 @@ void grant(percpu_rw_semaphore& sem, Waiter& waiter) {
 Path<void> percpu_down_read_slowpath(Engine& engine, percpu_rw_semaphore& sem) {
   Waiter waiter;
   waiter.mode = HoldMode::shared;
-  co_await wait_granted(engine, sem, waiter).unnamed();
+  co_await wait_granted(engine, sem, waiter);
 }
 
 Path<void> percpu_down_write_slowpath(Engine& engine, percpu_rw_semaphore& sem) {
   Task& current = engine.current();
   Waiter waiter;
   if (sem.block) {
-    co_await wait_granted(engine, sem, waiter).unnamed();
+    co_await wait_granted(engine, sem, waiter);
   }
   sem.block = true;
   sem.owner = &current;

@@ -96,7 +96,7 @@ Path<bool> rwsem_optimistic_spin(Engine& engine, rw_semaphore& sem) {
   Task& current = engine.current();
   if (!rwsem_can_spin_on_owner(engine, current, sem)) co_return false;
   Waiter node;
-  const bool turn = co_await osq_lock(engine, sem, node).unnamed();
+  const bool turn = co_await osq_lock(engine, sem, node);
   if (!turn) co_return false;
   bool taken = false;
   bool reading = false;
@@ -107,7 +107,7 @@ Path<bool> rwsem_optimistic_spin(Engine& engine, rw_semaphore& sem) {
     if (sem.writer) {
       reading = false;
       if (!owner_on_cpu(sem)) break;
-      co_await spin_on_owner(engine, sem, Nanos(~0ULL)).unnamed();
+      co_await spin_on_owner(engine, sem, Nanos(~0ULL));
       continue;
     }
     if (sem.nonspinnable || sem.readers == 0) break;
@@ -118,7 +118,7 @@ Path<bool> rwsem_optimistic_spin(Engine& engine, rw_semaphore& sem) {
       sem.nonspinnable = true;
       break;
     }
-    co_await spin_on_owner(engine, sem, limit).unnamed();
+    co_await spin_on_owner(engine, sem, limit);
   }
   osq_unlock(sem, node);
   if (taken) engine.charge(sem.context->costs().spin_handoff);
@@ -195,7 +195,7 @@ Path<bool> rwsem_down_write_slowpath(Engine& engine, rw_semaphore& sem, bool kil
     }
     if (waiter.handoff && sem.writer && owner_on_cpu(sem) && !need_resched(engine, current)) {
       ++current.preempt_count;
-      co_await spin_on_owner(engine, sem, Nanos(~0ULL)).unnamed();
+      co_await spin_on_owner(engine, sem, Nanos(~0ULL));
       --current.preempt_count;
       continue;
     }

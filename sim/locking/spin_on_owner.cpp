@@ -18,7 +18,7 @@ bool owner_on_cpu(const SleepingLock& lock) {
   return owner.on_cpu && !asleep;
 }
 
-Path<void> spin_on_owner(Engine& engine, SleepingLock& lock, Nanos deadline) {
+HelperPath<void> spin_on_owner(Engine& engine, SleepingLock& lock, Nanos deadline) {
   Task& current = engine.current();
   const Nanos until = std::min(deadline, current.preempt_at);
   lock.context->begin_spin();
@@ -28,7 +28,7 @@ Path<void> spin_on_owner(Engine& engine, SleepingLock& lock, Nanos deadline) {
   lock.context->end_spin();
 }
 
-Path<bool> osq_lock(Engine& engine, SleepingLock& lock, Waiter& node) {
+HelperPath<bool> osq_lock(Engine& engine, SleepingLock& lock, Waiter& node) {
   Task& current = engine.current();
   node.task = &current;
   lock.spinners.push(node);
@@ -38,7 +38,7 @@ Path<bool> osq_lock(Engine& engine, SleepingLock& lock, Waiter& node) {
       osq_unlock(lock, node);
       co_return false;
     }
-    co_await spin_on_owner(engine, lock, Nanos(~0ULL)).unnamed();
+    co_await spin_on_owner(engine, lock, Nanos(~0ULL));
   }
   co_return true;
 }

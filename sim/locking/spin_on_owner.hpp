@@ -16,13 +16,13 @@ bool owner_on_cpu(const SleepingLock& lock);
 
 /// Queues the current task as a spinner and waits for its turn. False if it had to give up its
 /// place because its CPU is wanted.
-Path<bool> osq_lock(Engine& engine, SleepingLock& lock, Waiter& node);
+HelperPath<bool> osq_lock(Engine& engine, SleepingLock& lock, Waiter& node);
 /// Leaves the queue of spinners; the next one has its turn.
 void osq_unlock(SleepingLock& lock, Waiter& node);
 
 /// Waits on the CPU until the lock was released, its owner lost its CPU, this CPU is wanted, or
 /// `deadline`.
-Path<void> spin_on_owner(Engine& engine, SleepingLock& lock, Nanos deadline);
+HelperPath<void> spin_on_owner(Engine& engine, SleepingLock& lock, Nanos deadline);
 
 /// Tells the first spinner that the lock or its owner may have changed.
 void notify_spinner(SleepingLock& lock);

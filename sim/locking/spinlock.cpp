@@ -7,7 +7,7 @@ namespace {
 
 // Waits in `queue` until a releaser has granted the lock. The CPU stays busy.
 template <class Lock>
-Path<void> wait_granted(Engine& engine, Lock& lock, HoldMode mode) {
+HelperPath<void> wait_granted(Engine& engine, Lock& lock, HoldMode mode) {
   Task& current = engine.current();
   Waiter waiter;
   waiter.task = &current;
@@ -51,15 +51,15 @@ void grant_next(rwlock_t& lock) {
 }  // namespace
 
 Path<void> queued_spin_lock_slowpath(Engine& engine, spinlock_t& lock) {
-  co_await wait_granted(engine, lock, HoldMode::exclusive).unnamed();
+  co_await wait_granted(engine, lock, HoldMode::exclusive);
 }
 
 Path<void> queued_read_lock_slowpath(Engine& engine, rwlock_t& lock) {
-  co_await wait_granted(engine, lock, HoldMode::shared).unnamed();
+  co_await wait_granted(engine, lock, HoldMode::shared);
 }
 
 Path<void> queued_write_lock_slowpath(Engine& engine, rwlock_t& lock) {
-  co_await wait_granted(engine, lock, HoldMode::exclusive).unnamed();
+  co_await wait_granted(engine, lock, HoldMode::exclusive);
 }
 
 bool spin_unlock(spinlock_t& lock) {

@@ -27,7 +27,7 @@ void LockContext::link_waiter(Task& task, PerTask& mine, const LockWait& wait) {
 void LockContext::begin_wait(LockBase& lock, HoldMode mode, bool timed) {
   Task& task = engine_.current();
   PerTask& mine = state(task);
-  link_waiter(task, mine, {&lock, mode, task.calls, nullptr, timed});
+  link_waiter(task, mine, {&lock, mode, engine_.call_path(), nullptr, timed});
   ++lock.waiting;
   if (mode == HoldMode::shared) ++lock.waiting_shared;
   if (timed || !may_close_cycle(mine)) [[likely]]
@@ -40,7 +40,7 @@ void LockContext::begin_wait(LockBase& lock, HoldMode mode, bool timed) {
 
 void LockContext::begin_task_wait(Task& on) {
   Task& task = engine_.current();
-  link_waiter(task, state(task), {nullptr, HoldMode::exclusive, task.calls, &on, false});
+  link_waiter(task, state(task), {nullptr, HoldMode::exclusive, engine_.call_path(), &on, false});
 }
 
 void LockContext::end_wait(Task& task) {

@@ -128,6 +128,17 @@ void LineContent::store(std::uint64_t at, std::span<const std::byte> bytes) {
 
 void LineContent::store_pattern(std::uint64_t at, std::uint64_t length, std::uint64_t value) {
   const State state = domain_ == Domain::eadr ? State::durable : State::pending;
+  if (length == 8 && at % 8 == 0 && state == State::pending && first_of(at / LINE) == 0) {
+    // The common store: one word of a line that has no state yet.
+    check_range(at, length);
+    Record record{};
+    record.state = unsigned(state);
+    record.kind = unsigned(Kind::word);
+    record.word = unsigned(at % LINE / 8);
+    record.value = value;
+    add(at / LINE, record);
+    return;
+  }
   change(at, length, state, [&](std::byte* to, std::uint64_t address, std::uint64_t n) {
     for (std::uint64_t i = 0; i < n; ++i) {
       to[i] = std::byte(value >> ((address + i - at) % 8 * 8));

@@ -3,11 +3,51 @@
 // dropped from one may stay in the other), as in processors whose second level is not inclusive.
 #include "machine/tlb.hpp"
 
+#include <algorithm>
+
 namespace faultline {
+
+// Inserts or replaces; the least recently used way is dropped.
+template <class Set>
+void Tlb::put(Set& set, std::uint64_t tag, std::uint64_t entry) {
+  const auto ways = unsigned(set.tag.size());
+  const unsigned w = absent(tag) ? ways : set.find(tag);
+  const std::uint64_t dropped = set.insert(std::min(w, ways - 1), tag, entry);
+  ++count(tag);
+  if (dropped != 0) --count(dropped);
+}
+
+template <class Set>
+void Tlb::erase_tag(Set& set, std::uint64_t tag) {
+  const unsigned w = set.find(tag);
+  if (w == set.tag.size()) return;
+  set.erase(w);
+  --count(tag);
+}
+
+// Keeps the order of what stays.
+template <class Sets>
+void Tlb::erase_mm(Sets& sets, std::uint32_t mm_id) {
+  for (auto& set : sets) {
+    unsigned kept = 0;
+    for (unsigned w = 0; w < set.tag.size(); ++w) {
+      const std::uint64_t tag = set.tag[w], entry = set.entry[w];
+      set.tag[w] = set.entry[w] = 0;
+      if (tag == 0) continue;
+      if (tag >> 37 == mm_id) {
+        --count(tag);
+        continue;
+      }
+      set.tag[kept] = tag;
+      set.entry[kept++] = entry;
+    }
+  }
+}
 
 TlbLookup Tlb::lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool user) {
   const std::uint64_t page = small_page(va), huge = huge_page(va);
   const std::uint64_t tag = tag_of(mm_id, page, false), huge_tag = tag_of(mm_id, huge, true);
+  if (absent(tag) && absent(huge_tag)) return {};
   auto& l1 = l1_[page & (L1_SETS - 1)];
   if (const unsigned w = l1.find(tag); w < L1_WAYS) {
     l1.touch(w);
@@ -21,14 +61,14 @@ TlbLookup Tlb::lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool us
   auto& stlb = stlb_[page & (STLB_SETS - 1)];
   if (const unsigned w = stlb.find(tag); w < STLB_WAYS) {
     stlb.touch(w);
-    l1.insert(tag, stlb.entry[0]);
+    put(l1, tag, stlb.entry[0]);
     return {check(stlb.entry[0], access, user, TlbResult::stlb), PageSize::small, stlb.entry[0]};
   }
   auto& stlb_huge = stlb_[huge & (STLB_SETS - 1)];
   if (const unsigned w = stlb_huge.find(huge_tag); w < STLB_WAYS) {
     stlb_huge.touch(w);
     const std::uint64_t entry = stlb_huge.entry[0];
-    l1_huge.insert(huge_tag, entry);
+    put(l1_huge, huge_tag, entry);
     return {check(entry, access, user, TlbResult::stlb), PageSize::huge, entry};
   }
   return {};
@@ -60,47 +100,27 @@ void Tlb::insert(std::uint32_t mm_id, Vaddr va, PageSize size, std::uint64_t ent
   if (sole_mm_ != mm_id) sole_mm_ = sole_mm_ == 0 ? mm_id : MIXED;
   if (size == PageSize::huge) {
     const std::uint64_t page = huge_page(va), tag = tag_of(mm_id, page, true);
-    l1_huge_[page & (L1_HUGE_SETS - 1)].insert(tag, entry);
-    stlb_[page & (STLB_SETS - 1)].insert(tag, entry);
+    put(l1_huge_[page & (L1_HUGE_SETS - 1)], tag, entry);
+    put(stlb_[page & (STLB_SETS - 1)], tag, entry);
   } else {
     const std::uint64_t page = small_page(va), tag = tag_of(mm_id, page, false);
-    l1_[page & (L1_SETS - 1)].insert(tag, entry);
-    stlb_[page & (STLB_SETS - 1)].insert(tag, entry);
+    put(l1_[page & (L1_SETS - 1)], tag, entry);
+    put(stlb_[page & (STLB_SETS - 1)], tag, entry);
   }
 }
-
-namespace {
-
-template <class Set>
-void erase_tag(Set& set, std::uint64_t tag) {
-  if (const unsigned w = set.find(tag); w < set.tag.size()) set.erase(w);
-}
-
-// Keeps the order of what stays.
-template <class Sets>
-void erase_mm(Sets& sets, std::uint32_t mm_id) {
-  for (auto& set : sets) {
-    unsigned kept = 0;
-    for (unsigned w = 0; w < set.tag.size(); ++w) {
-      const std::uint64_t tag = set.tag[w], entry = set.entry[w];
-      set.tag[w] = set.entry[w] = 0;
-      if (tag == 0 || tag >> 37 == mm_id) continue;
-      set.tag[kept] = tag;
-      set.entry[kept++] = entry;
-    }
-  }
-}
-
-}  // namespace
 
 void Tlb::invalidate_page(std::uint32_t mm_id, Vaddr va) {
   walk_cache.flush();
   const std::uint64_t page = small_page(va), huge = huge_page(va);
   const std::uint64_t tag = tag_of(mm_id, page, false), huge_tag = tag_of(mm_id, huge, true);
-  erase_tag(l1_[page & (L1_SETS - 1)], tag);
-  erase_tag(l1_huge_[huge & (L1_HUGE_SETS - 1)], huge_tag);
-  erase_tag(stlb_[page & (STLB_SETS - 1)], tag);
-  erase_tag(stlb_[huge & (STLB_SETS - 1)], huge_tag);
+  if (!absent(tag)) {
+    erase_tag(l1_[page & (L1_SETS - 1)], tag);
+    erase_tag(stlb_[page & (STLB_SETS - 1)], tag);
+  }
+  if (!absent(huge_tag)) {
+    erase_tag(l1_huge_[huge & (L1_HUGE_SETS - 1)], huge_tag);
+    erase_tag(stlb_[huge & (STLB_SETS - 1)], huge_tag);
+  }
 }
 
 std::uint64_t Tlb::invalidate_range(std::uint32_t mm_id, Vaddr start, Vaddr end,
@@ -134,6 +154,7 @@ void Tlb::flush_all() {
   l1_ = {};
   l1_huge_ = {};
   stlb_ = {};
+  counts_ = {};
   sole_mm_ = 0;
 }
 

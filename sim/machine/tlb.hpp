@@ -51,13 +51,13 @@ struct TlbSet {
     while (w < Ways && tag[w] != t) ++w;
     return w;
   }
-  /// Inserts or replaces; the least recently used way is dropped.
-  void insert(std::uint64_t t, std::uint64_t e) {
-    unsigned w = find(t);
-    if (w == Ways) w = Ways - 1;
+  /// Puts an entry before way `w`, which is dropped; returns its tag.
+  std::uint64_t insert(unsigned w, std::uint64_t t, std::uint64_t e) {
+    const std::uint64_t dropped = tag[w];
     for (; w > 0; --w) tag[w] = tag[w - 1], entry[w] = entry[w - 1];
     tag[0] = t;
     entry[0] = e;
+    return dropped;
   }
   void erase(unsigned w) {
     for (; w + 1 < Ways; ++w) tag[w] = tag[w + 1], entry[w] = entry[w + 1];
@@ -106,10 +106,22 @@ class Tlb {
   static std::uint64_t huge_page(Vaddr va) { return (va.v >> PMD_SHIFT) & ((1ULL << 27) - 1); }
   static TlbResult check(std::uint64_t entry, Access access, bool user, TlbResult hit);
   TlbLookup lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool user);
+  template <class Set>
+  void put(Set& set, std::uint64_t tag, std::uint64_t entry);
+  template <class Set>
+  void erase_tag(Set& set, std::uint64_t tag);
+  template <class Sets>
+  void erase_mm(Sets& sets, std::uint32_t mm_id);
+  std::uint16_t& count(std::uint64_t tag) { return counts_[(tag ^ tag >> 31) % COUNTS]; }
+  bool absent(std::uint64_t tag) { return count(tag) == 0; }
 
   std::array<TlbSet<L1_WAYS>, L1_SETS> l1_{};
   std::array<TlbSet<L1_WAYS>, L1_HUGE_SETS> l1_huge_{};
   std::array<TlbSet<STLB_WAYS>, STLB_SETS> stlb_{};
+  // How many entries of both levels have a tag of this hash: most look-ups that miss need no
+  // search.
+  static constexpr std::size_t COUNTS = 4096;
+  std::array<std::uint16_t, COUNTS> counts_{};
   std::uint32_t sole_mm_ = 0;  // only mm with entries, 0: none; MIXED: more than one
   static constexpr std::uint32_t MIXED = ~0U;
 };

@@ -27,7 +27,7 @@ LockType type_of(LockKind kind) {
 
 // One operation in both of its forms: waiting, or trying only.
 template <class Lock, class Wait, class Try>
-Path<bool> attempt(Engine& engine, Lock& lock, bool try_only, Wait wait, Try try_lock) {
+HelperPath<bool> attempt(Engine& engine, Lock& lock, bool try_only, Wait wait, Try try_lock) {
   if (try_only) {
     const bool taken = co_await try_lock(lock);
     co_return taken;
@@ -90,7 +90,7 @@ void GenericLocks::announce(Kernel& k, LockRef ref, const LockArgs& args) {
                                 args.recursive, nested ? base(args.nest).id : 0);
 }
 
-Path<void> GenericLocks::annotation(Kernel& k, const LockArgs& args) {
+HelperPath<void> GenericLocks::annotation(Kernel& k, const LockArgs& args) {
   const HoldMode mode = args.mode == LockMode::read ? HoldMode::shared : HoldMode::exclusive;
   LockBase& lock = base(args.lock);
   co_await k.engine.spend(k.costs.lock_op);
@@ -102,19 +102,19 @@ Path<void> GenericLocks::annotation(Kernel& k, const LockArgs& args) {
   }
 }
 
-Path<bool> GenericLocks::lock_shared(Kernel& k, const LockArgs& args) {
+HelperPath<bool> GenericLocks::lock_shared(Kernel& k, const LockArgs& args) {
   Engine& e = k.engine;
   Lock& lock = locks_[args.lock.v];
   const bool t = args.try_only;
   bool taken = true;
   if (auto* const rw = std::get_if<rw_semaphore>(&lock)) {
-    taken = co_await attempt(e, *rw, t, down_read, down_read_trylock).unnamed();
+    taken = co_await attempt(e, *rw, t, down_read, down_read_trylock);
   } else if (auto* const rl = std::get_if<rwlock_t>(&lock)) {
-    taken = co_await attempt(e, *rl, t, read_lock, read_trylock).unnamed();
+    taken = co_await attempt(e, *rl, t, read_lock, read_trylock);
   } else if (auto* const p = std::get_if<percpu_rw_semaphore>(&lock)) {
-    taken = co_await attempt(e, *p, t, percpu_down_read, percpu_down_read_trylock).unnamed();
+    taken = co_await attempt(e, *p, t, percpu_down_read, percpu_down_read_trylock);
   } else {
-    co_await annotation(k, args).unnamed();
+    co_await annotation(k, args);
   }
   co_return taken;
 }
@@ -127,19 +127,19 @@ Path<std::int64_t> GenericLocks::lock(Kernel& k, const LockArgs& args) {
   Lock& lock = locks_[args.lock.v];
   bool taken = true;
   if (auto* const m = std::get_if<mutex>(&lock)) {
-    taken = co_await attempt(e, *m, t, mutex_lock, mutex_trylock).unnamed();
+    taken = co_await attempt(e, *m, t, mutex_lock, mutex_trylock);
   } else if (auto* const s = std::get_if<spinlock_t>(&lock)) {
-    taken = co_await attempt(e, *s, t, spin_lock, spin_trylock).unnamed();
+    taken = co_await attempt(e, *s, t, spin_lock, spin_trylock);
   } else if (read) {
-    taken = co_await lock_shared(k, args).unnamed();
+    taken = co_await lock_shared(k, args);
   } else if (auto* const rw = std::get_if<rw_semaphore>(&lock)) {
-    taken = co_await attempt(e, *rw, t, down_write, down_write_trylock).unnamed();
+    taken = co_await attempt(e, *rw, t, down_write, down_write_trylock);
   } else if (auto* const rl = std::get_if<rwlock_t>(&lock)) {
-    taken = co_await attempt(e, *rl, t, write_lock, write_trylock).unnamed();
+    taken = co_await attempt(e, *rl, t, write_lock, write_trylock);
   } else if (auto* const p = std::get_if<percpu_rw_semaphore>(&lock)) {
-    taken = co_await attempt(e, *p, t, percpu_down_write, percpu_down_write_trylock).unnamed();
+    taken = co_await attempt(e, *p, t, percpu_down_write, percpu_down_write_trylock);
   } else {
-    co_await annotation(k, args).unnamed();
+    co_await annotation(k, args);
   }
   co_return taken ? 0 : -EBUSY;
 }

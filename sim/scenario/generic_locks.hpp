@@ -38,8 +38,8 @@ class GenericLocks {
  private:
   using Lock =
       std::variant<mutex, rw_semaphore, rwlock_t, spinlock_t, percpu_rw_semaphore, LockBase>;
-  Path<bool> lock_shared(Kernel& k, const LockArgs& args);
-  Path<void> annotation(Kernel& k, const LockArgs& args);
+  HelperPath<bool> lock_shared(Kernel& k, const LockArgs& args);
+  HelperPath<void> annotation(Kernel& k, const LockArgs& args);
   LockBase& base(LockRef lock);
   void prepare(Kernel& k, LockRef lock);
   void announce(Kernel& k, LockRef lock, const LockArgs& args);

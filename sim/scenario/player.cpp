@@ -34,7 +34,7 @@ void Player::misuse(const std::string& what) {
 }
 
 // True when the step may run; false when a task it waits for ended without it.
-Path<bool> Player::wait_after(Engine& engine, const Step& step) {
+HelperPath<bool> Player::wait_after(Engine& engine, const Step& step) {
   for (std::uint32_t i = 0; i < step.after_count; ++i) {
     const StepRef ref = w_.scenario_.after[step.after_begin + i];
     const auto over = [&] {
@@ -54,9 +54,9 @@ Path<bool> Player::wait_after(Engine& engine, const Step& step) {
   co_return !process().exiting;
 }
 
-Path<bool> Player::play_step(Engine& engine, std::uint32_t index) {
+HelperPath<bool> Player::play_step(Engine& engine, std::uint32_t index) {
   const Step& step = spec().steps[index];
-  const bool may_run = co_await wait_after(engine, step).unnamed();
+  const bool may_run = co_await wait_after(engine, step);
   if (!may_run) co_return false;
   StepResult& r = result(index);
   r = StepResult{};
@@ -71,10 +71,10 @@ Path<bool> Player::play_step(Engine& engine, std::uint32_t index) {
                                   std::string_view(step_name(w_.scenario_, task_, index)),
                                   verb_name(step.verb));
   }
-  const std::int64_t value = co_await perform(k_, step).unnamed();
+  const std::int64_t value = co_await perform(k_, step);
   r.result = value;
   r.failed = value < 0 && value >= -4095 && step.verb != Verb::load;
-  const bool lives = co_await deliver_signal(k_, step, r).unnamed();
+  const bool lives = co_await deliver_signal(k_, step, r);
   co_await engine.spend(Nanos{});
   r.state = StepState::done;
   r.end = engine.now();
@@ -90,11 +90,11 @@ Path<bool> Player::play_step(Engine& engine, std::uint32_t index) {
   co_return lives&& step.verb != Verb::exit;
 }
 
-Path<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end) {
+HelperPath<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end) {
   for (std::uint32_t i = begin; i < end; ++i) {
     const Step& step = spec().steps[i];
     if (step.verb != Verb::repeat) {
-      const bool goes_on = co_await play_step(engine, i).unnamed();
+      const bool goes_on = co_await play_step(engine, i);
       if (!goes_on) co_return false;
       continue;
     }
@@ -103,7 +103,7 @@ Path<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t
     r.start = engine.now();
     r.state = StepState::blocked;
     for (std::uint64_t n = 0; n < args.times; ++n) {
-      const bool goes_on = co_await play_range(engine, i + 1, i + 1 + args.body).unnamed();
+      const bool goes_on = co_await play_range(engine, i + 1, i + 1 + args.body);
       if (!goes_on) co_return false;
     }
     r.state = StepState::done;
@@ -115,15 +115,15 @@ Path<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t
 
 Path<void> Player::play(Engine& engine) {
   const auto steps = static_cast<std::uint32_t>(spec().steps.size());
-  const bool completed = co_await play_range(engine, 0, steps).unnamed();
-  if (!completed) co_await leave(k_).unnamed();
+  const bool completed = co_await play_range(engine, 0, steps);
+  if (!completed) co_await leave(k_);
   w_.ended_[task_.v] = true;
   wake_waiters();
 }
 
 // The task ends: with it every thread of its process, at their next step. The last one tears the mm
 // down; threads that had no steps left are gone already.
-Path<void> Player::leave(Kernel& k) {
+HelperPath<void> Player::leave(Kernel& k) {
   process().exiting = true;
   wake_waiters();
   mm_struct* const mm = k.current().mm;
@@ -149,7 +149,7 @@ bool Player::survives(const Step& step, int signal) const {
   return false;
 }
 
-Path<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult& r) {
+HelperPath<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult& r) {
   task_struct& current = k.current();
   if (!current.pending_signal) co_return true;
   r.signal = current.pending_signal;
@@ -161,7 +161,7 @@ Path<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult& r) {
   co_return true;
 }
 
-Path<std::int64_t> Player::access(Kernel& k, const Step& step) {
+HelperPath<std::int64_t> Player::access(Kernel& k, const Step& step) {
   const auto& args = std::get<AccessArgs>(step.args);
   AccessSeries series;
   series.at = Vaddr(resolve(args.at));
@@ -171,25 +171,24 @@ Path<std::int64_t> Player::access(Kernel& k, const Step& step) {
   series.value = args.value;
   series.write = step.verb == Verb::store;
   series.has_value = args.has_value;
-  const AccessOutcome outcome = co_await user_access(k, series).unnamed();
+  const AccessOutcome outcome = co_await user_access(k, series);
   co_return series.write ? 0 : static_cast<std::int64_t>(outcome.value);
 }
 
-Path<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
-  co_await user_flush(k, Vaddr(resolve(args.at)), args.length).unnamed();
+HelperPath<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
+  co_await user_flush(k, Vaddr(resolve(args.at)), args.length);
   co_return 0;
 }
 
-Path<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
+HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
   std::optional<Vaddr> buffer;
   if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
   const std::int64_t fd = resolve(args.fd);
-  const std::int64_t result =
-      co_await pread_pwrite(k, fd, args.at, args.length, buffer, write).unnamed();
+  const std::int64_t result = co_await pread_pwrite(k, fd, args.at, args.length, buffer, write);
   co_return result;
 }
 
-Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
+HelperPath<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
   if (const auto* const args = std::get_if<LockArgs>(&step.args)) {
     const std::int64_t result = co_await w_.locks_->lock(k, *args);
     co_return result;
@@ -213,10 +212,10 @@ Path<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
   co_return verdict.ok ? 0 : -EINVAL;
 }
 
-Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
+HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   const SyscallFrame frame = describe_syscall(
       k, step, [this](const auto& ref) { return static_cast<std::uint64_t>(resolve(ref)); });
-  co_await enter_syscall(k, frame).unnamed();
+  co_await enter_syscall(k, frame);
   std::int64_t result = 0;
   switch (step.verb) {
     case Verb::open: {
@@ -231,7 +230,7 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::munmap:
     case Verb::mprotect:
     case Verb::msync:
-      result = co_await perform_memory(k, step.verb, frame).unnamed();
+      result = co_await perform_memory(k, step.verb, frame);
       break;
     case Verb::fsync:
     case Verb::fdatasync:
@@ -240,7 +239,7 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       break;
     case Verb::pread:
     case Verb::pwrite:
-      result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite).unnamed();
+      result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
       break;
     case Verb::ftruncate:
       result = co_await do_sys_ftruncate(k, static_cast<std::int64_t>(frame.args[0]),
@@ -261,19 +260,19 @@ Path<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     default:
       FL_BUG("a verb without a system call");
   }
-  co_await exit_syscall(k, frame, result).unnamed();
+  co_await exit_syscall(k, frame, result);
   co_return result;
 }
 
-Path<std::int64_t> Player::perform(Kernel& k, const Step& step) {
+HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
   std::int64_t result = 0;
   switch (step.verb) {
     case Verb::load:
     case Verb::store:
-      result = co_await access(k, step).unnamed();
+      result = co_await access(k, step);
       break;
     case Verb::flush:
-      result = co_await flush(k, std::get<FlushArgs>(step.args)).unnamed();
+      result = co_await flush(k, std::get<FlushArgs>(step.args));
       break;
     case Verb::fence:
       user_fence(k);
@@ -287,10 +286,10 @@ Path<std::int64_t> Player::perform(Kernel& k, const Step& step) {
     case Verb::downgrade:
     case Verb::init:
     case Verb::might_alloc:
-      result = co_await perform_lock(k, step).unnamed();
+      result = co_await perform_lock(k, step);
       break;
     default:
-      result = co_await perform_syscall(k, step).unnamed();
+      result = co_await perform_syscall(k, step);
       break;
   }
   co_return result;

@@ -24,7 +24,7 @@ class Player {
   Path<bool> wait_after(Engine& engine, const Step& step);
   Path<std::int64_t> perform(Kernel& k, const Step& step);
   Path<std::int64_t> perform_syscall(Kernel& k, const Step& step);
-  Path<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
+  HelperPath<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
   Path<std::int64_t> perform_lock(Kernel& k, const Step& step);
   Path<std::int64_t> access(Kernel& k, const Step& step);
   Path<std::int64_t> flush(Kernel& k, const FlushArgs& args);

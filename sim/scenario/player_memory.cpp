@@ -7,7 +7,7 @@
 
 namespace faultline {
 
-Path<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame) {
+HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame) {
   const auto& args = frame.args;
   std::int64_t result = 0;
   switch (verb) {

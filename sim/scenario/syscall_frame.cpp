@@ -3,12 +3,12 @@
 
 namespace faultline {
 
-Path<void> enter_syscall(Kernel& k, const SyscallFrame& f) {
+HelperPath<void> enter_syscall(Kernel& k, const SyscallFrame& f) {
   co_await k.engine.spend(k.costs.syscall_entry);
   k.trace<Event::sys_enter>(f.nr, f.args[0], f.args[1], f.args[2], f.args[3], f.args[4], f.args[5]);
 }
 
-Path<void> exit_syscall(Kernel& k, const SyscallFrame& f, std::int64_t result) {
+HelperPath<void> exit_syscall(Kernel& k, const SyscallFrame& f, std::int64_t result) {
   co_await k.engine.spend(Nanos{});
   k.trace<Event::sys_exit>(f.nr, result);
   co_await k.engine.spend(k.costs.syscall_exit);

@@ -54,8 +54,8 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
 }
 
 /// The way in: its cost and sys_enter.
-Path<void> enter_syscall(Kernel& k, const SyscallFrame& frame);
+HelperPath<void> enter_syscall(Kernel& k, const SyscallFrame& frame);
 /// The way out: sys_exit and its cost.
-Path<void> exit_syscall(Kernel& k, const SyscallFrame& frame, std::int64_t result);
+HelperPath<void> exit_syscall(Kernel& k, const SyscallFrame& frame, std::int64_t result);
 
 }  // namespace faultline

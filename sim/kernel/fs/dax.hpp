@@ -97,8 +97,8 @@ Path<std::int64_t> dax_writeback_mapping_range(Kernel& k, address_space& mapping
 Path<vm_fault_t> dax_finish_sync_fault(Kernel& k, vm_fault& vmf, unsigned order);
 
 // Between the files of fs/dax.c, with i_pages held.
-Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
-                                 bool* conflict);
+HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                       unsigned order, bool* conflict);
 /// Sets the lock bit; the record follows when the caller says so.
 void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
 enum class WakeMode : std::uint8_t { next, all };

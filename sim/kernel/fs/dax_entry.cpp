@@ -62,7 +62,7 @@ void wake_index(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode
 }
 
 // Sleeps until the entry may be unlocked. i_pages is released meanwhile.
-Path<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& lock) {
+HelperPath<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& lock) {
   Waiter waiter;
   waiter.task = &k.engine.current();
   lock.waiters.push(waiter);
@@ -85,8 +85,8 @@ void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entr
 
 // With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none.
 // `conflict`: it is smaller than the order that is wanted.
-Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index, unsigned order,
-                                 bool* conflict) {
+HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                       unsigned order, bool* conflict) {
   *conflict = false;
   for (;;) {
     std::uint64_t where = 0;
@@ -101,7 +101,7 @@ Path<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
     }
     if (!dax_is_locked(entry)) co_return entry;
     DaxEntryLock& lock = lock_object(k, mapping, queue_index(index, entry));
-    co_await wait_entry(k, mapping, lock).unnamed();
+    co_await wait_entry(k, mapping, lock);
   }
 }
 
@@ -125,7 +125,7 @@ void dax_clear_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entr
 namespace {
 
 // A zero or empty PMD entry gives way to a PTE entry: unmapped, removed, everybody woken.
-Path<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+HelperPath<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
   const std::uint64_t first = queue_index(index, entry);
   dax_lock_entry(k, mapping, index, entry);
   DaxEntryLock& lock = lock_object(k, mapping, first);
@@ -151,7 +151,7 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
   GrabbedEntry grabbed;
   co_await spin_lock(mapping.xa_lock);
   bool conflict = false;
-  XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict).unnamed();
+  XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict);
   if (conflict) {
     // The wake-up that brought us here may have been meant for another waiter.
     dax_wake_entry(k, mapping, index, entry, WakeMode::next);
@@ -161,7 +161,7 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
   }
   const bool in_the_way = entry != 0 && order == 0 && dax_is_pmd_entry(entry) &&
                           (dax_is_zero_entry(entry) || dax_is_empty_entry(entry));
-  if (in_the_way) entry = co_await downgrade_entry(k, mapping, index, entry).unnamed();
+  if (in_the_way) entry = co_await downgrade_entry(k, mapping, index, entry);
   if (entry == 0) {
     const std::uint64_t flags = DAX_EMPTY | (order != 0 ? DAX_PMD : 0);
     entry = dax_make_entry(Pfn(0), flags);
@@ -215,7 +215,7 @@ static Path<void> dax_invalidate_mapping_entry_sync(Kernel& k, address_space& ma
                                                     Pgoff index) {
   co_await spin_lock(mapping.xa_lock);
   bool conflict = false;
-  const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict).unnamed();
+  const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict);
   const bool clean = entry != 0 && !mapping.i_pages.get_mark(index.v, XaMark::dirty);
   if (clean) {
     const unsigned order = dax_entry_order(entry);

@@ -170,8 +170,8 @@ unsigned fault_iter_flags(const vm_fault& vmf) {
 }
 
 // The part of a PTE fault that runs with the entry locked.
-Path<vm_fault_t> dax_pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
-                                      const iomap_ops& ops) {
+HelperPath<vm_fault_t> dax_pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
+                                            const iomap_ops& ops) {
   // A racing PMD fault may have put a huge page here: nothing left to do.
   if (pmd_leaf(*vmf.pmd)) co_return VM_FAULT_NOPAGE;
   iomap_iter iter;
@@ -182,7 +182,7 @@ Path<vm_fault_t> dax_pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
   vm_fault_t ret;
   std::int64_t error = 0;
   for (;;) {
-    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pte_fault").unnamed();
+    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pte_fault");
     if (error <= 0) break;
     if (iter.map.length < PAGE_SIZE) {
       iter.processed = -EIO;
@@ -208,7 +208,7 @@ Path<vm_fault_t> dax_iomap_pte_fault(Kernel& k, vm_fault& vmf, const iomap_ops& 
     if (grabbed.failed) {
       ret = grabbed.failed;
     } else {
-      ret = co_await dax_pte_fault_locked(k, vmf, &grabbed.entry, ops).unnamed();
+      ret = co_await dax_pte_fault_locked(k, vmf, &grabbed.entry, ops);
       co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
     }
   }
@@ -227,8 +227,8 @@ bool dax_fault_check_fallback(const vm_fault& vmf, Pgoff max_pgoff) {
   return (vmf.pgoff.v | PG_PMD_COLOUR) >= max_pgoff.v;
 }
 
-Path<vm_fault_t> dax_pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
-                                      const iomap_ops& ops) {
+HelperPath<vm_fault_t> dax_pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
+                                            const iomap_ops& ops) {
   // A racing PTE fault may have put a table here; refault, and meet it.
   if (!pmd_none(*vmf.pmd) && !pmd_leaf(*vmf.pmd)) co_return vm_fault_t{};
   iomap_iter iter;
@@ -238,8 +238,7 @@ Path<vm_fault_t> dax_pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
   iter.flags = fault_iter_flags(vmf);
   vm_fault_t ret = VM_FAULT_FALLBACK;
   for (;;) {
-    const std::int64_t more =
-        co_await iomap_iter_next(k, iter, ops, "dax_iomap_pmd_fault").unnamed();
+    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pmd_fault");
     if (more <= 0) break;
     if (iter.map.offset + iter.map.length < iter.pos + PMD_SIZE) continue;
     ret = co_await dax_fault_iter(k, vmf, iter, entry, PMD_ORDER);
@@ -258,7 +257,7 @@ Path<vm_fault_t> dax_iomap_pmd_fault(Kernel& k, vm_fault& vmf, const iomap_ops& 
   } else if (!dax_fault_check_fallback(vmf, max_pgoff)) {
     GrabbedEntry grabbed = co_await grab_mapping_entry(k, host.i_data, vmf.pgoff, PMD_ORDER);
     if (!grabbed.failed) {
-      ret = co_await dax_pmd_fault_locked(k, vmf, &grabbed.entry, ops).unnamed();
+      ret = co_await dax_pmd_fault_locked(k, vmf, &grabbed.entry, ops);
       co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
     }
   }

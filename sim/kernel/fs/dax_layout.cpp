@@ -14,9 +14,9 @@ namespace {
 constexpr unsigned XA_CHECK_SCHED = 4096;
 
 // With i_pages held: waits for the entry's lock, then takes it out. False: it is gone already.
-Path<bool> delete_entry(Kernel& k, address_space& mapping, Pgoff index, WakeMode missed) {
+HelperPath<bool> delete_entry(Kernel& k, address_space& mapping, Pgoff index, WakeMode missed) {
   bool conflict = false;
-  const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict).unnamed();
+  const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict);
   if (entry == 0) co_return false;
   const unsigned order = dax_entry_order(entry);
   const std::uint64_t first = index.v & ~((1ULL << order) - 1);
@@ -38,8 +38,7 @@ Path<void> dax_layout_busy_page_range(Kernel& k, address_space& mapping, Pgoff f
   std::uint64_t where = 0;
   for (std::uint64_t index = first.v; dax_next_entry(mapping.i_pages, index, last.v, where) != 0;) {
     bool conflict = false;
-    const XaEntry entry =
-        co_await get_unlocked_entry(k, mapping, Pgoff(where), 0, &conflict).unnamed();
+    const XaEntry entry = co_await get_unlocked_entry(k, mapping, Pgoff(where), 0, &conflict);
     if (entry != 0) dax_wake_entry(k, mapping, Pgoff(where), entry, WakeMode::next);
     k.engine.charge(k.costs.dax_entry_lock);
     if (index > last.v || index == 0) break;
@@ -55,7 +54,7 @@ Path<void> dax_delete_mapping_range(Kernel& k, address_space& mapping, Pgoff fir
   co_await spin_lock(mapping.xa_lock);
   std::uint64_t where = 0;
   for (std::uint64_t index = first.v; dax_next_entry(mapping.i_pages, index, last.v, where) != 0;) {
-    co_await delete_entry(k, mapping, Pgoff(where), WakeMode::all).unnamed();
+    co_await delete_entry(k, mapping, Pgoff(where), WakeMode::all);
     if (index > last.v || index == 0) break;
   }
   spin_unlock(mapping.xa_lock);
@@ -67,7 +66,7 @@ Path<void> dax_delete_mapping_entries(Kernel& k, address_space& mapping, Pgoff f
   std::uint64_t where = 0;
   for (std::uint64_t index = first.v; dax_next_entry(mapping.i_pages, index, last.v, where) != 0;) {
     co_await spin_lock(mapping.xa_lock);
-    co_await delete_entry(k, mapping, Pgoff(where), WakeMode::all).unnamed();
+    co_await delete_entry(k, mapping, Pgoff(where), WakeMode::all);
     spin_unlock(mapping.xa_lock);
     if (index > last.v || index == 0) break;
   }

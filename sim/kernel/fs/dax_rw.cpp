@@ -12,12 +12,12 @@ namespace faultline {
 namespace {
 
 // One piece of the copy, inside one page of the buffer. Bytes copied; fewer than asked at a fault.
-Path<std::uint64_t> copy_piece(Kernel& k, const DaxIo& io, std::uint64_t device_at, Vaddr buffer,
-                               std::uint64_t length) {
+HelperPath<std::uint64_t> copy_piece(Kernel& k, const DaxIo& io, std::uint64_t device_at,
+                                     Vaddr buffer, std::uint64_t length) {
   std::vector<std::byte> bytes(length);
   PmemDevice& device = *io.host->i_sb->s_daxdev;
   const char* const symbol = io.write ? "copy_to_nontemporal" : "rep_movs_alternative";
-  const UserPage page = co_await uaccess_page(k, buffer, !io.write, symbol).unnamed();
+  const UserPage page = co_await uaccess_page(k, buffer, !io.write, symbol);
   if (!page.ok) co_return 0;
   if (io.write) {
     read_phys(k, page.phys, bytes);
@@ -30,8 +30,8 @@ Path<std::uint64_t> copy_piece(Kernel& k, const DaxIo& io, std::uint64_t device_
 }
 
 // Copies between the device and the buffer; bytes done.
-Path<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_at, std::uint64_t done,
-                         std::uint64_t length) {
+HelperPath<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_at,
+                               std::uint64_t done, std::uint64_t length) {
   PmemDevice& device = *io.host->i_sb->s_daxdev;
   k.engine.charge(io.write ? device.write_nt(k.now(), length, Pattern::sequential)
                            : device.read(k.now(), length, Pattern::sequential));
@@ -43,21 +43,21 @@ Path<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_at, st
   while (copied < length) {
     const Vaddr at = *io.buffer + (done + copied);
     const std::uint64_t piece = std::min(length - copied, PAGE_SIZE - (at.v & ~PAGE_MASK));
-    const std::uint64_t n = co_await copy_piece(k, io, device_at + copied, at, piece).unnamed();
+    const std::uint64_t n = co_await copy_piece(k, io, device_at + copied, at, piece);
     copied += n;
     if (n < piece) break;
   }
   co_return copied;
 }
 
-Path<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t done,
-                               std::uint64_t length) {
+HelperPath<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t done,
+                                     std::uint64_t length) {
   if (!io.buffer) co_return length;
   std::uint64_t cleared = 0;
   while (cleared < length) {
     const Vaddr at = *io.buffer + (done + cleared);
     const std::uint64_t piece = std::min(length - cleared, PAGE_SIZE - (at.v & ~PAGE_MASK));
-    const UserPage page = co_await uaccess_page(k, at, true, "rep_stos_alternative").unnamed();
+    const UserPage page = co_await uaccess_page(k, at, true, "rep_stos_alternative");
     if (!page.ok) break;
     const std::vector<std::byte> zeros(piece);
     write_phys(k, page.phys, zeros);
@@ -67,14 +67,14 @@ Path<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t done,
 }
 
 // The bytes of one mapping; or a negative errno.
-Path<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& iter,
-                                  std::uint64_t done) {
+HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& iter,
+                                        std::uint64_t done) {
   const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
   const std::uint64_t length = end - iter.pos;
   if (!io.write) {
     const bool hole = iter.map.type == IOMAP_HOLE || iter.map.type == IOMAP_UNWRITTEN;
     if (hole) {
-      const std::uint64_t n = co_await clear_user(k, io, done, length).unnamed();
+      const std::uint64_t n = co_await clear_user(k, io, done, length);
       co_return n == 0 ? -EFAULT : static_cast<std::int64_t>(n);
     }
   }
@@ -89,7 +89,7 @@ Path<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& 
   if (!io.write && device.has_poison() && device.poisoned(at, length)) co_return -EIO;
   k.locks.acquiring(k.dax_srcu, HoldMode::shared);
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
-  const std::uint64_t n = co_await copy(k, io, at, done, length).unnamed();
+  const std::uint64_t n = co_await copy(k, io, at, done, length);
   k.locks.released(k.dax_srcu);
   co_return n == 0 ? -EFAULT : static_cast<std::int64_t>(n);
 }
@@ -111,9 +111,9 @@ Path<std::int64_t> dax_iomap_rw(Kernel& k, DaxIo io, const iomap_ops& ops) {
   std::uint64_t done = 0;
   std::int64_t error = 0;
   for (;;) {
-    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_rw").unnamed();
+    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_rw");
     if (error <= 0) break;
-    iter.processed = co_await dax_iomap_iter(k, io, iter, done).unnamed();
+    iter.processed = co_await dax_iomap_iter(k, io, iter, done);
     if (iter.processed > 0) done += static_cast<std::uint64_t>(iter.processed);
   }
   co_return done != 0 ? static_cast<std::int64_t>(done) : error;

@@ -21,8 +21,7 @@ Path<vm_fault_t> dax_insert_pfn_mkwrite(Kernel& k, vm_fault& vmf, unsigned order
   address_space& mapping = vmf.vma->vm_file->f_inode->i_data;
   co_await spin_lock(mapping.xa_lock);
   bool conflict = false;
-  const XaEntry entry =
-      co_await get_unlocked_entry(k, mapping, vmf.pgoff, order, &conflict).unnamed();
+  const XaEntry entry = co_await get_unlocked_entry(k, mapping, vmf.pgoff, order, &conflict);
   // Did we race with someone who replaced the entry?
   if (entry == 0 || conflict || (order == 0 && dax_is_pmd_entry(entry))) {
     if (entry != 0) dax_wake_entry(k, mapping, vmf.pgoff, entry, WakeMode::next);

@@ -21,11 +21,11 @@ void dax_flush(Kernel& k, Pfn pfn, std::uint64_t bytes) {
 }
 
 // With i_pages held, which is released meanwhile. `entry` is what the scan found at `index`.
-Path<void> dax_writeback_one(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+HelperPath<void> dax_writeback_one(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
   if (dax_is_locked(entry)) {
     const Pfn before = dax_to_pfn(entry);
     bool conflict = false;
-    entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict).unnamed();
+    entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict);
     const bool same = entry != 0 && dax_to_pfn(entry) == before &&
                       mapping.i_pages.get_mark(index.v, XaMark::towrite);
     if (!same) {
@@ -76,7 +76,7 @@ Path<std::int64_t> dax_writeback_mapping_range(Kernel& k, address_space& mapping
   for (const std::uint64_t index : found) {
     const XaEntry entry = mapping.i_pages.load(index);
     if (entry == 0 || !mapping.i_pages.get_mark(index, XaMark::towrite)) continue;
-    co_await dax_writeback_one(k, mapping, Pgoff(index), entry).unnamed();
+    co_await dax_writeback_one(k, mapping, Pgoff(index), entry);
   }
   spin_unlock(mapping.xa_lock);
   k.trace<Event::dax_writeback_range_done>(host.i_sb->s_dev, host.i_ino, 1ULL << 6, last);

@@ -22,7 +22,7 @@ void zero_piece(Kernel& k, PmemDevice& device, std::uint64_t at, std::uint64_t s
   k.locks.released(k.dax_srcu);
 }
 
-Path<std::int64_t> dax_zero_iter(Kernel& k, const iomap_iter& iter, bool& did_zero) {
+HelperPath<std::int64_t> dax_zero_iter(Kernel& k, const iomap_iter& iter, bool& did_zero) {
   const iomap& map = iter.map;
   const std::uint64_t length = std::min(iter.len, map.offset + map.length - iter.pos);
   if (map.type == IOMAP_HOLE || map.type == IOMAP_UNWRITTEN) {
@@ -52,9 +52,9 @@ Path<std::int64_t> dax_zero_range(Kernel& k, inode& host, std::uint64_t pos, std
   iter.len = len;
   iter.flags = IOMAP_DAX | IOMAP_ZERO;
   for (;;) {
-    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "dax_zero_range").unnamed();
+    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "dax_zero_range");
     if (more <= 0) co_return more;
-    iter.processed = co_await dax_zero_iter(k, iter, did_zero).unnamed();
+    iter.processed = co_await dax_zero_iter(k, iter, did_zero);
   }
 }
 

@@ -25,8 +25,8 @@ static std::uint64_t iomap_length(const iomap_iter& iter) {
   return std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
 }
 
-Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
-                                   const char* caller) {
+HelperPath<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
+                                         const char* caller) {
   inode& host = *iter.host;
   if (iter.started && ops.iomap_end) {
     const std::int64_t written = std::max<std::int64_t>(iter.processed, 0);

@@ -51,7 +51,7 @@ struct iomap_iter {
 
 /// Ends the mapping just worked on and begins the next. 1: there is one, 0: done, else an error.
 /// `caller` is the function that iterates, for the trace.
-Path<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
-                                   const char* caller);
+HelperPath<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
+                                         const char* caller);
 
 }  // namespace faultline

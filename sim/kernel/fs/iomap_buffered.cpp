@@ -36,7 +36,7 @@ Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*
   k.trace<Event::iomap_readahead>(host.i_sb->s_dev, host.i_ino, iter.len >> PAGE_SHIFT);
   std::vector<Nanos> done(folios.size());
   for (;;) {
-    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_readahead").unnamed();
+    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_readahead");
     if (more <= 0) break;
     const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
     const std::uint64_t length = end - iter.pos;
@@ -84,9 +84,9 @@ Path<vm_fault_t> iomap_page_mkwrite(Kernel& k, vm_fault& vmf, const iomap_ops& o
     iter.len = static_cast<std::uint64_t>(ret);
     iter.flags = IOMAP_WRITE | IOMAP_FAULT;
     for (;;) {
-      ret = co_await iomap_iter_next(k, iter, ops, "iomap_page_mkwrite").unnamed();
+      ret = co_await iomap_iter_next(k, iter, ops, "iomap_page_mkwrite");
       if (ret <= 0) break;
-      co_await filemap_dirty_folio(k, f).unnamed();
+      co_await filemap_dirty_folio(k, f);
       const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
       iter.processed = static_cast<std::int64_t>(end - iter.pos);
     }

@@ -141,7 +141,7 @@ Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode
   co_return error;
 }
 
-static Path<std::int64_t> vfs_ftruncate(Kernel& k, file& f, std::uint64_t length) {
+static HelperPath<std::int64_t> vfs_ftruncate(Kernel& k, file& f, std::uint64_t length) {
   inode& node = *f.f_inode;
   if (node.type != InodeType::regular || !(f.f_mode & FMODE_WRITE)) co_return -EINVAL;
   if (node.append) co_return -EPERM;
@@ -159,8 +159,7 @@ Path<std::int64_t> do_sys_ftruncate(Kernel& k, std::int64_t fd, std::int64_t len
   if (length < 0) co_return -EINVAL;
   file* const f = fget(k, fd);
   if (!f) co_return -EBADF;
-  const std::int64_t error =
-      co_await vfs_ftruncate(k, *f, static_cast<std::uint64_t>(length)).unnamed();
+  const std::int64_t error = co_await vfs_ftruncate(k, *f, static_cast<std::uint64_t>(length));
   fput(k, *f);
   co_return error;
 }

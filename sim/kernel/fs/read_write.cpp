@@ -12,8 +12,9 @@
 
 namespace faultline {
 
-Path<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t pos, std::uint64_t length,
-                                std::optional<Vaddr> buffer, bool write) {
+HelperPath<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t pos,
+                                      std::uint64_t length, std::optional<Vaddr> buffer,
+                                      bool write) {
   constexpr std::uint64_t max_rw_count = 0x7ffff000;
   if (static_cast<std::int64_t>(pos) < 0) co_return -EINVAL;
   file* const f = fget(k, fd);

@@ -9,7 +9,8 @@ namespace faultline {
 
 /// Bytes moved, or a negative errno. Without `buffer` the data are the kernel's own (zeros) and no
 /// user memory is touched.
-Path<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t pos, std::uint64_t length,
-                                std::optional<Vaddr> buffer, bool write);
+HelperPath<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t pos,
+                                      std::uint64_t length, std::optional<Vaddr> buffer,
+                                      bool write);
 
 }  // namespace faultline

@@ -69,13 +69,13 @@ XArray::Node* XArray::leaf_node(std::uint64_t index, unsigned& slot) const {
   }
 }
 
-XaEntry XArray::load(std::uint64_t index) const {
+XaEntry XArray::load_far(std::uint64_t index) const {
   unsigned slot = 0;
   const Node* const node = leaf_node(index, slot);
   return node ? node->slot[slot] : 0;
 }
 
-void XArray::store(std::uint64_t index, unsigned order, XaEntry entry) {
+void XArray::store_far(std::uint64_t index, unsigned order, XaEntry entry) {
   const unsigned shift = order / chunk_shift * chunk_shift;
   Node* const node = node_for(index, shift);
   const unsigned n = 1u << (order - shift);
@@ -86,7 +86,7 @@ void XArray::store(std::uint64_t index, unsigned order, XaEntry entry) {
   }
 }
 
-void XArray::replace(std::uint64_t index, unsigned order, XaEntry entry) {
+void XArray::replace_far(std::uint64_t index, unsigned order, XaEntry entry) {
   const unsigned shift = order / chunk_shift * chunk_shift;
   Node* const node = node_for(index, shift);
   const unsigned first = slot_index(index, shift);
@@ -96,7 +96,7 @@ void XArray::replace(std::uint64_t index, unsigned order, XaEntry entry) {
   }
 }
 
-void XArray::set_mark(std::uint64_t index, unsigned order, XaMark mark) {
+void XArray::set_mark_far(std::uint64_t index, unsigned order, XaMark mark) {
   const unsigned shift = order / chunk_shift * chunk_shift;
   Node* const node = node_for(index, shift);
   const unsigned first = slot_index(index, shift);

@@ -28,16 +28,33 @@ class XArray {
   XArray& operator=(const XArray&) = delete;
 
   /// The entry at `index`, of whatever order covers it; 0 if none.
-  XaEntry load(std::uint64_t index) const;
+  XaEntry load(std::uint64_t index) const {
+    const Node* const node = near(index, 0);
+    return node ? node->slot[index % chunk_size] : load_far(index);
+  }
   /// The first entry in [index, last]; 0 if none. For a PMD look-up over existing PTE entries.
   XaEntry find(std::uint64_t index, std::uint64_t last, std::uint64_t* where) const;
   /// Stores `entry` (or erases, with 0) for 2^order indices from the aligned `index` on. Whatever
   /// smaller or larger entries were there are replaced. Marks of the range are cleared.
-  void store(std::uint64_t index, unsigned order, XaEntry entry);
+  void store(std::uint64_t index, unsigned order, XaEntry entry) {
+    Node* const node = near(index, order);
+    if (!node) return store_far(index, order, entry);
+    const unsigned s = index % chunk_size;
+    node->slot[s] = entry;
+    for (auto& marks : node->marks) marks &= ~(1ULL << s);
+  }
   /// Replaces the word of an existing entry of that order, keeping its marks.
-  void replace(std::uint64_t index, unsigned order, XaEntry entry);
+  void replace(std::uint64_t index, unsigned order, XaEntry entry) {
+    Node* const node = near(index, order);
+    if (!node) return replace_far(index, order, entry);
+    node->slot[index % chunk_size] = entry;
+  }
 
-  void set_mark(std::uint64_t index, unsigned order, XaMark mark);
+  void set_mark(std::uint64_t index, unsigned order, XaMark mark) {
+    Node* const node = near(index, order);
+    if (!node) return set_mark_far(index, order, mark);
+    node->marks[static_cast<unsigned>(mark)] |= 1ULL << index % chunk_size;
+  }
   void clear_mark(std::uint64_t index, unsigned order, XaMark mark);
   bool get_mark(std::uint64_t index, XaMark mark) const;
   /// Whether any entry has the mark.
@@ -66,6 +83,15 @@ class XArray {
     unsigned shift = 0;
   };
 
+  // The leaf node of a single-index entry if it is the one used last, so that a walk along a file
+  // costs no look-up; null: take the long way.
+  Node* near(std::uint64_t index, unsigned order) const {
+    return order == 0 && index - cached_base_ < chunk_size ? cached_ : nullptr;
+  }
+  XaEntry load_far(std::uint64_t index) const;
+  void store_far(std::uint64_t index, unsigned order, XaEntry entry);
+  void replace_far(std::uint64_t index, unsigned order, XaEntry entry);
+  void set_mark_far(std::uint64_t index, unsigned order, XaMark mark);
   Node* new_node(unsigned shift);
   Node* child_of(std::uint64_t slot) const { return std::bit_cast<Node*>(slot); }
   bool covers(std::uint64_t index) const {

@@ -19,7 +19,7 @@ static int acct_stack_growth(Kernel& k, const vm_area_struct& vma, std::uint64_t
   return vm_enough_memory(k, mm, grow);
 }
 
-static Path<std::int64_t> grow_under_locks(Kernel& k, vm_area_struct& vma, Vaddr address) {
+static HelperPath<std::int64_t> grow_under_locks(Kernel& k, vm_area_struct& vma, Vaddr address) {
   mm_struct& mm = *vma.vm_mm;
   if (address >= vma.vm_start) co_return 0;  // another thread was faster
   const std::uint64_t grow = (vma.vm_start - address) >> PAGE_SHIFT;
@@ -52,7 +52,7 @@ Path<std::int64_t> expand_downwards(Kernel& k, vm_area_struct& vma, Vaddr at) {
   co_await vma_start_write(k, vma);
   rw_semaphore& rmap = vma.anon_vma->root->rwsem;
   co_await down_write(rmap);
-  const std::int64_t error = co_await grow_under_locks(k, vma, address).unnamed();
+  const std::int64_t error = co_await grow_under_locks(k, vma, address);
   up_write(rmap);
   co_return error;
 }

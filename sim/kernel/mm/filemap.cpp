@@ -52,7 +52,7 @@ folio* filemap_declare_folio(Kernel& k, address_space& mapping, std::uint64_t in
   return f;
 }
 
-Path<bool> filemap_dirty_folio(Kernel& k, folio& f) {
+HelperPath<bool> filemap_dirty_folio(Kernel& k, folio& f) {
   if (f.dirty) co_return false;
   f.dirty = true;
   address_space& mapping = *f.mapping;

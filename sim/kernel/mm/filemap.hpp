@@ -22,7 +22,7 @@ Path<folio*> filemap_add_folio(Kernel& k, address_space& mapping, std::uint64_t 
 folio* filemap_declare_folio(Kernel& k, address_space& mapping, std::uint64_t index,
                              unsigned order);
 /// filemap_dirty_folio(): true if it was clean before.
-Path<bool> filemap_dirty_folio(Kernel& k, folio& f);
+HelperPath<bool> filemap_dirty_folio(Kernel& k, folio& f);
 
 /// Before sleeping on I/O in a fault that may be retried: releases the fault's lock. True if it
 /// did.

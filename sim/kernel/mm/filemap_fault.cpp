@@ -60,7 +60,7 @@ static Path<bool> lock_folio_maybe_drop_mmap(Kernel& k, vm_fault& vmf, folio& f,
 }
 
 // The locked, up-to-date folio of the fault in vmf.folio; null if the fault has to be retried.
-static Path<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_fault_t* ret) {
+static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_fault_t* ret) {
   file& f = *vmf.vma->vm_file;
   address_space& mapping = f.f_inode->i_data;
   const std::uint64_t index = vmf.pgoff.v;
@@ -113,7 +113,7 @@ Path<vm_fault_t> filemap_fault(Kernel& k, vm_fault& vmf) {
   k.trace<Event::mm_filemap_fault>(host.i_sb->s_dev, host.i_ino, vmf.pgoff.v << PAGE_SHIFT);
   FaultIo io;
   vm_fault_t ret;
-  const bool found = co_await find_and_lock(k, vmf, io, &ret).unnamed();
+  const bool found = co_await find_and_lock(k, vmf, io, &ret);
   if (found && io.dropped) folio_unlock(k, *vmf.folio);
   if (io.mapping_locked) up_read(mapping.invalidate_lock);
   if (!found || io.dropped) {

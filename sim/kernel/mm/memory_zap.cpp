@@ -17,14 +17,14 @@ static bool should_zap(Kernel& k, const mmu_gather& tlb, const vm_area_struct& v
 
 // True if the page was written through this entry and its file must not forget: the TLBs have to be
 // flushed before the page-table lock is released.
-static Path<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
+static HelperPath<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
   if (!has_page) co_return false;
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
     --vma.vm_mm->rss.file;
     --cached->mapcount;
     if (!pte_dirty(pte)) co_return false;
-    co_await filemap_dirty_folio(k, *cached).unnamed();
+    co_await filemap_dirty_folio(k, *cached);
     co_return true;
   }
   --vma.vm_mm->rss.anon;
@@ -37,6 +37,20 @@ static Path<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
 // through a stale translation any more, so the flush cannot wait for the end of the unmapping.
 static bool must_flush_early(const Kernel& k, pte_t pte) {
   return k.profile.dax_folios && pte_devmap(pte) && pte_dirty(pte);
+}
+
+static HelperPath<void> tlb_flush_mmu_tlbonly(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
+  if (tlb.end <= tlb.start && !tlb.fullmm) co_return;
+  // The smallest entry that was cleared decides how far apart the invalidations are.
+  unsigned shift = PAGE_SHIFT;
+  if (!tlb.cleared_ptes && tlb.cleared_pmds) {
+    shift = PMD_SHIFT;
+  } else if (!tlb.cleared_ptes && tlb.cleared_puds) {
+    shift = PUD_SHIFT;
+  }
+  const Vaddr start = tlb.fullmm ? Vaddr(0) : tlb.start;
+  const Vaddr end = tlb.fullmm ? Vaddr(~0ULL) : tlb.end;
+  co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);
 }
 
 static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
@@ -53,11 +67,11 @@ static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
     k.engine.charge(k.costs.pte_clear);
     tlb.adjust(addr, addr + PAGE_SIZE);
     tlb.cleared_ptes = true;
-    const bool dirty = co_await zap_present_pte(k, vma, pte).unnamed();
+    const bool dirty = co_await zap_present_pte(k, vma, pte);
     force_flush = force_flush || dirty || must_flush_early(k, pte);
   }
   if (force_flush) {
-    co_await tlb_finish_mmu(k, mm, tlb).unnamed();
+    co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
     tlb.reset_range();
   }
   spin_unlock(ptl);
@@ -144,17 +158,7 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
 }
 
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
-  if (tlb.end <= tlb.start && !tlb.fullmm) co_return;
-  // The smallest entry that was cleared decides how far apart the invalidations are.
-  unsigned shift = PAGE_SHIFT;
-  if (!tlb.cleared_ptes && tlb.cleared_pmds) {
-    shift = PMD_SHIFT;
-  } else if (!tlb.cleared_ptes && tlb.cleared_puds) {
-    shift = PUD_SHIFT;
-  }
-  const Vaddr start = tlb.fullmm ? Vaddr(0) : tlb.start;
-  const Vaddr end = tlb.fullmm ? Vaddr(~0ULL) : tlb.end;
-  co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);
+  co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
 }
 
 Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr,

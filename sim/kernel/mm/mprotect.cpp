@@ -90,8 +90,8 @@ static Path<std::int64_t> mprotect_fixup(Kernel& k, mmu_gather& tlb, vm_area_str
 }
 
 // The loop over the VMAs of the range. An error ends it; what was changed stays so.
-static Path<std::int64_t> protect_range(Kernel& k, mmu_gather& tlb, mm_struct& mm, Vaddr start,
-                                        Vaddr end, std::uint64_t prot) {
+static HelperPath<std::int64_t> protect_range(Kernel& k, mmu_gather& tlb, mm_struct& mm,
+                                              Vaddr start, Vaddr end, std::uint64_t prot) {
   vm_area_struct* vma = find_vma_intersection(mm, start, end);
   if (prot & PROT_GROWSDOWN) {
     vma = find_vma(mm, start);
@@ -126,7 +126,7 @@ Path<std::int64_t> do_mprotect_pkey(Kernel& k, std::uint64_t start, std::uint64_
   mm_struct& mm = *k.current().mm;
   co_await mmap_write_lock(k, mm);
   mmu_gather tlb;
-  const std::int64_t result = co_await protect_range(k, tlb, mm, Vaddr(start), end, prot).unnamed();
+  const std::int64_t result = co_await protect_range(k, tlb, mm, Vaddr(start), end, prot);
   co_await tlb_finish_mmu(k, mm, tlb);
   mmap_write_unlock(k, mm);
   co_return result;

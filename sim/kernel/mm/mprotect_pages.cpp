@@ -80,8 +80,8 @@ Path<void> change_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_
   spin_unlock(ptl);
 }
 
-Path<void> change_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr,
-                      Vaddr next, bool upgrade) {
+HelperPath<void> change_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
+                            Vaddr addr, Vaddr next, bool upgrade) {
   if (pmd_leaf(*pmd)) {
     if (next - addr == PMD_SIZE) {
       co_await change_huge_pmd(k, tlb, vma, pmd, addr, upgrade);
@@ -101,7 +101,7 @@ Path<void> change_protection(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Va
   PageTables& tables = *vma.vm_mm->pgtables;
   for (Vaddr addr = start; addr < end;) {
     const PmdStep step = next_pmd(tables, addr, end);
-    if (step.pmd) co_await change_pmd(k, tlb, vma, step.pmd, addr, step.next, upgrade).unnamed();
+    if (step.pmd) co_await change_pmd(k, tlb, vma, step.pmd, addr, step.next, upgrade);
     addr = step.next;
   }
 }

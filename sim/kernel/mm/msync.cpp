@@ -15,8 +15,8 @@
 namespace faultline {
 
 // The walk, with mmap_lock held for reading at its begin and dropped at its end.
-static Path<std::int64_t> msync_walk(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
-                                     std::uint64_t flags) {
+static HelperPath<std::int64_t> msync_walk(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
+                                           std::uint64_t flags) {
   std::int64_t unmapped_error = 0;
   std::int64_t error = -ENOMEM;
   for (vm_area_struct* vma = find_vma(mm, start); vma;) {
@@ -68,7 +68,7 @@ Path<std::int64_t> ksys_msync(Kernel& k, std::uint64_t start, std::uint64_t len,
   if (end == start) co_return 0;
   mm_struct& mm = *k.current().mm;
   co_await mmap_read_lock(k, mm);
-  const std::int64_t result = co_await msync_walk(k, mm, Vaddr(start), Vaddr(end), flags).unnamed();
+  const std::int64_t result = co_await msync_walk(k, mm, Vaddr(start), Vaddr(end), flags);
   co_return result;
 }
 

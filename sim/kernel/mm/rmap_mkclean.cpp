@@ -17,7 +17,8 @@ struct PfnRange {
   bool has(Pfn pfn) const { return pfn.v - first.v < nr; }
 };
 
-Path<void> mkclean_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr haddr, PfnRange pfns) {
+HelperPath<void> mkclean_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr haddr,
+                             PfnRange pfns) {
   spinlock_t& ptl = pmd_lockptr(k, pmd);
   co_await spin_lock(ptl);
   const bool mapped = pmd_leaf(*pmd) && pfns.has(pmd_pfn(*pmd));
@@ -31,8 +32,8 @@ Path<void> mkclean_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr haddr,
   spin_unlock(ptl);
 }
 
-Path<void> mkclean_ptes(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr, Vaddr end,
-                        PfnRange pfns) {
+HelperPath<void> mkclean_ptes(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr, Vaddr end,
+                              PfnRange pfns) {
   mm_struct& mm = *vma.vm_mm;
   spinlock_t* ptl = nullptr;  // taken at the first present entry
   for (; addr < end; addr += PAGE_SIZE) {
@@ -54,7 +55,7 @@ Path<void> mkclean_ptes(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr,
   if (ptl) spin_unlock(*ptl);
 }
 
-Path<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr end, PfnRange pfns) {
+HelperPath<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr end, PfnRange pfns) {
   PageTables& tables = *vma.vm_mm->pgtables;
   while (addr < end) {
     const Vaddr next = std::min(end, Vaddr((addr.v + PMD_SIZE) & PMD_MASK));
@@ -64,9 +65,9 @@ Path<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr end, Pf
       if (!pud_none(*pud)) {
         const pmd_ptr pmd = tables.pmd_offset(pud, addr);
         if (pmd_leaf(*pmd)) {
-          co_await mkclean_pmd(k, vma, pmd, Vaddr(addr.v & PMD_MASK), pfns).unnamed();
+          co_await mkclean_pmd(k, vma, pmd, Vaddr(addr.v & PMD_MASK), pfns);
         } else if (!pmd_none(*pmd)) {
-          co_await mkclean_ptes(k, vma, pmd, addr, next, pfns).unnamed();
+          co_await mkclean_ptes(k, vma, pmd, addr, next, pfns);
         }
       }
     }
@@ -88,8 +89,7 @@ Path<void> pfn_mkclean(Kernel& k, address_space& mapping, Pfn pfn, Pgoff index, 
     const Pgoff to = std::min(last, vma_last);
     k.engine.charge(k.costs.rmap_op);
     co_await mkclean_vma(k, vma, vma.vm_start + ((from - vma.vm_pgoff) << PAGE_SHIFT),
-                         vma.vm_start + ((to - vma.vm_pgoff + 1) << PAGE_SHIFT), pfns)
-        .unnamed();
+                         vma.vm_start + ((to - vma.vm_pgoff + 1) << PAGE_SHIFT), pfns);
   }
   up_read(mapping.i_mmap_rwsem);
 }

@@ -72,7 +72,7 @@ TEST_CASE("a task may start later, and be started by another") {
   rig.start(spender(rig, 1, Nanos(1)), Nanos(100));
   const auto parent = [](Rig& r) -> Path<void> {
     co_await r.engine.spend(Nanos(7));
-    r.start(spender(r, 1, Nanos(2)));
+    r.engine.fork(r.engine.add_task(), [&r] { return spender(r, 1, Nanos(2)); });
     r.note("forked");
   };
   rig.start(parent(rig));

@@ -9,6 +9,8 @@ namespace {
 
 Path<int> plus_one(Rig& rig, int n) { co_return n + 1; }
 
+HelperPath<int> helper_plus_one(Rig& rig, int n) { co_return n + 1; }
+
 Path<int> after(Rig& rig, Nanos time, int n) {
   co_await rig.engine.block_until(rig.engine.now() + time);
   co_return n;
@@ -36,13 +38,23 @@ Path<void> count_calls(Rig& rig, int calls) {
 
 Path<void> sleep_forever(Rig& rig) { co_await rig.engine.block(); }
 
-Path<int> fails(FramePool& pool, Rig& rig, bool late) {
+// Lives in a frame: tells whether the frame was destroyed.
+struct Counted {
+  explicit Counted(int& n) : alive(n) { ++alive; }
+  ~Counted() { --alive; }
+  Counted(const Counted&) = delete;
+  int& alive;
+};
+
+Path<int> fails(Rig& rig, int& alive, bool late) {
+  const Counted counted(alive);
   if (late) co_await rig.engine.block_until(rig.engine.now() + Nanos(5));
   FL_BUG("on purpose");
 }
 
-Path<void> calls_failing(FramePool& pool, Rig& rig, bool late) {
-  const int n = co_await fails(pool, rig, late);
+Path<void> calls_failing(Rig& rig, int& alive, bool late) {
+  const Counted counted(alive);
+  const int n = co_await fails(rig, alive, late);
   rig.note("not reached " + std::to_string(n));
 }
 
@@ -76,17 +88,18 @@ TEST_CASE("calls nest deeply and unwind, from a suspension at the bottom too") {
   }
 }
 
-Path<int> pooled(FramePool& pool, Rig& rig, int depth) {
+Path<int> counted_nest(Rig& rig, int& alive, int depth) {
+  const Counted counted(alive);
   if (depth == 0) {
     co_await rig.engine.block_until(rig.engine.now() + Nanos(5));
     co_return 0;
   }
-  const int below = co_await pooled(pool, rig, depth - 1);
+  const int below = co_await counted_nest(rig, alive, depth - 1);
   co_return below + 1;
 }
 
-Path<void> pooled_root(FramePool& pool, Rig& rig) {
-  const int depth = co_await pooled(pool, rig, 9);
+Path<void> counted_root(Rig& rig, int& alive) {
+  const int depth = co_await counted_nest(rig, alive, 9);
   rig.note(std::to_string(depth));
 }
 
@@ -99,7 +112,7 @@ TEST_CASE("frames go back to the pool when a task ends") {
 }
 
 TEST_CASE("an early stop leaves stacks of frames, which go with the engine") {
-  FramePool pool;
+  int alive = 0;
   {
     Rig rig;
     const auto stops = [](Rig& r) -> Path<void> {
@@ -107,22 +120,16 @@ TEST_CASE("an early stop leaves stacks of frames, which go with the engine") {
       co_await r.engine.spend(Nanos(1));
       r.note("not reached");
     };
-    rig.start(pooled_root(pool, rig));
+    rig.start(counted_root(rig, alive));
     rig.start(stops(rig));
     CHECK(rig.engine.run() == Outcome::kernel_bug);
     CHECK(rig.engine.stop_reason() == "BUG");
     CHECK(rig.log.empty());
-    CHECK(pool.live() > 1);
+    CHECK(alive == 10);
+    CHECK(rig.engine.frames().live() > 10);
   }
-  CHECK(pool.live() == 0);
+  CHECK(alive == 0);
 }
-
-struct Counted {
-  explicit Counted(int& n) : alive(n) { ++alive; }
-  ~Counted() { --alive; }
-  Counted(const Counted&) = delete;
-  int& alive;
-};
 
 TEST_CASE("what lives in suspended frames is destroyed with the engine") {
   int alive = 0;
@@ -145,15 +152,15 @@ TEST_CASE("what lives in suspended frames is destroyed with the engine") {
 
 TEST_CASE("a defect of our own leaves run() as an exception") {
   for (const bool late : {false, true}) {
-    FramePool pool;
+    int alive = 0;
     {
       Rig rig;
-      rig.start(calls_failing(pool, rig, late));
-      rig.start(pooled_root(pool, rig));
+      rig.start(calls_failing(rig, alive, late));
+      rig.start(counted_root(rig, alive));
       CHECK_THROWS_AS(rig.engine.run(), InternalError);
       CHECK(rig.log.empty());
     }
-    CHECK(pool.live() == 0);
+    CHECK(alive == 0);
   }
 }
 
@@ -175,7 +182,7 @@ TEST_CASE("calls and returns are recorded under the function's name, helpers are
   rig.tracer.add_sink(sink_ref(calls), mask);
   const auto body = [](Rig& r) -> Path<void> {
     const int a = co_await plus_one(r, 1);
-    const int b = co_await plus_one(r, a).unnamed();
+    const int b = co_await helper_plus_one(r, a);
     const int c = co_await after(r, Nanos(3), b);
     r.note(std::to_string(c));
   };

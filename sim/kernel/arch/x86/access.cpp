@@ -80,8 +80,8 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
 }
 
 // One piece of an access that lies in one page. False: a signal ends it.
-Path<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t length,
-                        bool missed, std::uint64_t* value) {
+HelperPath<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t length,
+                              bool missed, std::uint64_t* value) {
   const Access access = s.write ? Access::write : Access::read;
   for (;;) {
     Cpu& cpu = k.cpus.of(k.engine.current());
@@ -97,19 +97,19 @@ Path<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_
       force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
       co_return false;
     }
-    co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip).unnamed();
+    co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
     if (k.current().pending_signal) co_return false;
     missed = true;  // the fault has dropped the entry
   }
 }
 
-Path<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t* value) {
+HelperPath<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t* value) {
   std::uint64_t left = s.length;
   bool first = true;
   while (left != 0) {
     const std::uint64_t piece = std::min(left, PAGE_SIZE - (va.v & ~PAGE_MASK));
     std::uint64_t word = 0;
-    const bool ok = co_await access_piece(k, s, va, piece, false, &word).unnamed();
+    const bool ok = co_await access_piece(k, s, va, piece, false, &word);
     if (!ok) co_return false;
     if (first) *value = word;
     first = false;
@@ -121,7 +121,7 @@ Path<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t
 
 }  // namespace
 
-Path<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
+HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
   AccessOutcome out;
   Vaddr va = s.at;
   const Access access = s.write ? Access::write : Access::read;
@@ -137,17 +137,17 @@ Path<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
         continue;
       }
       const bool missed = hit.result == TlbResult::miss;
-      const bool ok = co_await access_piece(k, s, va, s.length, missed, &out.value).unnamed();
+      const bool ok = co_await access_piece(k, s, va, s.length, missed, &out.value);
       if (!ok) break;
       continue;
     }
-    const bool ok = co_await access_slow(k, s, va, &out.value).unnamed();
+    const bool ok = co_await access_slow(k, s, va, &out.value);
     if (!ok) break;
   }
   co_return out;
 }
 
-Path<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
+HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
   std::uint64_t left = length;
   while (left != 0) {
     const std::uint64_t piece = std::min(left, PAGE_SIZE - (at.v & ~PAGE_MASK));
@@ -155,7 +155,7 @@ Path<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
     probe.at = at;
     probe.length = 1;
     std::uint64_t value = 0;
-    const bool ok = co_await access_slow(k, probe, at, &value).unnamed();
+    const bool ok = co_await access_slow(k, probe, at, &value);
     if (!ok) co_return;
     Cpu& cpu = k.cpus.of(k.engine.current());
     const TlbLookup entry = cpu.tlb.peek(k.current().mm->id, at);
@@ -175,7 +175,7 @@ void user_fence(Kernel& k) {
   k.engine.charge(k.costs.fence);
 }
 
-Path<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol) {
+HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol) {
   const Access access = write ? Access::write : Access::read;
   for (;;) {
     const Translation t =
@@ -183,7 +183,7 @@ Path<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol)
     if (t.ok) co_return UserPage{t.phys, true};
     if (t.general_protection) co_return UserPage{};
     const std::uint64_t ip = ip_symbol(k.engine.tracer().symbols().intern_static(symbol));
-    const bool ok = co_await exc_page_fault(k, va, t.error_code, FaultMode::uaccess, ip).unnamed();
+    const bool ok = co_await exc_page_fault(k, va, t.error_code, FaultMode::uaccess, ip);
     if (!ok) co_return UserPage{};
   }
 }

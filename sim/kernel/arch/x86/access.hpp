@@ -23,11 +23,11 @@ struct AccessOutcome {
 };
 
 /// Plays the accesses of the current task in user mode.
-Path<AccessOutcome> user_access(Kernel& k, AccessSeries series);
+HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries series);
 
 /// Writes the cache lines of [at, at + length) back (clwb, clflush, ntstore): touches each page as
 /// a load does, then flushes. A signal may be pending afterwards.
-Path<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length);
+HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length);
 /// sfence: what this CPU has flushed is durable.
 void user_fence(Kernel& k);
 
@@ -37,7 +37,7 @@ struct UserPage {
   Paddr phys{};
   bool ok = false;
 };
-Path<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol);
+HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol);
 
 /// Memory at a physical address, DRAM or device, newest content.
 void read_phys(Kernel& k, Paddr at, std::span<std::byte> out);

@@ -30,7 +30,7 @@ static bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int c
 
 // A stack has to grow, which needs mmap_lock for writing: there is no upgrade, so it is dropped and
 // everything is looked at again.
-static Path<vm_area_struct*> grow_stack(Kernel& k, mm_struct& mm, Vaddr address) {
+static HelperPath<vm_area_struct*> grow_stack(Kernel& k, mm_struct& mm, Vaddr address) {
   mmap_read_unlock(k, mm);
   co_await mmap_write_lock(k, mm);
   vm_area_struct* const vma = find_vma(mm, address);
@@ -58,7 +58,7 @@ static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vadd
     mmap_read_unlock(k, mm);
     co_return nullptr;
   }
-  vma = co_await grow_stack(k, mm, address).unnamed();
+  vma = co_await grow_stack(k, mm, address);
   co_return vma;
 }
 
@@ -83,8 +83,8 @@ static bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fau
 enum class Attempt : std::uint8_t { done, retry, bad_access };
 
 // Step 10 of do_user_addr_fault: the fault under the lock of its VMA alone.
-static Path<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
-                                          std::uint32_t flags, vm_fault_t* fault) {
+static HelperPath<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                                std::uint32_t flags, vm_fault_t* fault) {
   vm_area_struct* const vma = co_await lock_vma_under_rcu(k, *k.current().mm, address);
   if (!vma) co_return Attempt::retry;
   if (access_error(error_code, *vma)) {
@@ -97,8 +97,8 @@ static Path<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_
 }
 
 // Steps 11 to 13: the fault under mmap_lock, until it no longer asks for a retry.
-static Path<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
-                                           std::uint32_t flags, vm_fault_t* fault) {
+static HelperPath<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                                 std::uint32_t flags, vm_fault_t* fault) {
   mm_struct& mm = *k.current().mm;
   for (;;) {
     vm_area_struct* const vma = co_await lock_mm_and_find_vma(k, mm, address);
@@ -126,12 +126,12 @@ static Path<bool> do_user_addr_fault(Kernel& k, Vaddr address, std::uint32_t err
 
   Attempt attempt = Attempt::retry;
   if (mode == FaultMode::user && k.profile.per_vma_lock) {
-    attempt = co_await fault_under_vma_lock(k, address, error_code, flags, fault).unnamed();
+    attempt = co_await fault_under_vma_lock(k, address, error_code, flags, fault);
     const bool major = bool(*fault & VM_FAULT_MAJOR);
     if (attempt == Attempt::retry && major) flags |= FAULT_FLAG_TRIED;
   }
   if (attempt == Attempt::retry) {
-    attempt = co_await fault_under_mmap_lock(k, address, error_code, flags, fault).unnamed();
+    attempt = co_await fault_under_mmap_lock(k, address, error_code, flags, fault);
     if (attempt == Attempt::retry) {
       *fault = VM_FAULT_SIGSEGV;
       co_return bad_area_nosemaphore(k, mode, address, SEGV_MAPERR);
@@ -155,8 +155,8 @@ static void note_fault(task_struct& current, Vaddr address, vm_fault_t fault, Na
   }
 }
 
-Path<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
-                          std::uint64_t ip) {
+HelperPath<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
+                                std::uint64_t ip) {
   const Nanos start = k.now();
   co_await k.engine.spend(k.costs.exception_entry);
   k.cpus.of(k.engine.current())

@@ -17,8 +17,8 @@ enum class FaultMode : std::uint8_t {
 /// the hardware gave it. `ip` is the faulting instruction, for the trace: a user address or a
 /// symbol. Afterwards either the access can be retried, or a signal is pending (user), or false is
 /// returned (uaccess: the copy ends short).
-Path<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
-                          std::uint64_t ip);
+HelperPath<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
+                                std::uint64_t ip);
 
 /// Forces a signal on the current task. arch/x86/mm/fault.c, kernel/signal.c force_sig_fault.
 void force_sig_fault(Kernel& k, int sig, int code, Vaddr address);

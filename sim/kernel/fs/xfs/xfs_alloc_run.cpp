@@ -9,13 +9,13 @@ namespace faultline::xfs {
 namespace {
 
 // Performs one wait of the allocator; whether it was granted.
-Path<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
+HelperPath<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
   if (wait.kind == AllocWait::Kind::flush_busy) {
     co_await xfs_log_force_seq(k, *tp.mp, wait.seq, "xfs_extent_busy_flush");
     co_return true;
   }
   xfs_buf& agf = xfs_buf_get(k, *tp.mp, BufKind::agf, wait.daddr);
-  const bool granted = co_await xfs_buf_find_lock(k, *tp.mp, agf, wait.trylock).unnamed();
+  const bool granted = co_await xfs_buf_find_lock(k, *tp.mp, agf, wait.trylock);
   co_return granted;
 }
 
@@ -23,19 +23,19 @@ template <class Walk>
 Path<void> run(Kernel& k, xfs_trans& tp, Walk& walk) {
   for (;;) {
     const AllocWait wait = walk.next();
-    co_await perform_steps(k, tp).unnamed();
+    co_await perform_steps(k, tp);
     if (wait.kind == AllocWait::Kind::done) co_return;
-    const bool granted = co_await perform_wait(k, tp, wait).unnamed();
+    const bool granted = co_await perform_wait(k, tp, wait);
     walk.answer(granted);
   }
 }
 
 }  // namespace
 
-Path<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk) { return run(k, tp, walk); }
-Path<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk) { return run(k, tp, walk); }
+HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk) { return run(k, tp, walk); }
+HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk) { return run(k, tp, walk); }
 
-Path<void> perform_steps(Kernel& k, xfs_trans& tp) {
+HelperPath<void> perform_steps(Kernel& k, xfs_trans& tp) {
   return xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
 }
 

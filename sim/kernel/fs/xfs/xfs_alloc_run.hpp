@@ -8,10 +8,10 @@
 namespace faultline::xfs {
 
 /// Runs a walk to its end.
-Path<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk);
-Path<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk);
+HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk);
+HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk);
 /// What the trees asked for since the last call: buffer locks, in order.
-Path<void> perform_steps(Kernel& k, xfs_trans& tp);
+HelperPath<void> perform_steps(Kernel& k, xfs_trans& tp);
 /// The tracepoint at the end of an allocation of file data.
 void trace_vextent_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& args, AgNumber highest);
 

@@ -46,11 +46,11 @@ void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_
   device.content().zero(mp.space.geo.device_offset(start).v, bytes);
 }
 
-Path<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                      std::uint64_t count, unsigned flags, Extent& imap) {
+HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                            std::uint64_t count, unsigned flags, Extent& imap) {
   xfs_mount& mp = *tp.mp;
   BtallocWalk walk(mp.space, tp.alloc, make_request(*ip.xfs, tp, off, count));
-  co_await run_walk(k, tp, walk).unnamed();
+  co_await run_walk(k, tp, walk);
   if (walk.result() == null_fsblock) co_return -ENOSPC;
   trace_vextent_finish(k, mp, walk.args(), tp.alloc.highest_agno);
   const ExtState state = flags & XFS_BMAPI_PREALLOC ? ExtState::unwritten : ExtState::written;
@@ -66,8 +66,8 @@ Path<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::
   co_return 0;
 }
 
-Path<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, inode& ip, Extent range,
-                                               Extent& imap) {
+HelperPath<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, inode& ip,
+                                                     Extent range, Extent& imap) {
   xfs_mount& mp = *tp.mp;
   xfs_zero_extent(k, mp, range.start, range.len);
   const Extent written{range.off, range.start, range.len, ExtState::written};
@@ -79,7 +79,7 @@ Path<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, inode& 
     args.minleft = blocks;
     args.total = blocks;
     VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag, range.start, args);
-    co_await run_walk(k, tp, walk).unnamed();
+    co_await run_walk(k, tp, walk);
     if (walk.result() == null_fsblock) co_return -ENOSPC;
   }
   range.state = ExtState::written;
@@ -113,13 +113,13 @@ Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uin
   tp.logs_core = true;
   std::int64_t error = 0;
   if (got.start == HOLESTARTBLOCK) {
-    error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, flags, imap).unnamed();
+    error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, flags, imap);
   } else if (got.state == ExtState::unwritten && (flags & XFS_BMAPI_CONVERT)) {
-    error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, imap).unnamed();
+    error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, imap);
   } else {
     imap = got;
   }
-  co_await perform_steps(k, tp).unnamed();
+  co_await perform_steps(k, tp);
   co_return error;
 }
 

@@ -18,11 +18,11 @@ Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uin
 /// xfs_bunmapi: unmaps blocks [off, end) from the back, at most `max_extents` mappings; real blocks
 /// are deferred to be freed. ILOCK is held exclusively. `done`: nothing mapped is left. 0, or
 /// -ENOSPC when cutting a mapping in two finds no block for the extent tree.
-Path<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                               std::uint64_t end, unsigned max_extents, bool& done);
+HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                     std::uint64_t end, unsigned max_extents, bool& done);
 /// xfs_bunmapi_range: the whole range, freeing as it goes along; `tp` comes back clean.
-Path<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                     std::uint64_t end);
+HelperPath<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                           std::uint64_t end);
 
 /// The record of a changed mapping for the log.
 RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e);

@@ -15,8 +15,8 @@ static bool cuts_in_two(const ExtentMap& map, std::uint64_t off, std::uint64_t e
   return got && got->off < off && got->end() > end && !got->delalloc();
 }
 
-Path<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                               std::uint64_t end, unsigned max_extents, bool& done) {
+HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                     std::uint64_t end, unsigned max_extents, bool& done) {
   xfs_mount& mp = *tp.mp;
   DataFork& fork = ip.xfs->df;
   k.engine.charge(k.costs.extent_lookup);
@@ -28,7 +28,7 @@ Path<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_
       args.minleft = args.total = blocks;
       VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag,
                        mp.space.geo.inode_block(ip.i_ino), args);
-      co_await run_walk(k, tp, walk).unnamed();
+      co_await run_walk(k, tp, walk);
       if (walk.result() == null_fsblock) co_return -ENOSPC;
     }
   }
@@ -42,17 +42,17 @@ Path<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_
   }
   if (fork.nblocks > kept) tp.blk_res_used += fork.nblocks - kept;  // of the tree
   if (!edit.removed().empty()) xfs_trans_log_inode(tp);
-  co_await perform_steps(k, tp).unnamed();
+  co_await perform_steps(k, tp);
   co_return 0;
 }
 
-Path<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
-                                     std::uint64_t end) {
+HelperPath<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
+                                           std::uint64_t end) {
   for (bool done = false; !done;) {
     const std::int64_t error =
-        co_await xfs_bunmapi(k, tp, ip, off, end, XFS_ITRUNC_MAX_EXTENTS, done).unnamed();
+        co_await xfs_bunmapi(k, tp, ip, off, end, XFS_ITRUNC_MAX_EXTENTS, done);
     if (error) co_return error;
-    co_await xfs_defer_finish(k, tp).unnamed();
+    co_await xfs_defer_finish(k, tp);
   }
   co_return 0;
 }

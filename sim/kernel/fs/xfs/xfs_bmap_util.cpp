@@ -36,8 +36,8 @@ Path<std::int64_t> xfs_unmap_extent(Kernel& k, inode& ip, std::uint64_t off, std
 }
 
 // One mapping of the range, which may end before it: returned in `got`.
-Path<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std::uint64_t count,
-                             Extent& got) {
+HelperPath<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std::uint64_t count,
+                                   Extent& got) {
   const std::uint64_t extsz = ip.xfs->extsize;
   std::uint64_t start = 0;
   std::uint64_t end = count;
@@ -106,7 +106,7 @@ Path<std::int64_t> xfs_alloc_file_space(Kernel& k, inode& ip, std::uint64_t offs
   const std::uint64_t end = to_fsb(offset + len);
   while (off < end) {
     Extent got;
-    const std::int64_t error = co_await alloc_one(k, ip, off, end - off, got).unnamed();
+    const std::int64_t error = co_await alloc_one(k, ip, off, end - off, got);
     if (error) co_return error;
     off += got.len;
   }

@@ -79,7 +79,7 @@ xfs_buf& xfs_buf_get(Kernel& k, xfs_mount& mp, BufKind kind, Daddr daddr) {
   return *slot;
 }
 
-Path<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock) {
+HelperPath<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock) {
   k.engine.charge(k.costs.buffer_lookup);
   if (trylock) {
     const bool taken = co_await down_trylock(bp.b_sema);
@@ -102,16 +102,16 @@ void xfs_buf_unlock(Kernel& k, xfs_mount& mp, xfs_buf& bp, const char* caller) {
   --bp.hold;
 }
 
-Path<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
-                           const char* unlock_caller) {
+HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
+                                 const char* unlock_caller) {
   for (const BufStep& step : steps) {
     xfs_buf& bp = xfs_buf_get(k, mp, step.kind, step.daddr);
     switch (step.action) {
       case BufAction::trylock:
-        co_await xfs_buf_find_lock(k, mp, bp, true).unnamed();
+        co_await xfs_buf_find_lock(k, mp, bp, true);
         break;
       case BufAction::lock:
-        co_await xfs_buf_find_lock(k, mp, bp, false).unnamed();
+        co_await xfs_buf_find_lock(k, mp, bp, false);
         break;
       case BufAction::unlock:
         xfs_buf_unlock(k, mp, bp, unlock_caller);

@@ -10,11 +10,11 @@ namespace faultline::xfs {
 /// The cached buffer at `daddr`, made on first use.
 xfs_buf& xfs_buf_get(Kernel& k, xfs_mount& mp, BufKind kind, Daddr daddr);
 /// Locks as xfs_buf_find_lock does; `trylock` may fail and then returns false.
-Path<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock);
+HelperPath<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock);
 /// Unlocks; `caller` as the tracepoint names it.
 void xfs_buf_unlock(Kernel& k, xfs_mount& mp, xfs_buf& bp, const char* caller);
 /// Performs `steps` in order.
-Path<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
-                           const char* unlock_caller);
+HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
+                                 const char* unlock_caller);
 
 }  // namespace faultline::xfs

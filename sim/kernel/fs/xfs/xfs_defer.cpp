@@ -56,15 +56,15 @@ void create_intent(xfs_trans& tp, Pending& pending) {
   }
 }
 
-Path<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& pending) {
+HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& pending) {
   tp.flags |= XFS_TRANS_DIRTY | XFS_TRANS_HAS_INTENT_DONE;
   for (const DeferItem& item : pending.items) {
     switch (item.kind) {
       case DeferKind::free:
-        co_await xfs_extent_free_finish_item(k, tp, item).unnamed();
+        co_await xfs_extent_free_finish_item(k, tp, item);
         break;
       case DeferKind::agfl_free:
-        co_await xfs_agfl_free_finish_item(k, tp, item).unnamed();
+        co_await xfs_agfl_free_finish_item(k, tp, item);
         break;
       case DeferKind::bmap:
       case DeferKind::refcount:
@@ -75,14 +75,14 @@ Path<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& pending
 
 // xfs_defer_trans_roll(): the inodes that stay joined are logged again, to keep them from pinning
 // the log's tail.
-Path<void> xfs_defer_trans_roll(Kernel& k, xfs_trans& tp) {
+HelperPath<void> xfs_defer_trans_roll(Kernel& k, xfs_trans& tp) {
   if (tp.joined) xfs_trans_log_inode(tp);
   return xfs_trans_roll(k, tp);
 }
 
 }  // namespace
 
-Path<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
+HelperPath<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
   std::deque<Pending> pending;
   bool worked = false;
   while (!pending.empty() || !tp.alloc.deferred.empty()) {
@@ -91,17 +91,17 @@ Path<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
     const bool has_intents = !fresh.empty();
     pending.insert(pending.end(), std::make_move_iterator(fresh.begin()),
                    std::make_move_iterator(fresh.end()));
-    if (has_intents || worked) co_await xfs_defer_trans_roll(k, tp).unnamed();
-    co_await xfs_defer_finish_one(k, tp, pending.front()).unnamed();
+    if (has_intents || worked) co_await xfs_defer_trans_roll(k, tp);
+    co_await xfs_defer_finish_one(k, tp, pending.front());
     pending.pop_front();
     worked = true;
   }
 }
 
-Path<void> xfs_defer_finish(Kernel& k, xfs_trans& tp) {
-  co_await xfs_defer_finish_noroll(k, tp).unnamed();
+HelperPath<void> xfs_defer_finish(Kernel& k, xfs_trans& tp) {
+  co_await xfs_defer_finish_noroll(k, tp);
   if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
-  if (tp.flags & XFS_TRANS_DIRTY) co_await xfs_defer_trans_roll(k, tp).unnamed();
+  if (tp.flags & XFS_TRANS_DIRTY) co_await xfs_defer_trans_roll(k, tp);
   tp.alloc.lowmode = false;
 }
 

@@ -7,8 +7,8 @@
 namespace faultline::xfs {
 
 /// xfs_defer_finish_noroll: does all that is deferred; the last step is left uncommitted in `tp`.
-Path<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp);
+HelperPath<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp);
 /// xfs_defer_finish: the same, and `tp` comes back clean.
-Path<void> xfs_defer_finish(Kernel& k, xfs_trans& tp);
+HelperPath<void> xfs_defer_finish(Kernel& k, xfs_trans& tp);
 
 }  // namespace faultline::xfs

@@ -8,18 +8,18 @@
 namespace faultline::xfs {
 
 // xfs_alloc_read_agf(): an AGF that the transaction holds already is not locked again.
-static Path<Perag*> read_agf(Kernel& k, xfs_trans& tp, FsBlock start) {
+static HelperPath<Perag*> read_agf(Kernel& k, xfs_trans& tp, FsBlock start) {
   xfs_mount& mp = *tp.mp;
   Perag& pag = mp.space.ags[mp.space.geo.agno(start)];
   tp.alloc.bufs.read(BufKind::agf, mp.space.geo.agf_daddr(pag.agno));
-  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
   tp.alloc.busy_seq = mp.log.current_seq();
   co_return &pag;
 }
 
-Path<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
+HelperPath<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
   xfs_mount& mp = *tp.mp;
-  Perag* const pag = co_await read_agf(k, tp, item.start).unnamed();
+  Perag* const pag = co_await read_agf(k, tp, item.start);
   AgContext ag(mp.space.geo, *pag, tp.alloc);
   xfs_free_extent(ag, mp.space.geo.agbno(item.start), item.len);
   tp.blk_freed += item.len;
@@ -28,17 +28,17 @@ Path<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem
   record.start = item.start;
   record.len = item.len;
   tp.redo.push_back(record);
-  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
 }
 
-Path<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
+HelperPath<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
   xfs_mount& mp = *tp.mp;
-  Perag* const pag = co_await read_agf(k, tp, item.start).unnamed();
+  Perag* const pag = co_await read_agf(k, tp, item.start);
   AgContext ag(mp.space.geo, *pag, tp.alloc);
   const auto cached = mp.buffers.find(mp.space.geo.daddr(item.start).v);
   const BufKind kind = cached == mp.buffers.end() ? BufKind::bnobt : cached->second->kind;
   xfs_free_agfl_block(ag, mp.space.geo.agbno(item.start), kind);
-  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse").unnamed();
+  co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
 }
 
 }  // namespace faultline::xfs

@@ -6,8 +6,8 @@
 namespace faultline::xfs {
 
 /// Gives the item's extent back to the free-space trees of its AG, whose AGF is waited for.
-Path<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item);
+HelperPath<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item);
 /// The same for a surplus block of the free list.
-Path<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item);
+HelperPath<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item);
 
 }  // namespace faultline::xfs

@@ -59,7 +59,7 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
 }
 
 // The page cache is filled without MMAPLOCK: filemap_fault takes it when the page is missing.
-static Path<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
+static HelperPath<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
   const inode& ip = *vmf.vma->vm_file->f_inode;
   k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, 0, 0);
   const vm_fault_t ret = co_await filemap_fault(k, vmf);
@@ -68,7 +68,7 @@ static Path<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
 
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
   if (!vmf.vma->vm_file->f_inode->dax) {
-    const vm_fault_t cached = co_await xfs_cached_fault(k, vmf).unnamed();
+    const vm_fault_t cached = co_await xfs_cached_fault(k, vmf);
     co_return cached;
   }
   const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);

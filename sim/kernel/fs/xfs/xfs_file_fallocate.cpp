@@ -49,7 +49,7 @@ Path<std::int64_t> xfs_falloc_zero_range(Kernel& k, inode& ip, const Falloc& f) 
   co_return error;
 }
 
-Path<std::int64_t> falloc_by_mode(Kernel& k, inode& ip, const Falloc& f) {
+HelperPath<std::int64_t> falloc_by_mode(Kernel& k, inode& ip, const Falloc& f) {
   switch (f.mode & falloc_mode_mask) {
     case FALLOC_FL_PUNCH_HOLE:
       return xfs_free_file_space(k, ip, f.offset, f.len);
@@ -80,7 +80,7 @@ Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std:
   std::int64_t error = co_await xfs_break_layouts(k, ip, iolock, LayoutBreak::unmap);
   if (!error) error = co_await file_update_time(k, ip);
   const Falloc range{mode, offset, len};
-  if (!error) error = co_await falloc_by_mode(k, ip, range).unnamed();
+  if (!error) error = co_await falloc_by_mode(k, ip, range);
   xfs_iunlock(k, ip, iolock, "xfs_file_fallocate");
   co_return error;
 }

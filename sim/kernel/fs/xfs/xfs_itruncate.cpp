@@ -6,13 +6,12 @@
 
 namespace faultline::xfs {
 
-Path<std::int64_t> xfs_itruncate_extents(Kernel& k, xfs_trans& tp, inode& ip,
-                                         std::uint64_t new_size) {
+HelperPath<std::int64_t> xfs_itruncate_extents(Kernel& k, xfs_trans& tp, inode& ip,
+                                               std::uint64_t new_size) {
   const std::uint64_t dev = ip.i_sb->s_dev;
   k.trace<Event::xfs_itruncate_extents_start>(dev, ip.i_ino, ip.xfs->i_disk_size, new_size);
   const std::uint64_t first = (new_size + (1ULL << block_log) - 1) >> block_log;
-  const std::int64_t error =
-      co_await xfs_bunmapi_range(k, tp, ip, first, XFS_MAX_FILEOFF_END).unnamed();
+  const std::int64_t error = co_await xfs_bunmapi_range(k, tp, ip, first, XFS_MAX_FILEOFF_END);
   if (error) co_return error;
   xfs_trans_log_inode(tp);
   k.trace<Event::xfs_itruncate_extents_end>(dev, ip.i_ino, ip.xfs->i_disk_size, new_size);

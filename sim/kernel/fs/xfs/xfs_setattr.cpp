@@ -48,7 +48,8 @@ Path<std::int64_t> xfs_setattr_nonsize(Kernel& k, inode& ip) {
   co_return 0;
 }
 
-Path<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize, std::uint64_t oldsize) {
+HelperPath<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize,
+                                     std::uint64_t oldsize) {
   xfs_trans tp;
   std::int64_t error = co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::itruncate, 0, 0, tp,
                                                 "xfs_setattr_size");
@@ -60,7 +61,7 @@ Path<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize, std:
   tp.redo.push_back(redo(ip, RedoKind::size, newsize));
   xfs_trans_log_inode(tp);
   if (newsize <= oldsize) {
-    error = co_await xfs_itruncate_extents(k, tp, ip, newsize).unnamed();
+    error = co_await xfs_itruncate_extents(k, tp, ip, newsize);
     if (!error) co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
   }
   if (error) {
@@ -98,7 +99,7 @@ Path<std::int64_t> xfs_vn_setattr_size(Kernel& k, inode& ip, std::uint64_t newsi
     error = co_await filemap_write_and_wait_range(k, ip.i_data, disk_size, newsize - 1);
     if (error) co_return error;
   }
-  error = co_await commit_size(k, ip, newsize, oldsize).unnamed();
+  error = co_await commit_size(k, ip, newsize, oldsize);
   co_return error;
 }
 

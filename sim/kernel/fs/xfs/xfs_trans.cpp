@@ -179,35 +179,35 @@ Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
 }
 
 // A clean transaction: nothing joins the log, what it holds is let go.
-Path<void> commit_clean(Kernel& k, xfs_trans& tp) {
+HelperPath<void> commit_clean(Kernel& k, xfs_trans& tp) {
   tp.mp->log.ungrant(tp.ticket);
   give_back_blocks(tp);
   if (tp.joined && tp.unlock_inode) {
     xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
   }
-  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release").unnamed();
+  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release");
 }
 
 // xfs_inode_item_precommit(): an inode that was clean gets its cluster buffer attached.
-Path<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
+HelperPath<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
   inode& ip = *tp.joined;
   if (ip.xfs->li_buf) co_return;
   ip.xfs->li_buf = true;
   const Daddr cluster = tp.mp->space.geo.inode_cluster_daddr(ip.i_ino);
   xfs_buf& bp = xfs_buf_get(k, *tp.mp, BufKind::inode, cluster);
-  co_await xfs_buf_find_lock(k, *tp.mp, bp, false).unnamed();
+  co_await xfs_buf_find_lock(k, *tp.mp, bp, false);
   xfs_buf_unlock(k, *tp.mp, bp, "xfs_trans_brelse");
 }
 
-Path<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const char* caller) {
+HelperPath<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const char* caller) {
   if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
   trace_trans<Event::xfs_trans_commit>(k, tp, caller);
   if (tp.flags & XFS_TRANS_DIRTY) {
     const bool detached = tp.joined && !tp.joined->xfs->li_buf;
-    if (detached) co_await xfs_inode_item_precommit(k, tp).unnamed();
+    if (detached) co_await xfs_inode_item_precommit(k, tp);
     co_await xlog_cil_commit(k, tp, grant);
   } else {
-    co_await commit_clean(k, tp).unnamed();
+    co_await commit_clean(k, tp);
   }
   trace_trans<Event::xfs_trans_free>(k, tp, "__xfs_trans_commit");
   if (grant == Grant::ends) sb_end_intwrite(*tp.mp->m_super);
@@ -216,15 +216,15 @@ Path<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const char*
 }  // namespace
 
 Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp) {
-  if (tp.flags & XFS_TRANS_PERM_LOG_RES) co_await xfs_defer_finish_noroll(k, tp).unnamed();
-  co_await __xfs_trans_commit(k, tp, Grant::ends, "xfs_trans_commit").unnamed();
+  if (tp.flags & XFS_TRANS_PERM_LOG_RES) co_await xfs_defer_finish_noroll(k, tp);
+  co_await __xfs_trans_commit(k, tp, Grant::ends, "xfs_trans_commit");
 }
 
 Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp) {
   trace_trans<Event::xfs_trans_roll>(k, tp, "xfs_defer_trans_roll");
   const unsigned kept = tp.flags & (XFS_TRANS_PERM_LOG_RES | XFS_TRANS_RESERVE);
   tp.flags |= XFS_TRANS_NO_WRITECOUNT;  // freeze protection stays with the chain
-  co_await __xfs_trans_commit(k, tp, Grant::goes_on, "xfs_trans_roll").unnamed();
+  co_await __xfs_trans_commit(k, tp, Grant::goes_on, "xfs_trans_roll");
   // The blocks reserved and not used move on with the chain; AGFs may be locked in any order again.
   tp.flags = kept;
   tp.blk_res -= tp.blk_res_used;
@@ -242,7 +242,7 @@ Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp) {
   trace_trans<Event::xfs_trans_cancel>(k, tp, "xfs_trans_cancel");
   give_back_blocks(tp);
   tp.mp->log.ungrant(tp.ticket);
-  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release").unnamed();
+  co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release");
   trace_trans<Event::xfs_trans_free>(k, tp, "xfs_trans_cancel");
   sb_end_intwrite(*tp.mp->m_super);
 }
