@@ -19,18 +19,18 @@ class Player {
   World::Process& process() { return w_.processes_[spec().process.v]; }
   StepResult& result(std::uint32_t step) { return w_.results_[task_.v][step]; }
 
-  Path<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end);
-  Path<bool> play_step(Engine& engine, std::uint32_t index);
-  Path<bool> wait_after(Engine& engine, const Step& step);
-  Path<std::int64_t> perform(Kernel& k, const Step& step);
-  Path<std::int64_t> perform_syscall(Kernel& k, const Step& step);
+  HelperPath<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end);
+  HelperPath<bool> play_step(Engine& engine, std::uint32_t index);
+  HelperPath<bool> wait_after(Engine& engine, const Step& step);
+  HelperPath<std::int64_t> perform(Kernel& k, const Step& step);
+  HelperPath<std::int64_t> perform_syscall(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
-  Path<std::int64_t> perform_lock(Kernel& k, const Step& step);
-  Path<std::int64_t> access(Kernel& k, const Step& step);
-  Path<std::int64_t> flush(Kernel& k, const FlushArgs& args);
-  Path<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
-  Path<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
-  Path<void> leave(Kernel& k);
+  HelperPath<std::int64_t> perform_lock(Kernel& k, const Step& step);
+  HelperPath<std::int64_t> access(Kernel& k, const Step& step);
+  HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);
+  HelperPath<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
+  HelperPath<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
+  HelperPath<void> leave(Kernel& k);
 
   void misuse(const std::string& what);
   std::uint64_t resolve(const AddressRef& ref) const;

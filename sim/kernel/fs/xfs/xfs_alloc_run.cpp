@@ -20,7 +20,7 @@ HelperPath<bool> perform_wait(Kernel& k, xfs_trans& tp, AllocWait wait) {
 }
 
 template <class Walk>
-Path<void> run(Kernel& k, xfs_trans& tp, Walk& walk) {
+HelperPath<void> run(Kernel& k, xfs_trans& tp, Walk& walk) {
   for (;;) {
     const AllocWait wait = walk.next();
     co_await perform_steps(k, tp);

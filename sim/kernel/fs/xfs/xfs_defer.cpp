@@ -77,7 +77,7 @@ HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& p
 // the log's tail.
 HelperPath<void> xfs_defer_trans_roll(Kernel& k, xfs_trans& tp) {
   if (tp.joined) xfs_trans_log_inode(tp);
-  return xfs_trans_roll(k, tp);
+  co_await xfs_trans_roll(k, tp);
 }
 
 }  // namespace

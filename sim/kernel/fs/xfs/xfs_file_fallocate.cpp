@@ -49,7 +49,7 @@ Path<std::int64_t> xfs_falloc_zero_range(Kernel& k, inode& ip, const Falloc& f) 
   co_return error;
 }
 
-HelperPath<std::int64_t> falloc_by_mode(Kernel& k, inode& ip, const Falloc& f) {
+Path<std::int64_t> falloc_by_mode(Kernel& k, inode& ip, const Falloc& f) {
   switch (f.mode & falloc_mode_mask) {
     case FALLOC_FL_PUNCH_HOLE:
       return xfs_free_file_space(k, ip, f.offset, f.len);
