@@ -62,7 +62,7 @@ void Engine::start(Task& task, Path<void> path, Nanos start) {
   if (start > now_) {
     task.state = TaskState::blocked;
     task.wait_has_timeout = true;
-    queue_.push(start, payload(task));
+    push_event(start, task);
   } else {
     task.state = TaskState::blocked;
     wake(task);
@@ -86,7 +86,7 @@ void Engine::suspend_for(std::coroutine_handle<> frame, Nanos cost) {
   if (timed()) {
     // Time that would wrap stands still at the end of time.
     const Nanos end = now_ + cost;
-    queue_.push(end < now_ || end > end_of_time ? end_of_time : end, payload(task));
+    push_event(end < now_ || end > end_of_time ? end_of_time : end, task);
   } else {
     task.choice_cost = cost;
     make_ready(task);
@@ -101,7 +101,7 @@ void Engine::block_current(std::coroutine_handle<> frame, Nanos deadline, bool s
   task.state = TaskState::blocked;
   task.spinning = spin;
   task.wait_has_timeout = deadline != Nanos(~0ULL);
-  if (task.wait_has_timeout) queue_.push(std::max(deadline, now_), payload(task));
+  if (task.wait_has_timeout) push_event(std::max(deadline, now_), task);
   if (spin) return;
   if (sleep_hook_) sleep_hook_(sleep_hook_self_, task);
   if (timed() && policy_.blocked) policy_.blocked(policy_.self, task);
@@ -118,7 +118,7 @@ void Engine::wake(Task& task, Wake reason) {
   } else if (policy_.woken && !task.spinning) {
     policy_.woken(policy_.self, task);
   } else {
-    queue_.push(now_, payload(task));
+    push_event(now_, task);
   }
 }
 
@@ -128,8 +128,25 @@ void Engine::make_ready(Task& task) {
   enabled_.insert(at, &task);
 }
 
+void Engine::set_horizon() {
+  Nanos end = now_;
+  switch (inline_) {
+    case Inline::timed:
+      end = std::min(queue_.next_time(), current_->preempt_at);
+      break;
+    case Inline::always:
+      end = Nanos(~0ULL);
+      break;
+    case Inline::never:
+      break;
+  }
+  if (options_.max_time < end) end = options_.max_time + Nanos(1);
+  horizon_ = std::max(end, now_);
+}
+
 void Engine::resume(Task& task) {
   current_ = &task;
+  set_horizon();
   task.state = TaskState::running;
   frames_.running = task.leaf;
   frames_.calls = task.calls;

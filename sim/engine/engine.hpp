@@ -122,7 +122,7 @@ class Engine {
   /// false nothing has happened and the task must await spend(cost).
   bool try_spend(Nanos cost) {
     Task& task = *current_;
-    if (!advance_inline(task, cost + task.pending)) return false;
+    if (!advance_inline(cost + task.pending)) return false;
     task.pending = Nanos{};
     return true;
   }
@@ -137,7 +137,7 @@ class Engine {
       Task& task = *engine.current_;
       cost += task.pending;
       task.pending = Nanos{};
-      return engine.advance_inline(task, cost);
+      return engine.advance_inline(cost);
     }
     void await_suspend(std::coroutine_handle<> frame) { engine.suspend_for(frame, cost); }
     void await_resume() const noexcept {}
@@ -184,13 +184,14 @@ class Engine {
   /// that spins there then is told, so that it can give up.
   void set_preempt_at(Task& task, Nanos when) {
     task.preempt_at = when;
+    if (&task == current_) set_horizon();
     if (task.state == TaskState::blocked && task.spinning && when != Nanos(~0ULL)) {
-      queue_.push(std::max(when, now_), payload(task));
+      push_event(std::max(when, now_), task);
     }
   }
 
   /// Lets a ready task run at `when` (>= now). For CPU policies.
-  void run_at(Task& task, Nanos when) { queue_.push(when, payload(task)); }
+  void run_at(Task& task, Nanos when) { push_event(when, task); }
 
   /// Makes the run loop throw `failure` as soon as the native stack has unwound to it.
   void fail(std::exception_ptr failure) { failure_ = std::move(failure); }
@@ -212,18 +213,19 @@ class Engine {
   }
 
   // True if the clock could be moved without anything else happening on the way.
-  bool advance_inline(Task& task, Nanos cost) {
-    const Nanos end = now_ + cost;
-    if (inline_ == Inline::timed) [[likely]] {
-      if (queue_.next_time() <= end || end >= task.preempt_at) return false;
-    } else if (inline_ == Inline::never) {
-      return false;
-    }
-    if (events_ >= event_check_ || end > options_.max_time || end < now_) [[unlikely]]
+  bool advance_inline(Nanos cost) {
+    if (cost >= horizon_ - now_ || events_ >= event_check_) [[unlikely]]
       return false;
     ++events_;
-    now_ = end;
+    now_ += cost;
     return true;
+  }
+
+  // What ends the time that the running task has for itself: see horizon_.
+  void set_horizon();
+  void push_event(Nanos when, const Task& task) {
+    queue_.push(when, payload(task));
+    if (inline_ == Inline::timed && when < horizon_) horizon_ = std::max(when, now_);
   }
 
   void suspend_for(std::coroutine_handle<> frame, Nanos cost);
@@ -248,6 +250,7 @@ class Engine {
   void (*sleep_hook_)(void*, Task&) = nullptr;
   Rng rng_;
   Nanos now_{};
+  Nanos horizon_{};  // up to before this the running task can move the clock by itself; >= now_
   std::uint64_t events_ = 0;
   Task* current_ = nullptr;
   std::exception_ptr failure_;

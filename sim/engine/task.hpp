@@ -14,6 +14,7 @@ namespace faultline {
 
 class Engine;
 struct PromiseBase;
+struct TaskLocks;
 
 enum class TaskState : std::uint8_t {
   created,  ///< not yet started
@@ -58,6 +59,7 @@ struct Task {
   Nanos pending{};              ///< cost of plain calls made since the last scheduling point
   Nanos preempt_at{~0ULL};      ///< when another task that waits for this CPU takes over; set by
                                 ///< Engine::set_preempt_at()
+  TaskLocks* locks = nullptr;   ///< what the locking layer knows of it
   CallNode calls = 0;           ///< the simulated call path, while it does not run
   TaskId id{};
   CpuId cpu{};

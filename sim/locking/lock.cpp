@@ -22,14 +22,17 @@ LockClassId LockContext::lock_class(std::string_view name, LockType kind, std::u
   return static_cast<LockClassId>(classes_.size() - 1);
 }
 
-void LockContext::add_tasks(std::size_t count) const {
-  tasks_.resize(count);
-  for (auto& t : tasks_) t.held.reserve(16);
+void LockContext::add_tasks() {
+  while (tasks_.size() < engine_.task_count()) {
+    TaskLocks& locks = tasks_.emplace_back();
+    locks.held.reserve(16);
+    engine_.task(TaskId(static_cast<std::uint32_t>(tasks_.size() - 1))).locks = &locks;
+  }
 }
 
-const LockContext::PerTask& LockContext::state(const Task& task) const {
-  if (task.id.v >= tasks_.size()) add_tasks(task.id.v + 1);
-  return tasks_[task.id.v];
+const TaskLocks& LockContext::state(const Task& task) const {
+  static const TaskLocks none;
+  return task.locks ? *task.locks : none;
 }
 
 int LockContext::find_held(const Task& task, const LockBase& lock) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +98,16 @@ struct SignalOracle {
   void* self = nullptr;
   bool (*pending)(void* self, const Task& task) = nullptr;
   bool (*may_come)(void* self, const Task& task) = nullptr;
+};
+
+/// The locks of one task. Waiting tasks are chained by their numbers.
+struct TaskLocks {
+  static constexpr std::uint32_t no_task = ~0U;
+  std::vector<HeldLock> held;
+  LockWait wait;
+  Task* waiter = nullptr;  ///< the task itself while it waits
+  std::uint32_t next = no_task;
+  std::uint32_t previous = no_task;
 };
 
 class LockContext {
@@ -193,14 +204,7 @@ class LockContext {
   std::vector<Task*> blocked() const;
 
  private:
-  struct PerTask {
-    std::vector<HeldLock> held;
-    LockWait wait;
-    Task* waiter = nullptr;  // the task itself while it waits
-    std::uint32_t next = no_task;
-    std::uint32_t previous = no_task;
-  };
-  static constexpr std::uint32_t no_task = ~0U;
+  static constexpr std::uint32_t no_task = TaskLocks::no_task;
 
   // An edge of the wait-for graph: `task` must go on first; it holds `held`, or nothing.
   struct Needed {
@@ -232,17 +236,17 @@ class LockContext {
   void record_released(LockBase& lock);
   bool release_below_top(LockBase& lock);
 
-  PerTask& state(const Task& task) {
-    if (task.id.v >= tasks_.size()) [[unlikely]]
-      add_tasks(task.id.v + 1);
-    return tasks_[task.id.v];
+  TaskLocks& state(Task& task) {
+    if (!task.locks) [[unlikely]]
+      add_tasks();
+    return *task.locks;
   }
-  void add_tasks(std::size_t count) const;
-  const PerTask& state(const Task& task) const;
+  const TaskLocks& state(const Task& task) const;
+  void add_tasks();
   void announce(LockBase& lock);
   void owner_sleeps(Task& task);
-  void link_waiter(Task& task, PerTask& mine, const LockWait& wait);
-  bool may_close_cycle(const PerTask& mine) const;
+  void link_waiter(Task& task, TaskLocks& mine, const LockWait& wait);
+  bool may_close_cycle(const TaskLocks& mine) const;
   bool may_end_by_itself(const Task& task, const LockWait& wait) const;
   std::vector<Needed> needs(const Task& task, const Task& start, Waits which) const;
   bool find_cycle(Task& start, Waits which, std::vector<std::uint8_t>& colour);
@@ -250,7 +254,7 @@ class LockContext {
   Engine& engine_;
   LockCosts costs_;
   std::vector<LockClass> classes_;
-  mutable std::vector<PerTask> tasks_;
+  std::deque<TaskLocks> tasks_;  // tasks keep pointers into it
   std::uint32_t first_waiter_ = no_task;
   std::uint32_t last_waiter_ = no_task;
   std::vector<DeadlockMember> deadlock_;

@@ -10,7 +10,7 @@
 
 namespace faultline {
 
-void LockContext::link_waiter(Task& task, PerTask& mine, const LockWait& wait) {
+void LockContext::link_waiter(Task& task, TaskLocks& mine, const LockWait& wait) {
   FL_ASSERT(!mine.waiter);
   mine.wait = wait;
   mine.waiter = &task;
@@ -26,7 +26,7 @@ void LockContext::link_waiter(Task& task, PerTask& mine, const LockWait& wait) {
 
 void LockContext::begin_wait(LockBase& lock, HoldMode mode, bool timed) {
   Task& task = engine_.current();
-  PerTask& mine = state(task);
+  TaskLocks& mine = state(task);
   link_waiter(task, mine, {&lock, mode, engine_.call_path(), nullptr, timed});
   ++lock.waiting;
   if (mode == HoldMode::shared) ++lock.waiting_shared;
@@ -44,7 +44,7 @@ void LockContext::begin_task_wait(Task& on) {
 }
 
 void LockContext::end_wait(Task& task) {
-  PerTask& mine = state(task);
+  TaskLocks& mine = state(task);
   if (!mine.waiter) return;
   if (LockBase* const lock = mine.wait.lock) {
     --lock->waiting;
@@ -64,7 +64,7 @@ std::vector<Task*> LockContext::blocked() const {
 
 // The newest waiter is on every new cycle, so somebody must wait for it: for a lock that it holds
 // (the wanted one too, if it holds that), or as a reader that is queued behind it.
-bool LockContext::may_close_cycle(const PerTask& mine) const {
+bool LockContext::may_close_cycle(const TaskLocks& mine) const {
   for (const HeldLock& held : mine.held) {
     if (held.lock->waiting != 0) return true;
   }
@@ -80,12 +80,12 @@ bool LockContext::may_end_by_itself(const Task& task, const LockWait& wait) cons
 std::vector<LockContext::Needed> LockContext::needs(const Task& task, const Task& start,
                                                     Waits which) const {
   std::vector<Needed> result;
-  const PerTask& mine = state(task);
+  const TaskLocks& mine = state(task);
   if (!mine.waiter || (&task != &start && task.state != TaskState::blocked)) return result;
   const LockWait& wait = mine.wait;
   if (which == Waits::locks_only && may_end_by_itself(task, wait)) return result;
   if (wait.on) {
-    const PerTask& theirs = state(*wait.on);
+    const TaskLocks& theirs = state(*wait.on);
     if (which == Waits::all && theirs.waiter) result.push_back({theirs.waiter, {}});
     return result;
   }
