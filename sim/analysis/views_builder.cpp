@@ -101,6 +101,8 @@ bool ViewBuilder::syscall(Actor& who, std::string_view name, std::string_view bo
       who.harness_call = call->name;
     } else if (call->name == who.harness_call) {
       who.harness_call.clear();
+    } else if (who.first_step == 0 && who.harness_call.empty()) {
+      who.pending.clear();  // it was in that call when the trace began
     }
     return true;
   }

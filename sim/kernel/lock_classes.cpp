@@ -13,6 +13,7 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   sb_writers = c.lock_class("sb_writers", LockType::percpu_rwsem);
   sb_pagefaults = c.lock_class("sb_pagefaults", LockType::percpu_rwsem);
   sb_internal = c.lock_class("sb_internal", LockType::percpu_rwsem);
+  s_umount = c.lock_class("&type->s_umount_key", LockType::rwsem);
   i_rwsem = c.lock_class("&sb->s_type->i_mutex_key", LockType::rwsem);
   invalidate_lock = c.lock_class("mapping.invalidate_lock", LockType::rwsem);
   ilock = c.lock_class("&xfs_nondir_ilock_class", LockType::rwsem);

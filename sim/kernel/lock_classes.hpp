@@ -11,7 +11,7 @@ struct LockClasses {
   LockClasses(LockContext& context, const Profile& profile);
 
   LockClassId mmap_lock, vm_lock, page_table_lock, ptlock, anon_vma;
-  LockClassId sb_writers, sb_pagefaults, sb_internal;
+  LockClassId sb_writers, sb_pagefaults, sb_internal, s_umount;
   LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;
   LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
   LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,

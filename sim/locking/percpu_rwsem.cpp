@@ -77,4 +77,15 @@ bool percpu_up_write(percpu_rw_semaphore& sem) {
   return true;
 }
 
+bool percpu_rwsem_release(percpu_rw_semaphore& sem) {
+  if (!sem.context->released(sem) || !sem.block) return false;
+  sem.owner = nullptr;
+  return true;
+}
+
+void percpu_rwsem_acquire(percpu_rw_semaphore& sem) {
+  sem.owner = &sem.context->engine().current();
+  sem.context->try_acquired(sem, HoldMode::exclusive);
+}
+
 }  // namespace faultline

@@ -62,4 +62,10 @@ inline TryAcquire<PercpuWriteOp> percpu_down_write_trylock(percpu_rw_semaphore& 
 bool percpu_up_read(percpu_rw_semaphore& sem);
 bool percpu_up_write(percpu_rw_semaphore& sem);
 
+/// The writer goes away without releasing: nobody's lock, still held (a frozen file system). False
+/// if the current task was not the writer.
+bool percpu_rwsem_release(percpu_rw_semaphore& sem);
+/// The current task takes such a hold upon itself; recorded as a try that succeeds.
+void percpu_rwsem_acquire(percpu_rw_semaphore& sem);
+
 }  // namespace faultline

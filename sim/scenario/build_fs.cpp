@@ -196,6 +196,7 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   for (std::uint64_t i = 0; i < 3; ++i) {
     init_lock(sb.s_writers[i], k_.locks, levels[i], lock_id(LockOwner::super, fs_, i));
   }
+  init_lock(sb.s_umount, k_.locks, k_.cls.s_umount, lock_id(LockOwner::super, fs_, 3));
   sb.mount = std::make_unique<xfs_mount>();
   sb.mount->m_super = &sb;
   sb.mount->log = Log(log_geometry(geo));

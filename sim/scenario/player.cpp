@@ -5,9 +5,6 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/exit.hpp"
-#include "kernel/fs/open.hpp"
-#include "kernel/fs/read_write.hpp"
-#include "kernel/fs/sync.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 
 namespace faultline {
@@ -180,14 +177,6 @@ HelperPath<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
   co_return 0;
 }
 
-HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
-  std::optional<Vaddr> buffer;
-  if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
-  const std::int64_t fd = resolve(args.fd);
-  const std::int64_t result = co_await pread_pwrite(k, fd, args.at, args.length, buffer, write);
-  co_return result;
-}
-
 HelperPath<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
   if (const auto* const args = std::get_if<LockArgs>(&step.args)) {
     const std::int64_t result = co_await w_.locks_->lock(k, *args);
@@ -218,37 +207,11 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   co_await enter_syscall(k, frame);
   std::int64_t result = 0;
   switch (step.verb) {
-    case Verb::open: {
-      const auto& args = std::get<OpenArgs>(step.args);
-      result = co_await do_sys_open(k, *w_.inodes_[args.file.v], args.flags);
-      break;
-    }
-    case Verb::close:
-      result = co_await close_fd(k, static_cast<std::int64_t>(frame.args[0]));
-      break;
     case Verb::mmap:
     case Verb::munmap:
     case Verb::mprotect:
     case Verb::msync:
       result = co_await perform_memory(k, step.verb, frame);
-      break;
-    case Verb::fsync:
-    case Verb::fdatasync:
-      result = co_await do_fsync(k, static_cast<std::int64_t>(frame.args[0]),
-                                 step.verb == Verb::fdatasync);
-      break;
-    case Verb::pread:
-    case Verb::pwrite:
-      result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
-      break;
-    case Verb::ftruncate:
-      result = co_await do_sys_ftruncate(k, static_cast<std::int64_t>(frame.args[0]),
-                                         static_cast<std::int64_t>(frame.args[1]));
-      break;
-    case Verb::fallocate:
-      result = co_await ksys_fallocate(k, static_cast<std::int64_t>(frame.args[0]), frame.args[1],
-                                       static_cast<std::int64_t>(frame.args[2]),
-                                       static_cast<std::int64_t>(frame.args[3]));
       break;
     case Verb::sleep:
       k.engine.current().sleep = SleepState::interruptible;
@@ -258,7 +221,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::exit:
       co_return 0;  // does not return to user mode; the task leaves after the step
     default:
-      FL_BUG("a verb without a system call");
+      result = co_await perform_file(k, step, frame);
   }
   co_await exit_syscall(k, frame, result);
   co_return result;

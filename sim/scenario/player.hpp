@@ -7,6 +7,8 @@
 
 namespace faultline {
 
+struct SyscallFrame;
+
 class Player {
  public:
   Player(World& world, TaskId task) : w_(world), k_(*world.kernel_), task_(task) {}
@@ -25,6 +27,7 @@ class Player {
   HelperPath<std::int64_t> perform(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_syscall(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
+  HelperPath<std::int64_t> perform_file(Kernel& k, const Step& step, const SyscallFrame& frame);
   HelperPath<std::int64_t> perform_lock(Kernel& k, const Step& step);
   HelperPath<std::int64_t> access(Kernel& k, const Step& step);
   HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);

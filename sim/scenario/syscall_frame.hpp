@@ -36,6 +36,10 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
   if (const auto* const a = std::get_if<FallocateArgs>(&step.args)) {
     return {285, {resolve(a->fd), a->mode, a->at, a->length}};
   }
+  if (std::holds_alternative<FsArgs>(step.args)) {
+    constexpr std::uint64_t fifreeze = 0xc0045877, fithaw = 0xc0045878;
+    return {16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
+  }
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
   }

@@ -38,10 +38,14 @@ struct xfs_inode;
 /// Freeze levels, outermost first.
 enum class SbFreeze : std::uint8_t { write = 0, pagefault = 1, fs = 2 };
 
+enum class FreezeState : std::uint8_t { unfrozen, freezing, frozen };
+
 struct super_block {
   std::string name;
   std::uint64_t s_dev = 0;  ///< make_dev(major, minor)
   percpu_rw_semaphore s_writers[3];
+  rw_semaphore s_umount;
+  FreezeState frozen = FreezeState::unfrozen;
   PmemDevice* s_daxdev = nullptr;  ///< null: no DAX
   BlockDevice* s_bdev = nullptr;   ///< null: on a DAX device
   bool relatime = true;

@@ -217,6 +217,15 @@ TEST_CASE("the test program's own calls and interrupts are dropped with all insi
   CHECK(view(interrupted, ViewKind::locks) == Lines{"1.0 REL &mm->mmap_lock"});
 }
 
+TEST_CASE("what a thread did in a call that began before the trace is not compared") {
+  const std::string text =
+      "# case: c\n## STEP 1: go\nP mmap_lock_start_locking: write=true\n"
+      "C ACQ sb_writers@1 read trylock\nC REL sb_writers@1\nC sys_exit: read = 1\n"
+      "## STEP (C) thread\nC ACQ &mm->mmap_lock@1 write/excl\nC REL &mm->mmap_lock@1\n";
+  const Lines expected{"2.1 ACQ &mm->mmap_lock excl", "2.1 REL &mm->mmap_lock"};
+  CHECK(view(text, ViewKind::locks) == expected);
+}
+
 TEST_CASE("a DAX entry counts as locked only when the kernel's probe returned one") {
   const auto trace = [](const char* value) {
     return std::string(

@@ -1,0 +1,76 @@
+// The system calls on files and file systems. See player.hpp.
+#include <cerrno>
+
+#include "kernel/fs/open.hpp"
+#include "kernel/fs/read_write.hpp"
+#include "kernel/fs/super.hpp"
+#include "kernel/fs/sync.hpp"
+#include "scenario/player.hpp"
+#include "scenario/syscall_frame.hpp"
+
+namespace faultline {
+
+namespace {
+
+std::int64_t as_signed(std::uint64_t word) { return static_cast<std::int64_t>(word); }
+
+// A tmpfs that no file lies on has no super block; it cannot be frozen either way.
+HelperPath<std::int64_t> freeze_or_thaw(Kernel& k, FsRef fs, bool freeze) {
+  for (super_block& sb : k.supers) {
+    if (sb.id != fs.v) continue;
+    const std::int64_t error = freeze ? co_await freeze_super(k, sb) : co_await thaw_super(k, sb);
+    co_return error;
+  }
+  co_return -EOPNOTSUPP;
+}
+
+}  // namespace
+
+HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
+  std::optional<Vaddr> buffer;
+  if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
+  const std::int64_t fd = resolve(args.fd);
+  const std::int64_t result = co_await pread_pwrite(k, fd, args.at, args.length, buffer, write);
+  co_return result;
+}
+
+HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
+                                              const SyscallFrame& frame) {
+  const auto& a = frame.args;
+  std::int64_t result = 0;
+  switch (step.verb) {
+    case Verb::open: {
+      const auto& args = std::get<OpenArgs>(step.args);
+      result = co_await do_sys_open(k, *w_.inodes_[args.file.v], args.flags);
+      break;
+    }
+    case Verb::close:
+      result = co_await close_fd(k, as_signed(a[0]));
+      break;
+    case Verb::fsync:
+    case Verb::fdatasync:
+      result = co_await do_fsync(k, as_signed(a[0]), step.verb == Verb::fdatasync);
+      break;
+    case Verb::pread:
+    case Verb::pwrite:
+      result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
+      break;
+    case Verb::ftruncate:
+      result = co_await do_sys_ftruncate(k, as_signed(a[0]), as_signed(a[1]));
+      break;
+    case Verb::fallocate:
+      result = co_await ksys_fallocate(k, as_signed(a[0]), a[1], as_signed(a[2]), as_signed(a[3]));
+      break;
+    case Verb::freeze:
+    case Verb::thaw: {
+      const FsRef fs = std::get<FsArgs>(step.args).fs;
+      result = co_await freeze_or_thaw(k, fs, step.verb == Verb::freeze);
+      break;
+    }
+    default:
+      FL_BUG("a verb without a system call");
+  }
+  co_return result;
+}
+
+}  // namespace faultline
