@@ -11,12 +11,12 @@ FramePool::Node* FramePool::carve(std::size_t bytes) {
   void* const block = slabs_.back().get() + slab_used_;
   slab_used_ += bytes;
   ++carved_;
-  return ::new (block) Node{};
+  return ::new (block) Node{this, nullptr};
 }
 
 FramePool::Node* FramePool::large(std::size_t bytes) {
   ++carved_;
-  return ::new (::operator new(bytes)) Node{};
+  return ::new (::operator new(bytes)) Node{this, nullptr};
 }
 
 void FramePool::release_large(Node* block) {

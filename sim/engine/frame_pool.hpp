@@ -37,7 +37,6 @@ class FramePool {
     } else {
       block = large(n * granule);
     }
-    block->pool = this;
     return reinterpret_cast<std::byte*>(block) + header;
   }
 
@@ -73,8 +72,8 @@ class FramePool {
   static constexpr std::size_t slab_bytes = 64 * 1024;
 
   struct Node {
-    FramePool* pool;
-    Node* next;  // the first word of a frame in use
+    FramePool* pool;  // stays
+    Node* next;
   };
   static constexpr std::size_t size_class(std::size_t bytes) {
     return (bytes + header + granule - 1) / granule;
