@@ -248,6 +248,13 @@ void LockOrder::initialise(const LockPlace& place, std::uint64_t instance, LockV
   }
 }
 
+void LockOrder::wait_context(const LockPlace& place, const LockUse& use, std::uint64_t held) {
+  const Stack& stack = stack_of(place.task, place.context);
+  const std::size_t i = find(stack, held);
+  if (i == nowhere) return;
+  note({LockMisuse::Kind::wait_context, place, use, stack.held[i], stack.task, true});
+}
+
 void LockOrder::note(const LockMisuse& misuse) {
   const bool known = std::any_of(misuses_.begin(), misuses_.end(), [&](const LockMisuse& m) {
     return m.kind == misuse.kind && m.use.cls == misuse.use.cls;

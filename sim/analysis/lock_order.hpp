@@ -56,6 +56,7 @@ struct LockMisuse {
     not_held,      ///< released or downgraded, but not held by this task
     missing_nest,  ///< the named nest lock is not held
     init_held,     ///< initialised while `other`, the same lock, is held
+    wait_context,  ///< sleeps, but `other`, which spins, is held
   };
   Kind kind;
   LockPlace place;
@@ -123,6 +124,9 @@ class LockOrder {
 
   /// A lock is initialised (or its memory freed), which nobody may hold then.
   void initialise(const LockPlace& place, std::uint64_t instance, LockVertex cls);
+
+  /// A lock that sleeps is wanted under `held`, which spins.
+  void wait_context(const LockPlace& place, const LockUse& use, std::uint64_t held);
 
   /// Records are missing here: nobody knows any more what is held, and from now on a release of
   /// what is not held means nothing.

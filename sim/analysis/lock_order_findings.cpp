@@ -91,6 +91,12 @@ class Teller {
                 "a held lock was initialised: " + who + " initialised " + name + ", which " +
                     names_.task(m.holder) + " holds",
                 {other(m)}};
+      case LockMisuse::Kind::wait_context:
+        return {"kernel-warn",
+                "invalid wait context: " + who + " wanted " + name + ", which sleeps, holding " +
+                    names_.printed(m.other.use.cls) + ", which spins, since " +
+                    seconds(m.other.since),
+                {other(m), wanted(m)}};
     }
     return {};
   }

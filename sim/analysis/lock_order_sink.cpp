@@ -21,7 +21,8 @@ LockOrderSink::LockOrderSink(const LockOrderOptions& options, const SymbolTable*
 EventMask LockOrderSink::mask() const {
   EventMask mask;
   for (const Event e : {Event::lock_acquire, Event::lock_release, Event::sim_lock_info,
-                        Event::sim_lock_downgrade, Event::sim_lock_init}) {
+                        Event::sim_lock_downgrade, Event::sim_lock_init,
+                        Event::sim_lock_wait_context}) {
     mask.set(e);
   }
   if (options_.try_wait) mask.set(Event::sim_lock_try_wait);
@@ -77,6 +78,9 @@ void LockOrderSink::other_record(const Record& r) {
       order_.initialise(place_of(r), r.arg[0],
                         class_of(r.arg[1], LockOrder::SameClass::is_recursion));
       return;
+    case Event::sim_lock_wait_context:
+      return order_.wait_context(place_of(r), use_of(r, LockOrder::SameClass::is_recursion),
+                                 r.arg[3]);
     case Event::sim_lock_downgrade: {
       const LockVertex cls = class_of(r.arg[1], LockOrder::SameClass::is_recursion);
       order_.downgrade(place_of(r), r.arg[0], cls);

@@ -64,6 +64,8 @@ const char* kind_word(LockMisuse::Kind kind) {
       return "missing-nest";
     case LockMisuse::Kind::init_held:
       return "init-held";
+    case LockMisuse::Kind::wait_context:
+      return "wait-context";
   }
   return "";
 }

@@ -169,6 +169,13 @@ class Printer {
         line("  {}", end_text(m.lock));
         path(m.lock, "     ");
         break;
+      case LockMisuse::Kind::wait_context:
+        title("BUG: Invalid wait context");
+        line("{} is about to take, and may sleep:", where);
+        line("  {}", end_text(m.lock));
+        path(m.lock, "     ");
+        line("while it holds a lock under which nobody sleeps:");
+        break;
       case LockMisuse::Kind::init_held:
         title("WARNING: held lock initialised");
         line("{} initialises a lock that {} holds:", where, m.holder);

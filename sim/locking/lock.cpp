@@ -70,6 +70,20 @@ void LockContext::record_acquiring(LockBase& lock, HoldMode mode) {
   engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), c.printed);
 }
 
+const LockBase* LockContext::no_sleep_under(const Task& task) const {
+  const auto& locks = held(task);
+  for (auto it = locks.rbegin(); it != locks.rend(); ++it) {
+    const LockType kind = class_of(*it->lock).kind;
+    if (kind == LockType::spinlock || kind == LockType::rwlock) return it->lock;
+  }
+  return nullptr;
+}
+
+void LockContext::wait_context(LockBase& lock, HoldMode mode, const LockBase& held) {
+  engine_.trace<Event::sim_lock_wait_context>(lock.id, flags_of(mode, false),
+                                              classes_[lock.cls].printed, held.id);
+}
+
 void LockContext::contended(LockBase& lock, HoldMode) {
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {

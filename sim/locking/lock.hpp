@@ -131,6 +131,12 @@ class LockContext {
   /// Index of `lock` in the task's stack, searched from the top; -1 if it is not held.
   int find_held(const Task& task, const LockBase& lock) const;
 
+  /// The spinning lock (spinlock, rwlock) that `task` holds and under which it must not sleep, the
+  /// latest; null if there is none. kernel/locking/lockdep.c check_wait_context().
+  const LockBase* no_sleep_under(const Task& task) const;
+  /// The current task goes for `lock`, which sleeps, under `held`, which spins.
+  void wait_context(LockBase& lock, HoldMode mode, const LockBase& held);
+
   /// Records of an attempt. `acquiring` comes before a possible sleep; `acquired` pushes the lock
   /// on the task's stack (after = it had to wait); `try_acquired` does both for a trylock that
   /// succeeded.

@@ -119,8 +119,20 @@ HelperPath<bool> GenericLocks::lock_shared(Kernel& k, const LockArgs& args) {
   co_return taken;
 }
 
+// Sleeping under a lock that spins. Wait types as lock_rules.md 5 has them: only a mutex and a rwsem
+// sleep in the validator's eyes (a percpu rwsem has no wait type), and a try never does.
+void GenericLocks::check_wait_context(Kernel& k, const LockArgs& args) {
+  LockBase& lock = base(args.lock);
+  const LockType kind = k.locks.class_of(lock).kind;
+  if (args.try_only || (kind != LockType::mutex && kind != LockType::rwsem)) return;
+  const HoldMode mode = args.mode == LockMode::read ? HoldMode::shared : HoldMode::exclusive;
+  const LockBase* const held = k.locks.no_sleep_under(k.engine.current());
+  if (held) k.locks.wait_context(lock, mode, *held);
+}
+
 Path<std::int64_t> GenericLocks::lock(Kernel& k, const LockArgs& args) {
   announce(k, args.lock, args);
+  check_wait_context(k, args);
   const bool read = args.mode == LockMode::read;
   const bool t = args.try_only;
   Engine& e = k.engine;

@@ -43,6 +43,7 @@ class GenericLocks {
   LockBase& base(LockRef lock);
   void prepare(Kernel& k, LockRef lock);
   void announce(Kernel& k, LockRef lock, const LockArgs& args);
+  void check_wait_context(Kernel& k, const LockArgs& args);
 
   const Scenario& scenario_;
   std::deque<Lock> locks_;
