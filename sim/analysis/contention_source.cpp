@@ -88,6 +88,7 @@ void ContentionSource::line(const TraceLine& line) {
     }
     return out_.lost(last_time_);
   }
+  if (line.kind == TraceLine::Kind::frame) return;
   last_time_ = std::max(last_time_, line.time_ns);
   const ActorId id = actor_of(line);
   Actor& a = actors_[id];

@@ -32,6 +32,7 @@ void FaultLatency::close(Open& fault, std::uint64_t end, bool bounded) {
 
 void FaultLatency::line(const TraceLine& line) {
   if (line.kind == TraceLine::Kind::lost) return open_.clear();
+  if (line.kind == TraceLine::Kind::frame) return;
   if (line.context != Context::task) return;
   const auto it = open_.find(line.pid);
   if (!line.known || line.fields.empty()) {

@@ -20,9 +20,9 @@ LockOrderSink::LockOrderSink(const LockOrderOptions& options, const SymbolTable*
 
 EventMask LockOrderSink::mask() const {
   EventMask mask;
-  for (const Event e : {Event::lock_acquire, Event::lock_release, Event::sim_lock_info,
-                        Event::sim_lock_downgrade, Event::sim_lock_init,
-                        Event::sim_lock_wait_context}) {
+  for (const Event e :
+       {Event::lock_acquire, Event::lock_release, Event::sim_lock_info, Event::sim_lock_downgrade,
+        Event::sim_lock_init, Event::sim_lock_wait_context}) {
     mask.set(e);
   }
   if (options_.try_wait) mask.set(Event::sim_lock_try_wait);
@@ -245,6 +245,15 @@ PrefixTree::Node& LockOrderSink::path_of(const Record& r) {
   if (i >= paths_.size()) [[unlikely]]
     paths_.resize(i + 1);
   return paths_[i];
+}
+
+void LockOrderSink::set_path(TaskId task, Context context, std::span<const SymbolId> calls) {
+  Record r;
+  r.task = task;
+  r.context = context;
+  auto& path = path_of(r);
+  path = 0;
+  for (const SymbolId call : calls) path = calls_.step(path, call.v + 1).node;
 }
 
 void LockOrderSink::call(const Record& r) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,8 @@ class LockOrderSink {
   /// What follows is of another trace: other tasks, locks and calls, the same classes. Without its
   /// `beginning` a release of what is not held means nothing.
   void begin_trace(std::uint32_t trace, bool beginning);
+  /// The records to come of this task are made in this call path, outermost call first.
+  void set_path(TaskId task, Context context, std::span<const SymbolId> calls);
   /// Shared holders of this class may nest, whatever sim_lock_info says.
   void set_recursive(SymbolId cls);
 

@@ -26,6 +26,16 @@ bool scans_memory(std::string_view task) {
   return task == "khugepaged" || task == "ksmd" || task == "oom_reaper";
 }
 
+// What a dump begins with that is not the caller: the tracing itself, and lock debugging.
+bool is_tracing(std::string_view function) {
+  for (const std::string_view part :
+       {"trace_event_", "perf_trace_", "__traceiter_", "trace_buffer_", "__ftrace_", "ftrace_",
+        "lock_acquire", "_do_trace_"}) {
+    if (function.find(part) != function.npos) return true;
+  }
+  return false;
+}
+
 bool is_symbol(FieldType type) { return type == FieldType::sym || type == FieldType::ksym; }
 
 }  // namespace
@@ -76,7 +86,12 @@ TaskId LockSurvey::task_of(const TraceLine& line) {
 
 void LockSurvey::line(const TraceLine& line) {
   if (!begun_) begin(line.native);
-  if (line.kind == TraceLine::Kind::lost) return sink_.lost();
+  if (line.kind == TraceLine::Kind::frame) return frame(line);
+  if (line.kind == TraceLine::Kind::lost) {
+    settle_all();
+    return sink_.lost();
+  }
+  if (!native_ && !line.inferred) settle(per_task_[task_of(line).v]);
   if (!native_ && line.event == "sched_switch") return release_run_queue(line);
   if (!line.known || !mask_.test(*line.known) || line.fields.empty()) return;
   Record record;
@@ -117,11 +132,12 @@ void LockSurvey::release_run_queue(const TraceLine& line) {
 void LockSurvey::feed(const TraceLine& line, Record& record) {
   switch (record.event) {
     case Event::lock_acquire:
-      if (!native_) make_up(record);
       ++traces_.back().lock_records;
+      if (!native_) return acquire(line, record);
       break;
     case Event::lock_release:
       ++traces_.back().lock_records;
+      if (!native_) settle(per_task_[record.task.v]);
       break;
     case Event::lock_contended:
     case Event::lock_acquired:
@@ -136,10 +152,41 @@ void LockSurvey::feed(const TraceLine& line, Record& record) {
       break;
   }
   sink_.on_record(record);
-  if (!native_ && record.event == Event::lock_acquire && waits_after_try(record)) {
+}
+
+// Where the call was made from stands behind the record, if at all, so it waits for the task's next
+// line. The order of one task's records is all that matters.
+void LockSurvey::acquire(const TraceLine& line, const Record& record) {
+  PerTask& mine = per_task_[record.task.v];
+  if (!line.inferred) settle(mine);
+  mine.pending.push_back(record);
+}
+
+void LockSurvey::frame(const TraceLine& line) {
+  constexpr std::size_t most = 32;
+  PerTask& mine = per_task_[task_of(line).v];
+  if (mine.pending.empty() || mine.frames.size() >= most) return;
+  if (mine.frames.empty() && is_tracing(line.body)) return;
+  mine.frames.push_back(symbols_.intern(line.body));
+}
+
+void LockSurvey::settle(PerTask& task) {
+  if (task.pending.empty()) return;
+  std::reverse(task.frames.begin(), task.frames.end());
+  sink_.set_path(task.pending.front().task, task.pending.front().context, task.frames);
+  for (Record& record : task.pending) {
+    make_up(record);
+    sink_.on_record(record);
+    if (!waits_after_try(record)) continue;
     record.event = Event::sim_lock_try_wait;
     sink_.on_record(record);
   }
+  task.pending.clear();
+  task.frames.clear();
+}
+
+void LockSurvey::settle_all() {
+  for (PerTask& task : per_task_) settle(task);
 }
 
 // A fault tries mmap_lock and waits for it when that fails (mm/memory.c get_mmap_lock_carefully(),
@@ -241,6 +288,7 @@ void LockSurvey::note_deadlock() {
 
 void LockSurvey::end_trace(const TraceInfo& info, bool inferred) {
   if (!begun_) begin(info.native);
+  settle_all();
   traces_.back().inferred = inferred;
   if (info.outcome == "deadlock") note_deadlock();
   const auto counts = order().edge_counts();

@@ -80,11 +80,17 @@ class LockSurvey {
   struct PerTask {
     std::optional<Wait> waits;
     std::string step;
+    std::vector<Record> pending;   // acquisitions of one line, whose stack dump may follow
+    std::vector<SymbolId> frames;  // of that, innermost first
   };
 
   void begin(bool native);
   TaskId task_of(const TraceLine& line);
   void feed(const TraceLine& line, Record& record);
+  void acquire(const TraceLine& line, const Record& record);
+  void frame(const TraceLine& line);
+  void settle(PerTask& task);
+  void settle_all();
   void release_run_queue(const TraceLine& line);
   void make_up(Record& record);
   bool waits_after_try(const Record& record) const;

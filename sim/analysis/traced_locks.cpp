@@ -52,6 +52,7 @@ std::size_t find(const Held& held, std::uint64_t id) {
 
 void TracedLocks::line(const TraceLine& line, LineSink out) {
   if (line.kind == TraceLine::Kind::lost) return held_.clear();
+  if (line.kind == TraceLine::Kind::frame) return;
   if (!line.known || line.fields.empty()) return;
   switch (*line.known) {
     case Event::mmap_lock_start_locking:

@@ -26,6 +26,7 @@ class Collector {
 
   bool on_line(const TraceLine& line) {
     survey_.line(line);
+    if (line.kind == TraceLine::Kind::frame) return true;
     if (line.inferred) {
       // It happened at the record that it was made from. A try that failed is no wait.
       const auto at = static_cast<RecordIndex>(model_.records.time.size() - 1);

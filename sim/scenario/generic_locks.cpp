@@ -119,8 +119,8 @@ HelperPath<bool> GenericLocks::lock_shared(Kernel& k, const LockArgs& args) {
   co_return taken;
 }
 
-// Sleeping under a lock that spins. Wait types as lock_rules.md 5 has them: only a mutex and a rwsem
-// sleep in the validator's eyes (a percpu rwsem has no wait type), and a try never does.
+// Sleeping under a lock that spins. Wait types as lock_rules.md 5 has them: only a mutex and a
+// rwsem sleep in the validator's eyes (a percpu rwsem has no wait type), and a try never does.
 void GenericLocks::check_wait_context(Kernel& k, const LockArgs& args) {
   LockBase& lock = base(args.lock);
   const LockType kind = k.locks.class_of(lock).kind;

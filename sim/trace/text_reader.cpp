@@ -113,9 +113,7 @@ void TraceReader::take_line(std::string_view text) {
   if (text.front() == '#') return comment(text);
   if (ended_) return complain(1, "there is text behind the end line");
   if (lost_line(text)) return;
-  // Lines of a stack dump belong to the event above; perf's begin with a tab.
-  const bool stack = text.starts_with(" => ") || text.starts_with('\t');
-  if (stack && result_.info.records > 0) return;
+  if (result_.info.records > 0 && frame_line(text)) return;
   if (is_tool_line(text) && !result_.info.native) return;
   event_line(text);
 }
@@ -221,6 +219,22 @@ bool TraceReader::lost_line(std::string_view text) {
   return true;
 }
 
+// A stack dump belongs to the record above; in ftrace's text that is one that only begins the dump,
+// of the task whose event it belongs to.
+bool TraceReader::frame_line(std::string_view text) {
+  const auto function = stack_frame(text);
+  if (!function) return false;
+  TraceLine line;
+  line.kind = TraceLine::Kind::frame;
+  line.line = line_;
+  line.pid = last_pid_;
+  line.cpu = last_cpu_;
+  line.context = last_context_;
+  line.body = *function;
+  if (!function->empty()) deliver(line);
+  return true;
+}
+
 void TraceReader::event_line(std::string_view text) {
   std::size_t column = 0;
   const auto parts = parse_line(text, column);
@@ -243,6 +257,10 @@ void TraceReader::event_line(std::string_view text) {
   line.time_ns = parts->time_ns;
   line.event = parts->event;
   line.body = parts->body;
+  last_pid_ = line.pid;
+  last_cpu_ = line.cpu;
+  last_context_ = line.context;
+  if (!result_.info.native && begins_stack(line.event, line.body)) return;
   understand(line);
   ++result_.info.records;
   deliver(line);

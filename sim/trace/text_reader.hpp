@@ -25,6 +25,8 @@ struct TraceLine {
   enum class Kind : std::uint8_t {
     record,  ///< an event
     lost,    ///< events are missing here: nobody knows any more which locks are held
+    frame,   ///< of a stack dump that belongs to the task's last record: `body` is the function,
+             ///< innermost first
   };
   Kind kind = Kind::record;
   Context context = Context::task;  ///< a stack of its own in interrupts
@@ -133,6 +135,7 @@ class TraceReader {
   void entries(std::string_view text);
   bool lost_line(std::string_view text);
   void event_line(std::string_view text);
+  bool frame_line(std::string_view text);
   void understand(TraceLine& line);
   void deliver(TraceLine& line);
   void complain(std::size_t column, std::string message);
@@ -149,6 +152,9 @@ class TraceReader {
   std::uint64_t line_ = 0;
   std::optional<Family> family_;
   std::optional<std::uint64_t> declared_records_;
+  std::int32_t last_pid_ = 0;  ///< of the last record, as the CPU and the context
+  std::int32_t last_cpu_ = -1;
+  Context last_context_ = Context::task;
   bool stopped_ = false;
   bool ended_ = false;  ///< the end line was seen
 };

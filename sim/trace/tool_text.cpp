@@ -1,6 +1,7 @@
 // Plugins: sched_switch.c and tlb.c of libtraceevent.
 #include "trace/tool_text.hpp"
 
+#include "trace/field_parser.hpp"
 #include "trace/line_parser.hpp"
 
 namespace faultline {
@@ -80,6 +81,27 @@ bool is_tool_line(std::string_view line) {
   if (line.starts_with("cpus=")) return is_number(line.substr(5));
   if (line.starts_with("version = ")) return true;
   return line.starts_with("CPU ") && line.ends_with(" is empty");
+}
+
+std::optional<std::string_view> stack_frame(std::string_view line) {
+  constexpr std::string_view arrow = "=> ", text_of_kernel = "ffff";
+  const bool indented = line.starts_with(' ');
+  if (line.substr(indented ? 1 : 0).starts_with(arrow)) {
+    const auto name = bare_symbol(line.substr(arrow.size() + (indented ? 1 : 0)));
+    return name.starts_with('<') ? std::string_view{} : name.substr(0, name.find(' '));
+  }
+  if (!line.starts_with('\t')) return std::nullopt;
+  line = line.substr(line.find_first_not_of("\t ") == npos ? line.size()
+                                                           : line.find_first_not_of("\t "));
+  const auto space = line.find(' ');
+  if (space != 16 || !line.starts_with(text_of_kernel)) return std::string_view{};
+  line.remove_prefix(space + 1);
+  return bare_symbol(line.substr(0, line.find(' ')));
+}
+
+bool begins_stack(std::string_view event, std::string_view body) {
+  while (body.starts_with(' ')) body.remove_prefix(1);
+  return (event.empty() || event == "kernel_stack") && body.starts_with("<stack trace");
 }
 
 std::optional<std::string> kernel_text(Event event, std::string_view body) {

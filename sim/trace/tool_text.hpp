@@ -14,6 +14,15 @@ namespace faultline {
 /// A line that trace-cmd puts around the events: the number of CPUs, which of them are empty.
 bool is_tool_line(std::string_view line);
 
+/// The function of a line of a stack dump, as ftrace's option stacktrace (` => f+0x1/0x2`),
+/// trace-cmd
+/// (`=> f (address)`) and perf (tab, address, `f+0x1 (where)`) print it; empty for one of a
+/// program. Nothing for another line.
+std::optional<std::string_view> stack_frame(std::string_view line);
+
+/// Whether a record is none, but begins a stack dump.
+bool begins_stack(std::string_view event, std::string_view body);
+
 /// The body as the kernel would print it; nothing when no plugin is known to print this one.
 std::optional<std::string> kernel_text(Event event, std::string_view body);
 
