@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/instance_order.hpp"
 #include "analysis/lock_order.hpp"
 #include "scenario/run_result.hpp"
 
@@ -36,10 +37,6 @@ PrintedClass split_printed_class(std::string_view printed);
 std::vector<Finding> lock_findings(const LockOrder& order, const LockNames& names);
 
 /// A circle of instances, each edge between locks of two classes.
-struct InstanceStep {
-  LockVertex held = 0, wanted = 0;
-  LockSighting seen;
-};
 Finding instance_finding(const std::vector<InstanceStep>& steps, const LockNames& names);
 
 }  // namespace faultline

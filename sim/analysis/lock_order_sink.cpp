@@ -2,7 +2,6 @@
 #include "analysis/lock_order_sink.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace faultline {
 
@@ -106,7 +105,7 @@ LockVertex LockOrderSink::add_class(std::uint64_t symbol, LockOrder::SameClass r
   const LockVertex cls = order_.add_class(rule);
   if (extended_) extended_->add_class(rule);
   class_symbols_.push_back(SymbolId(static_cast<std::uint32_t>(symbol)));
-  families_.push_back(0);
+  std::uint32_t family = 0;
   if (symbols_) {
     const auto printed = split_printed_class(symbols_->text(class_symbols_.back()));
     auto it = family_names_.find(printed.name);
@@ -114,9 +113,10 @@ LockVertex LockOrderSink::add_class(std::uint64_t symbol, LockOrder::SameClass r
       const auto number = static_cast<std::uint32_t>(family_names_.size() + 1);
       it = family_names_.emplace(printed.name, number).first;
     }
-    families_.back() = it->second;
-    closer_ |= printed.subclass != 0;
+    family = it->second;
   }
+  instances_.add_class(cls, family, order_);
+  closer_ |= instances_.active();
   classes_[symbol] = cls + 1;
   return cls;
 }
@@ -142,49 +142,9 @@ void LockOrderSink::look_closer(const Record& r, LockUse& use) {
   if (use.mode == OrderMode::shared && r.arg[2] < recursive_.size() && recursive_[r.arg[2]]) {
     use.mode = OrderMode::recursive;
   }
-  if (families_[use.cls] != 0 && use.attempt != LockAttempt::trylock) order_instances(r, use);
-}
-
-// The same two locks under other subclasses the other way round are an inversion all the same.
-void LockOrderSink::order_instances(const Record& r, const LockUse& use) {
-  const LockPlace place = place_of(r);
-  const auto held = order_.held(r.task, r.context);
-  for (const HeldEntry& h : held) {
-    const bool sibling = families_[h.use.cls] == families_[use.cls] && h.use.cls != use.cls;
-    if (!sibling || h.use.instance == use.instance || use.nest != 0) continue;
-    const bool try_wait = use.attempt == LockAttempt::try_then_wait;
-    const LockVertex from = instance_vertex(h.use.instance), to = instance_vertex(use.instance);
-    const auto edge = instances_.add(from, to, edge_kind::of(h.use.mode, use.mode, try_wait),
-                                     {place.time, trace_, place.task, place.context, h.use.mode,
-                                      use.mode, h.use.instance, use.instance, h.path, place.path});
-    if (edge == instance_classes_.size()) instance_classes_.emplace_back(h.use.cls, use.cls);
+  if (instances_.active() && use.attempt != LockAttempt::trylock) {
+    instances_.acquire(place_of(r), trace_, use, order_.held(r.task, r.context));
   }
-}
-
-LockVertex LockOrderSink::instance_vertex(std::uint64_t instance) {
-  const auto it = instance_vertices_.find(instance);
-  if (it != instance_vertices_.end()) return it->second;
-  return instance_vertices_.emplace(instance, instances_.add_vertex()).first->second;
-}
-
-std::vector<LockCircle> LockOrderSink::by_instance() const {
-  const auto classes_of = [](const LockCircle& circle, auto&& class_of_edge) {
-    std::set<LockVertex> classes;
-    for (const CircleStep& s : circle.steps) classes.insert(class_of_edge(s.edge));
-    return classes;
-  };
-  std::set<std::set<LockVertex>> known;
-  for (const LockCircle& circle : order_.graph().circles()) {
-    known.insert(classes_of(circle, [&](auto e) { return order_.graph().edges()[e].from; }));
-  }
-  std::vector<LockCircle> circles;
-  for (const LockCircle& circle : instances_.circles()) {
-    auto classes = classes_of(circle, [&](auto e) { return held_class(e); });
-    classes.merge(classes_of(circle, [&](auto e) { return wanted_class(e); }));
-    // One of a kind is enough: a file system has many inodes.
-    if (known.insert(std::move(classes)).second) circles.push_back(circle);
-  }
-  return circles;
 }
 
 void LockOrderSink::begin_trace(std::uint32_t trace, bool beginning) {
@@ -193,7 +153,6 @@ void LockOrderSink::begin_trace(std::uint32_t trace, bool beginning) {
   if (extended_) extended_->begin_trace(trace, beginning);
   specials_.clear();
   paths_.clear();
-  instance_vertices_.clear();
 }
 
 void LockOrderSink::set_recursive(SymbolId cls) {
@@ -293,18 +252,10 @@ std::vector<Finding> LockOrderSink::findings(const SymbolTable& symbols,
                                              const TaskNamer& task) const {
   const LockNames all_names = names(symbols, task);
   auto findings = lock_findings(order_, all_names);
-  for (const LockCircle& circle : by_instance()) {
-    findings.push_back(instance_finding(instance_steps(circle), all_names));
+  for (const InstanceCircle& circle : by_instance()) {
+    findings.push_back(instance_finding(circle.steps, all_names));
   }
   return findings;
-}
-
-std::vector<InstanceStep> LockOrderSink::instance_steps(const LockCircle& circle) const {
-  std::vector<InstanceStep> steps;
-  for (const CircleStep& s : circle.steps) {
-    steps.push_back({held_class(s.edge), wanted_class(s.edge), instances_.sighting(s)});
-  }
-  return steps;
 }
 
 }  // namespace faultline

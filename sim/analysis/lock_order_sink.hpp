@@ -2,9 +2,8 @@
 // not say (recursive readers, a nest lock) comes from the latest sim_lock_info of the instance.
 // sim_lock_try_wait comes before the try, or after a successful one with the `try` flag and the
 // lock on top of the task's stack. Bit locks are not in the validator's graph: they are left out,
-// or go into a second graph together with the locks. Locks of one class that a task holds together
-// under different subclasses are also ordered by instance: clean subclasses do not prove that two
-// tasks take the same two in the same order.
+// or go into a second graph together with the locks. Locks of one name that occur under different
+// subclasses are also ordered by instance.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +49,7 @@ class LockOrderSink {
   /// Distinct strong circles, those of try-then-wait and of instances included.
   std::size_t cycles() const { return order_.graph().circles().size() + by_instance().size(); }
   /// Strong circles of instances that circles of classes do not show, one for each set of classes.
-  std::vector<LockCircle> by_instance() const;
-  std::vector<InstanceStep> instance_steps(const LockCircle& circle) const;
+  std::vector<InstanceCircle> by_instance() const { return instances_.circles(order_); }
   /// Symbols and names as the run had them. Bit locks are never in it.
   std::vector<Finding> findings(const SymbolTable& symbols, const TaskNamer& task) const;
 
@@ -82,12 +80,7 @@ class LockOrderSink {
     return known != 0 ? known - 1 : add_class(symbol, rule);
   }
   LockVertex add_class(std::uint64_t symbol, LockOrder::SameClass rule);
-  // The class under which the lock of an edge of instances_ was held, or wanted.
-  LockVertex held_class(std::uint32_t edge) const { return instance_classes_[edge].first; }
-  LockVertex wanted_class(std::uint32_t edge) const { return instance_classes_[edge].second; }
   void look_closer(const Record& record, LockUse& use);
-  void order_instances(const Record& record, const LockUse& use);
-  LockVertex instance_vertex(std::uint64_t instance);
   void other_record(const Record& record);
   void bit_set(const Record& record);
   LockUse use_of(const Record& record, LockOrder::SameClass rule);
@@ -104,13 +97,10 @@ class LockOrderSink {
   std::vector<std::uint32_t> classes_;   // by symbol: class + 1, 0 for none yet
   std::vector<SymbolId> class_symbols_;  // by class
   bool closer_ = false;  // some lock is special, or some class has a subclass or recursive readers
-  std::vector<Special> specials_;        // sorted by instance; those that names do not tell all of
-  std::vector<std::uint32_t> families_;  // by class: of the same name, whatever the subclass; or 0
+  std::vector<Special> specials_;  // sorted by instance; those that names do not tell all of
   std::map<std::string, std::uint32_t, std::less<>> family_names_;
   std::vector<bool> recursive_;  // by symbol: set_recursive() was told
-  LockGraph instances_;
-  std::map<std::uint64_t, LockVertex> instance_vertices_;            // of this trace
-  std::vector<std::pair<LockVertex, LockVertex>> instance_classes_;  // by edge of instances_
+  InstanceOrder instances_;
   std::uint32_t trace_ = 0;
   PrefixTree calls_;
   std::vector<PrefixTree::Node> paths_;  // by task and context

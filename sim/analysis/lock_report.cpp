@@ -72,11 +72,11 @@ void add_circles(const LockSurvey& survey, const Namer& namer, LockReport& repor
     report.circles.push_back(std::move(row));
   }
   for (const std::uint32_t e : on_circle) report.edges[e].in_circle = true;
-  for (const LockCircle& circle : survey.sink().by_instance()) {
+  for (const InstanceCircle& circle : survey.sink().by_instance()) {
     LockCircleRow row;
     row.instances = true;
     row.try_then_wait = circle.try_wait;
-    for (const InstanceStep& s : survey.sink().instance_steps(circle)) {
+    for (const InstanceStep& s : circle.steps) {
       row.steps.push_back(namer.seen(s.seen, s.held, s.wanted, false));
     }
     report.circles.push_back(std::move(row));

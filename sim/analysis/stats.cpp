@@ -8,7 +8,7 @@ namespace faultline {
 
 void read_stats(const std::vector<std::string>& paths, Stats& out) {
   ContentionSource source(out.locks);
-  const std::vector<std::string> files = trace_files(paths, out.errors);
+  const std::vector<std::string> files = trace_files(paths, out.errors, out.left_out);
   for (const std::string& file : files) {
     StatsTrace trace;
     trace.file = file;

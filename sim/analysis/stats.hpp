@@ -35,7 +35,8 @@ struct Stats {
   Contention locks;
   FaultLatency faults;
   bool any_locks = false;
-  std::vector<Diagnostic> errors;  ///< files that cannot be read: nothing else is valid
+  std::vector<Diagnostic> left_out;  ///< files of folders that are no traces to account for
+  std::vector<Diagnostic> errors;    ///< files that cannot be read: nothing else is valid
 };
 
 /// Reads all traces that `paths` name, folders included, one after the other.

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "analysis/reference_trace.hpp"
 #include "analysis/text_file.hpp"
 #include "analysis/traced_locks.hpp"
 
@@ -33,7 +34,28 @@ TraceResult unreadable(const std::string& path, std::string what) {
   return result;
 }
 
+// The first line of a file's text; empty when it cannot be read.
+std::string first_line(std::FILE* file) {
+  std::string line(256, '\0');
+  line.resize(std::fread(line.data(), 1, line.size(), file));
+  std::rewind(file);
+  line.resize(std::min(line.size(), line.find('\n')));
+  return line;
+}
+
+std::string first_line(const std::string& path) {
+  std::optional<Diagnostic> none;
+  const TextFile file = open_text(path, none);
+  return file ? first_line(file.get()) : std::string();
+}
+
 TraceResult read_file(std::FILE* file, const std::string& path, LineSink sink) {
+  if (begins_reference_trace(first_line(file))) {
+    return unreadable(
+        path,
+        "this is the reduced reference format, which has neither times nor numbers of "
+        "locks; only diff --view events|locks reads it");
+  }
   TraceReader reader(path, sink);
   std::string piece(std::size_t{1} << 20, '\0');
   std::size_t got = 0;
@@ -67,7 +89,8 @@ constexpr std::string_view lock_event = ": lock_acquire: ";
 }  // namespace
 
 std::vector<std::string> trace_files(const std::vector<std::string>& paths,
-                                     std::vector<Diagnostic>& problems) {
+                                     std::vector<Diagnostic>& problems,
+                                     std::vector<Diagnostic>& left_out) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -85,6 +108,11 @@ std::vector<std::string> trace_files(const std::vector<std::string>& paths,
       const std::string name = it->path().string();
       if (it->is_regular_file() && is_trace_name(name)) found.push_back(name);
     }
+    std::erase_if(found, [&](const std::string& name) {
+      const bool graph = first_line(name) == "# tracer: function_graph";
+      if (graph) left_out.push_back(problem(name, "left out: text of the function_graph tracer"));
+      return graph;
+    });
     if (error) problems.push_back(problem(path, error.message()));
     if (!error && found.empty()) problems.push_back(problem(path, "no trace is in this folder"));
     std::sort(found.begin(), found.end());

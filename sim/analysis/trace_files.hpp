@@ -11,9 +11,11 @@
 namespace faultline {
 
 /// The trace files that `paths` name, in order: a file itself; of a folder all below it that end in
-/// .trace, .trace.zst or .ftrace.txt, sorted. What names nothing is told in `problems`.
+/// .trace, .trace.zst or .ftrace.txt, sorted. What names nothing is told in `problems`; what of a
+/// folder is left out, because it is text of the function_graph tracer, in `left_out`.
 std::vector<std::string> trace_files(const std::vector<std::string>& paths,
-                                     std::vector<Diagnostic>& problems);
+                                     std::vector<Diagnostic>& problems,
+                                     std::vector<Diagnostic>& left_out);
 
 /// As read_trace_file(), also of a file that zstd has compressed, and of a pipe.
 TraceResult read_any_trace(const std::string& path, LineSink sink);

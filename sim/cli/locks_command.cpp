@@ -28,13 +28,21 @@ bool is_scenario(const std::string& name) {
   return name.ends_with(".json") && !name.ends_with(".schema.json");
 }
 
+// Whether a JSON file in a folder is meant as a scenario: it has tasks.
+bool has_tasks(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  return text.find("\"tasks\"") != text.npos;
+}
+
 // Scenarios and traces that `paths` name, in order.
-std::vector<std::string> inputs(const LocksArguments& a, std::vector<Diagnostic>& problems) {
+std::vector<std::string> inputs(const LocksArguments& a, std::vector<Diagnostic>& problems,
+                                std::vector<Diagnostic>& left_out) {
   std::vector<std::string> all;
   for (const std::string& path : a.paths) {
     std::error_code error;
     if (!fs::is_directory(path, error)) {
-      for (auto& file : trace_files({path}, problems)) all.push_back(std::move(file));
+      for (auto& file : trace_files({path}, problems, left_out)) all.push_back(std::move(file));
       continue;
     }
     std::set<std::string> found;
@@ -42,11 +50,16 @@ std::vector<std::string> inputs(const LocksArguments& a, std::vector<Diagnostic>
          !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
       const std::string name = it->path().string();
       const bool baseline = !a.baseline.empty() && fs::equivalent(it->path(), a.baseline, error);
-      if (it->is_regular_file() && is_scenario(name) && !baseline) found.insert(name);
       error.clear();
+      if (!it->is_regular_file() || !is_scenario(name) || baseline) continue;
+      if (has_tasks(name)) {
+        found.insert(name);
+      } else {
+        left_out.push_back({Complaint::input, name, 0, 0, {}, "left out: no scenario"});
+      }
     }
     std::vector<Diagnostic> none;
-    for (auto& file : trace_files({path}, none)) {
+    for (auto& file : trace_files({path}, none, left_out)) {
       const auto stem = file.substr(0, file.find(".trace", file.rfind('/') + 1));
       if (!found.contains(stem + ".json")) found.insert(std::move(file));
     }
@@ -116,7 +129,9 @@ int locks_command(const LocksArguments& a) {
     return 2;
   }
   std::vector<Diagnostic> problems;
-  const std::vector<std::string> files = inputs(a, problems);
+  std::vector<Diagnostic> left_out;
+  const std::vector<std::string> files = inputs(a, problems, left_out);
+  print_diagnostics(left_out);
   print_diagnostics(problems);
   bool good = problems.empty();
   LockSurvey survey({!a.as_lockdep, false});

@@ -10,6 +10,7 @@ namespace faultline {
 int stats_command(const StatsArguments& arguments) {
   Stats stats;
   read_stats(arguments.traces, stats);
+  print_diagnostics(stats.left_out);
   if (!stats.errors.empty()) {
     print_diagnostics(stats.errors);
     return 2;

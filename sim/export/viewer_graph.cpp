@@ -30,9 +30,9 @@ Json circle_json(const LockSurvey& survey, const LockOrder& order, const LockCir
   return out;
 }
 
-Json instance_circle_json(const LockSurvey& survey, const LockCircle& circle) {
+Json instance_circle_json(const LockSurvey& survey, const InstanceCircle& circle) {
   Json names = Json::array();
-  for (const InstanceStep& step : survey.sink().instance_steps(circle)) {
+  for (const InstanceStep& step : circle.steps) {
     names.push_back(survey.printed(step.held));
   }
   return {{"names", names},
@@ -54,7 +54,7 @@ Json graph_json(const LockSurvey& survey, const LockOrder& order) {
     for (const CircleStep& step : circle.steps) flags[step.edge] |= 1;
     circles.push_back(circle_json(survey, order, circle));
   }
-  for (const LockCircle& circle : survey.sink().by_instance()) {
+  for (const InstanceCircle& circle : survey.sink().by_instance()) {
     circles.push_back(instance_circle_json(survey, circle));
   }
   Json edges = Json::array();

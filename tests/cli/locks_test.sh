@@ -13,6 +13,14 @@ expect recursion 1 "possible recursive locking" -- locks "$top/scenarios/locks/a
 expect bad_release 1 "bad unlock balance" -- locks "$top/scenarios/locks/double_unlock.json"
 expect init_held 1 "held lock initialised" -- locks "$top/scenarios/locks/init_held.json"
 expect real 0 "nothing to complain of" -- locks "$raw"
+mkdir mixed
+cp good.json "$raw/dax-read-hole.events.ftrace.txt" mixed
+echo '{ "format": 1 }' >mixed/other.json
+printf '# tracer: function_graph\n' >mixed/graph.ftrace.txt
+expect mixed 0 "other.json: left out" "graph.ftrace.txt: left out" "traces: 2" -- locks mixed
+expect graph 2 "function_graph" -- locks mixed/graph.ftrace.txt
+printf '# case: x\n# kernel: 6.12\n## STEP 1: a\nP ACQ A@1\n' >reduced.txt
+expect reduced 2 "reduced reference format" -- locks reduced.txt
 expect two_forms 2 -- locks good.json --json --dot
 expect nothing 2 "No such file" -- locks missing.trace
 mkdir empty
