@@ -24,7 +24,7 @@ LockReport report_of(const std::string& text) {
   return lock_report(survey);
 }
 
-using Path = std::vector<std::string>;
+using Calls = std::vector<std::string>;
 
 // Takes and releases by name; `name#instance`, the instance in hex.
 LockReport orders(const std::vector<std::pair<std::string, std::vector<std::string>>>& tasks) {
@@ -68,8 +68,8 @@ TEST_CASE("ftrace's stack dumps are call paths, also when other CPUs come in bet
       " => __mutex_lock\n"
       " => vfs_write\n");
   REQUIRE(report.edges.size() == 1);
-  CHECK(report.edges[0].first.held.path == Path{"vfs_write", "down_write"});
-  CHECK(report.edges[0].first.wanted.path == Path{"vfs_write", "__mutex_lock"});
+  CHECK(report.edges[0].first.held.path == Calls{"vfs_write", "down_write"});
+  CHECK(report.edges[0].first.wanted.path == Calls{"vfs_write", "__mutex_lock"});
 }
 
 TEST_CASE("a path ends with the record that it belongs to") {
@@ -80,7 +80,7 @@ TEST_CASE("a path ends with the record that it belongs to") {
       " => down_write\n"
       "             app-7       [000] .....     1.000004: lock_acquire: 0000000000000002 B\n");
   REQUIRE(report.edges.size() == 1);
-  CHECK(report.edges[0].first.held.path == Path{"down_write"});
+  CHECK(report.edges[0].first.held.path == Calls{"down_write"});
   CHECK(report.edges[0].first.wanted.path.empty());
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("stack dumps of trace-cmd and of perf") {
       "=> vfs_write (ffffffff8120ff80)\n"
       "             app-7     [000]     1.000004: lock_acquire:         0xffff888000000002 B\n");
   REQUIRE(cmd.edges.size() == 1);
-  CHECK(cmd.edges[0].first.held.path == Path{"vfs_write", "down_write"});
+  CHECK(cmd.edges[0].first.held.path == Calls{"vfs_write", "down_write"});
   const LockReport perf = report_of(
       "app 7 [000] 1.000001: lock:lock_acquire: 0xffff888000000001 A\n"
       "\tffffffff815dc08b lock_acquire+0x4b ([kernel.kallsyms])\n"
@@ -102,7 +102,7 @@ TEST_CASE("stack dumps of trace-cmd and of perf") {
       "\n"
       "app 7 [000] 1.000002: lock:lock_acquire: 0xffff888000000002 B\n");
   REQUIRE(perf.edges.size() == 1);
-  CHECK(perf.edges[0].first.held.path == Path{"down_write"});
+  CHECK(perf.edges[0].first.held.path == Calls{"down_write"});
 }
 
 TEST_CASE("one line that stands for two locks has one path for both") {
@@ -112,8 +112,8 @@ TEST_CASE("one line that stands for two locks has one path for both") {
       "f+0x1\n"
       "\tffffffff816c3d5a xfs_ilock+0x2da ([kernel.kallsyms])\n");
   REQUIRE(report.edges.size() == 1);
-  CHECK(report.edges[0].first.held.path == Path{"xfs_ilock"});
-  CHECK(report.edges[0].first.wanted.path == Path{"xfs_ilock"});
+  CHECK(report.edges[0].first.held.path == Calls{"xfs_ilock"});
+  CHECK(report.edges[0].first.wanted.path == Calls{"xfs_ilock"});
 }
 
 TEST_CASE("a circle of instances leads through a lock of another name") {
