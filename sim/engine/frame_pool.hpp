@@ -55,8 +55,8 @@ class FramePool {
 
   /// The pool that `frame` came from.
   static FramePool& of(void* frame) {
-    // A coroutine that asks for its own pool computes `frame` from its promise, which compilers take
-    // for an object of its own until they lay out the frame: hide from them where it comes from.
+    // A coroutine that asks for its own pool computes `frame` from its promise, which compilers
+    // take for an object of its own until they lay out the frame: hide where it comes from.
     asm("" : "+r"(frame));
     return *block_of(frame)->pool;
   }

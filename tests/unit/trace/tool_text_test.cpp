@@ -77,7 +77,11 @@ TEST_CASE("perf script: the subsystem in front of the event, thread and process,
       "\n");
   CHECK(back.result.malformed == 0);
   CHECK(back.result.info.unparsed == 0);
-  REQUIRE(back.lines.size() == 2);
+  // Of the call chain, the kernel's frame; the program's has no name.
+  REQUIRE(back.lines.size() == 3);
+  CHECK(back.lines[2].kind == TraceLine::Kind::frame);
+  CHECK(back.lines[2].body == "__mmap_lock_do_trace_start_locking");
+  CHECK(back.lines[2].pid == 16460);
   CHECK(back.lines[0].task == "map per-1 [x]");
   CHECK(back.lines[0].pid == 16456);
   CHECK(back.lines[0].event == "sys_enter");
