@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include <faultline/char_device.hpp>
 #include <faultline/scenario_steps.hpp>
 #include <faultline/types.hpp>
 
@@ -66,10 +67,9 @@ struct BlockSpec {
   std::string preset;
 };
 
-/// A character device. Its driver's description is read when such devices can be built; until then
-/// the loader refuses them.
 struct CharSpec {
-  std::string preset;
+  std::string preset;  ///< "": the driver is described, not known by name
+  CharDescription driver;
 };
 
 struct DeviceSpec {

@@ -2,6 +2,8 @@
 // of the fault path and of the programs that exercise it contain them.
 #include "analysis/views_syscalls.hpp"
 
+#include <faultline/errno.hpp>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -181,7 +183,11 @@ std::string enter_text(const SyscallLine& call) { return "sys_enter " + call.nam
 
 std::string exit_text(const SyscallLine& call) {
   std::string text = "sys_exit " + call.name + " = ";
-  const auto value = to_number(call.rest);
+  auto value = to_number(call.rest);
+  if (!value && call.rest.starts_with("-E")) {  // some tracers print errors by name
+    const auto error = errno_from_name(call.rest.substr(1));
+    if (error) value = -*error;
+  }
   if (!value) return text += call.rest;
   const bool process =
       std::find(returns_process.begin(), returns_process.end(), call.name) != returns_process.end();

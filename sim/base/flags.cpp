@@ -192,6 +192,36 @@ constexpr FlagWord vm_fault_table[] = {
     {"COMPLETED", 0x4000},
 };
 
+constexpr FlagWord vma_words[] = {
+    {"READ", 0x1},
+    {"WRITE", 0x2},
+    {"EXEC", 0x4},
+    {"SHARED", 0x8},
+    {"MAYREAD", 0x10},
+    {"MAYWRITE", 0x20},
+    {"MAYEXEC", 0x40},
+    {"MAYSHARE", 0x80},
+    {"GROWSDOWN", 0x100},
+    {"PFNMAP", 0x400},
+    {"LOCKED", 0x2000},
+    {"IO", 0x4000},
+    {"SEQ_READ", 0x8000},
+    {"RAND_READ", 0x10000},
+    {"DONTCOPY", 0x20000},
+    {"DONTEXPAND", 0x40000},
+    {"LOCKONFAULT", 0x80000},
+    {"ACCOUNT", 0x100000},
+    {"NORESERVE", 0x200000},
+    {"HUGETLB", 0x400000},
+    {"SYNC", 0x800000},
+    {"WIPEONFORK", 0x2000000},
+    {"DONTDUMP", 0x4000000},
+    {"SOFTDIRTY", 0x8000000},
+    {"MIXEDMAP", 0x10000000},
+    {"HUGEPAGE", 0x20000000},
+    {"NOHUGEPAGE", 0x40000000},
+};
+
 constexpr SignalCode code_table[] = {
     {"BUS_ADRALN", 7, 1},    {"BUS_ADRERR", 7, 2},    {"BUS_OBJERR", 7, 3},
     {"BUS_MCEERR_AR", 7, 4}, {"BUS_MCEERR_AO", 7, 5}, {"SEGV_MAPERR", 11, 1},
@@ -214,6 +244,7 @@ constexpr FlagTable signal_names{"SIG", signal_table};
 constexpr FlagTable capability_names{"CAP_", capability_table};
 constexpr FlagTable rlimit_names{"RLIMIT_", rlimit_table};
 constexpr FlagTable vm_fault_bits{"VM_FAULT_", vm_fault_table};
+constexpr FlagTable vma_flags{"VM_", vma_words};
 
 std::span<const SignalCode> signal_codes() { return code_table; }
 

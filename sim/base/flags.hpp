@@ -36,6 +36,7 @@ extern const FlagTable signal_names;      ///< SIG: numbers, not bits
 extern const FlagTable capability_names;  ///< CAP_: numbers, not bits
 extern const FlagTable rlimit_names;      ///< RLIMIT_: numbers, not bits
 extern const FlagTable vm_fault_bits;     ///< VM_FAULT_
+extern const FlagTable vma_flags;         ///< VM_, of a VMA
 
 /// A si_code of the signals that a fault can raise; `word` with its prefix, as the kernel has it.
 struct SignalCode {

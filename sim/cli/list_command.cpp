@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/arguments.hpp"
+#include "kernel/drivers/presets.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "machine/presets.hpp"
 #include "scenario/schema.hpp"
@@ -42,6 +43,10 @@ std::string list_presets() {
           fmt::format(" {:<22}", fmt::format("{} ({})", row.value[p].value, row.value[p].source));
     }
     out += fmt::format(" {}\n", row.what);
+  }
+  out += "\nDrivers of character devices:\n";
+  for (const DriverPresetRow& row : driver_presets()) {
+    out += fmt::format("{:<24} {}\n", row.name, row.sentence);
   }
   return out;
 }

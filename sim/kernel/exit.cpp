@@ -2,6 +2,7 @@
 // robust futexes, reaping, accounting, closing of descriptors.
 #include "kernel/exit.hpp"
 
+#include "kernel/fs/open.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -15,9 +16,7 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   tlb.fullmm = true;
   vma_munmap_struct all;
   for (const auto& [end, vma] : mm.mm_mt) all.vmas.push_back(vma);
-  for (vm_area_struct* const vma : all.vmas) {
-    co_await unmap_page_range(k, tlb, *vma, vma->vm_start, vma->vm_end);
-  }
+  co_await unmap_vmas(k, tlb, all.vmas);
   mmap_read_unlock(k, mm);
   co_await mmap_write_lock(k, mm);
   co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0));
@@ -25,6 +24,8 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   for (vm_area_struct* const vma : all.vmas) {
     vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
     if (vma->vm_flags & VM_ACCOUNT) vm_unacct_memory(k, vma_pages(*vma));
+    vma->detached = true;
+    if (vma->vm_ops && vma->vm_ops->close) co_await vma_close(k, *vma);
     remove_vma(k, *vma);
   }
   mm.mm_mt.clear();
@@ -44,6 +45,7 @@ static Path<void> exit_mm(Kernel& k) {
 Path<void> do_exit(Kernel& k) {
   k.current().exited = true;
   if (k.current().mm) co_await exit_mm(k);
+  if (!k.current().task_works.empty()) co_await task_work_run(k);
 }
 
 }  // namespace faultline

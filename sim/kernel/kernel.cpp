@@ -8,6 +8,7 @@ namespace faultline {
 
 namespace {
 constexpr std::uint64_t dram_bytes = 1ULL << 40;        // 1 TiB: only used frames cost memory
+constexpr std::uint64_t mmio_bytes = 1ULL << 42;        // beyond, addresses repeat
 constexpr std::uint64_t boot_time = 1'000'000'000'000;  // "stale" times are long before it
 }  // namespace
 
@@ -22,7 +23,8 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
       cls(locks, profile),
       frames(dram_bytes),
       tables(frames),
-      dram(dram_bytes, Domain::adr) {
+      dram(dram_bytes, Domain::adr),
+      mmio(mmio_bytes, Domain::adr) {
   init_lock(fs_reclaim, locks, cls.fs_reclaim, lock_id(LockOwner::global, 1));
   init_lock(dax_srcu, locks, cls.dax_srcu, lock_id(LockOwner::global, 2));
   zero_pfn = *frames.alloc();
@@ -36,6 +38,20 @@ void Kernel::unmodelled(const char* what) {
   }
   unmodelled_uses.emplace_back(what);
   trace<Event::sim_warn>(what);
+}
+
+void Kernel::warn_on_once(const char* what) {
+  for (const std::string& known : warnings) {
+    if (known == what) return;
+  }
+  warnings.emplace_back(what);
+  trace<Event::sim_warn>(what);
+}
+
+Path<void> Kernel::bug(const char* what) {
+  trace<Event::sim_warn>(what);
+  engine.stop(Outcome::kernel_bug, what);
+  co_await engine.block();
 }
 
 Nanos Kernel::coarse_time() const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/engine.hpp"
+#include "kernel/drivers/char_device.hpp"
 #include "kernel/fs/fs_types.hpp"
 #include "kernel/lock_classes.hpp"
 #include "kernel/mm/folio.hpp"
@@ -42,6 +43,7 @@ struct Kernel {
   FrameAllocator frames;
   TablePool tables;
   LineContent dram;
+  LineContent mmio;  ///< device memory outside of DRAM
   FolioTable folios;
 
   LockBase fs_reclaim;
@@ -63,6 +65,10 @@ struct Kernel {
   std::vector<std::unique_ptr<DaxEntryLock>> dax_locks;  ///< of entries locked or waited for
   std::vector<std::unique_ptr<DaxEntryLock>> free_dax_locks;
   std::uint32_t next_mm_id = 1;
+  std::deque<char_device> char_devices;
+  std::vector<file*> free_shmem_files;          ///< of unnamed shared memory that has gone
+  std::uint32_t next_kernel_inode = 0x40'0000;  ///< index of inodes no scenario declares
+  std::uint64_t next_hook_seq = 1;    ///< of the calls of drivers' hooks, over all devices
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages
@@ -86,10 +92,22 @@ struct Kernel {
   /// finding of the run. `what` is a string literal.
   void unmodelled(const char* what);
   std::vector<std::string> unmodelled_uses;
+  /// WARN_ON_ONCE: a driver or the kernel itself has broken a rule. Said once, in a record and as
+  /// a finding; the run goes on. `what` is a string literal.
+  void warn_on_once(const char* what);
+  std::vector<std::string> warnings;
+  /// BUG: the run ends here; the current task does not go on.
+  Path<void> bug(const char* what);
 
   /// Wall-clock time of the model, coarse: a multiple of the tick.
   Nanos coarse_time() const;
 
+  /// What a frame that is no pmem device's holds.
+  LineContent& memory_of(Pfn pfn) { return frames.is_dram(pfn) ? dram : mmio; }
+  /// Where an address lies in what memory_of gives for it.
+  static std::uint64_t offset_in(const LineContent& memory, Paddr at) {
+    return at.v & (memory.size() - 1);
+  }
   /// The device that holds `pfn`; null for DRAM.
   PmemDevice* pmem_of(Pfn pfn);
 

@@ -15,6 +15,7 @@
 
 namespace faultline {
 
+struct file;
 struct files_struct;
 
 /// A signal that a fault has forced on the task.
@@ -45,6 +46,7 @@ struct task_struct {
   std::vector<std::uint64_t> rlim = std::vector<std::uint64_t>(16, RLIM_INFINITY_);
   std::optional<PendingSignal> pending_signal;
   std::uint64_t maj_flt = 0, min_flt = 0;
+  std::vector<file*> task_works;  ///< files to be released on the way back to user mode
   bool exited = false;
   bool exception_fixup = false;  ///< the running kernel code has an exception-table entry
   std::uint64_t faults_in_step = 0;
@@ -53,7 +55,7 @@ struct task_struct {
   FaultRecord last_fault;
 };
 
-inline constexpr unsigned CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17;
+inline constexpr unsigned CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17, CAP_SYS_ADMIN = 21;
 inline bool capable(const task_struct& t, unsigned cap) { return (t.caps >> cap) & 1; }
 
 }  // namespace faultline

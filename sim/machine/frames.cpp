@@ -14,8 +14,31 @@ FrameAllocator::FrameAllocator(std::uint64_t dram_bytes)
   next_device_ = (top_.v + SECTION_FRAMES - 1) / SECTION_FRAMES * SECTION_FRAMES;
 }
 
+void FrameAllocator::reserve(Pfn first, std::uint64_t n) {
+  if (n != 0) reserved_.push_back({first.v, first.v + n});
+}
+
+// Moves `next_` past a reserved range that n frames from `from` on would meet; the frames before it
+// go to the free list.
+void FrameAllocator::skip_reserved(std::uint64_t from, std::uint64_t n) {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const Reserved& r : reserved_) {
+      if (from >= r.end || from + n <= r.first) continue;
+      for (std::uint64_t left = r.first; left > next_; --left) {
+        free_.push_back(std::uint32_t(left - 1));
+      }
+      from = next_ = r.end;
+      from = (from + n - 1) / n * n;
+      moved = true;
+    }
+  }
+}
+
 std::optional<Pfn> FrameAllocator::alloc() {
   std::uint64_t pfn;
+  if (!reserved_.empty() && free_.empty()) [[unlikely]]
+    skip_reserved(next_, 1);
   if (!free_.empty()) {
     pfn = free_.back();
     free_.pop_back();
@@ -35,6 +58,7 @@ std::optional<Pfn> FrameAllocator::alloc_huge() {
     pfn = free_huge_.back();
     free_huge_.pop_back();
   } else {
+    if (!reserved_.empty()) skip_reserved((next_ + n - 1) / n * n, n);
     pfn = (next_ + n - 1) / n * n;
     if (pfn + n > floor_of_tables_) return std::nullopt;
     for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
@@ -56,6 +80,7 @@ std::optional<Pfn> FrameAllocator::alloc_folio(unsigned order) {
     pfn = list.back();
     list.pop_back();
   } else {
+    if (!reserved_.empty()) skip_reserved((next_ + n - 1) / n * n, n);
     pfn = (next_ + n - 1) / n * n;
     if (pfn + n > floor_of_tables_) return std::nullopt;
     for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {

@@ -26,6 +26,8 @@ class FrameAllocator {
   /// bits), at least 2 MiB.
   explicit FrameAllocator(std::uint64_t dram_bytes);
 
+  /// Keeps [first, first + n) from being handed out: a device is there. Before the first alloc.
+  void reserve(Pfn first, std::uint64_t n);
   /// A frame with reference count 1, or nothing when DRAM is used up.
   std::optional<Pfn> alloc();
   /// 512 frames aligned to 2 MiB, counted by the first one; nothing when DRAM is used up.
@@ -57,8 +59,13 @@ class FrameAllocator {
  private:
   static std::uint64_t huge_head(Pfn pfn) { return pfn.v & ~((1ULL << PMD_ORDER) - 1); }
   Pfn head(Pfn pfn) const { return in_huge(pfn) ? Pfn(huge_head(pfn)) : pfn; }
+  struct Reserved {
+    std::uint64_t first, end;
+  };
+  void skip_reserved(std::uint64_t from, std::uint64_t n);
 
   Pfn top_;
+  std::vector<Reserved> reserved_;
   std::uint64_t next_ = FIRST_PFN;
   std::uint64_t floor_of_tables_;
   std::uint64_t next_device_;

@@ -1,9 +1,9 @@
 // Inodes without blocks. Their operations decide what mmap says of them.
 #include "scenario/build_files.hpp"
 
-#include "kernel/drivers/char/mem.hpp"
 #include "kernel/fs/inode.hpp"
 #include "kernel/mm/shmem.hpp"
+#include "scenario/build_drivers.hpp"
 
 namespace faultline {
 
@@ -13,24 +13,16 @@ const file_operations no_mmap_fops{};  // pipes and directories of tmpfs
 
 constexpr std::uint32_t tmpfs_major = 0;
 
-// The operations of the device that a preset stands for; null if it is none of these.
-const file_operations* device_operations(const std::string& preset) {
-  if (preset == "/dev/null") return &null_fops;
-  if (preset == "/dev/zero") return &zero_fops;
-  return nullptr;
-}
-
-const file_operations* operations_of(const Scenario& scenario, const FileSpec& file) {
+const file_operations* operations_of_file(const FileSpec& file,
+                                          const std::vector<char_device*>& devices) {
   switch (file.type) {
     case FileType::regular:
       return &shmem_file_operations;
     case FileType::directory:
     case FileType::pipe:
       return &no_mmap_fops;
-    case FileType::character: {
-      const auto* const device = std::get_if<CharSpec>(&scenario.devices[file.device.v].what);
-      return device ? device_operations(device->preset) : nullptr;
-    }
+    case FileType::character:
+      return &operations_of(*devices[file.device.v]);
   }
   return nullptr;
 }
@@ -63,22 +55,11 @@ super_block& tmpfs_super(const Scenario& scenario, Kernel& k, std::uint32_t fs) 
 
 }  // namespace
 
-void build_other_files(const Scenario& scenario, Kernel& k, std::vector<inode*>& inodes,
-                       std::vector<Diagnostic>& errors) {
+void build_other_files(const Scenario& scenario, Kernel& k,
+                       const std::vector<char_device*>& devices, std::vector<inode*>& inodes) {
   for (std::size_t f = 0; f < scenario.files.size(); ++f) {
     if (inodes[f]) continue;
     const FileSpec& spec = scenario.files[f];
-    const file_operations* const operations = operations_of(scenario, spec);
-    if (!operations) {
-      Diagnostic d;
-      d.complaint = Complaint::not_built;
-      d.file = scenario.file;
-      d.pointer = "/files/" + spec.name + "/device";
-      d.what =
-          "of the character devices only the presets \"/dev/null\" and \"/dev/zero\" are built";
-      errors.push_back(d);
-      continue;
-    }
     inode& node = k.inodes.emplace_back();
     node.index = static_cast<std::uint32_t>(f);
     node.i_ino = Ino(f + 1);
@@ -89,7 +70,8 @@ void build_other_files(const Scenario& scenario, Kernel& k, std::vector<inode*>&
     node.append = spec.flags & file_append;
     node.immutable = spec.flags & file_immutable;
     node.noexec = spec.flags & file_noexec;
-    node.i_fop = operations;
+    node.i_fop = operations_of_file(spec, devices);
+    if (spec.type == FileType::character) node.i_cdev = devices[spec.device.v];
     node.i_atime = node.i_mtime = node.i_ctime = k.coarse_time();
     if (spec.type == FileType::regular || spec.type == FileType::directory) {
       node.i_sb = &tmpfs_super(scenario, k, spec.fs.v);

@@ -16,8 +16,9 @@ inline bool lies_on(const FileSpec& file, FsRef fs) {
   return on_fs && file.fs == fs;
 }
 
-/// Builds every file that has no inode in `inodes` yet, and complains about what it cannot build.
-void build_other_files(const Scenario& scenario, Kernel& k, std::vector<inode*>& inodes,
-                       std::vector<Diagnostic>& errors);
+/// Builds every file that has no inode in `inodes` yet. `devices` are those of the scenario, by
+/// index; null where one is no character device.
+void build_other_files(const Scenario& scenario, Kernel& k,
+                       const std::vector<char_device*>& devices, std::vector<inode*>& inodes);
 
 }  // namespace faultline

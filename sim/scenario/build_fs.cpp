@@ -9,6 +9,7 @@
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/block_layout.hpp"
 #include "scenario/build_cache.hpp"
+#include "scenario/build_drivers.hpp"
 #include "scenario/build_files.hpp"
 
 namespace faultline {
@@ -306,6 +307,7 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
 std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
                                           std::vector<inode*>& inodes) {
   std::vector<Diagnostic> errors;
+  const std::vector<char_device*> char_devices = build_char_devices(scenario, k);
   std::vector<Device> devices;
   const auto costs_of = [&](const std::string& own) {
     const std::string& preset = own.empty() ? scenario.machine.preset : own;
@@ -314,6 +316,10 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
   for (const DeviceSpec& spec : scenario.devices) {
     if (const auto* const block = std::get_if<BlockSpec>(&spec.what)) {
       devices.push_back({nullptr, &k.block.emplace_back(block->size, costs_of(block->preset))});
+      continue;
+    }
+    if (std::holds_alternative<CharSpec>(spec.what)) {
+      devices.push_back({});
       continue;
     }
     const auto& pmem = std::get<PmemSpec>(spec.what);
@@ -337,7 +343,9 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
     }
     FsBuilder(scenario, k, fs, device).build(inodes, errors);
   }
-  if (errors.empty()) build_other_files(scenario, k, inodes, errors);
+  if (!errors.empty()) return errors;
+  build_other_files(scenario, k, char_devices, inodes);
+  connect_char_devices(scenario, k, char_devices, inodes);
   return errors;
 }
 

@@ -95,6 +95,7 @@ constexpr Rule mremap_flags_rule = flags_of<mremap_flags>("mremap_flags");
 constexpr Rule msync_flags_rule = flags_of<msync_flags>("msync_flags");
 constexpr Rule fallocate_mode_rule = flags_of<fallocate_modes>("fallocate_mode");
 constexpr Rule fsxattr_flags_rule = flags_of<fsxattr_flags>("fsxattr_flags");
+constexpr Rule vma_flags_rule = flags_of<vma_flags>("vma_flags");
 constexpr Rule vm_fault_rule = list_of("a list of VM_FAULT_ words", vm_fault_word);
 constexpr Rule advice_rule = word_of<madvise_words>("an advice or a number", "advice");
 constexpr Rule kill_signal_rule = word_of<signal_names>("a signal or a number", "kill_signal");

@@ -5,7 +5,10 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/fs/proc_maps.hpp"
+#include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
+#include "scenario/snapshot.hpp"
 
 namespace faultline {
 
@@ -213,6 +216,9 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::msync:
       result = co_await perform_memory(k, step.verb, frame);
       break;
+    case Verb::read_maps:
+      result = co_await read_proc_maps(k);
+      break;
     case Verb::sleep:
       k.engine.current().sleep = SleepState::interruptible;
       co_await k.engine.block_until(k.now() + std::get<DurationArgs>(step.args).duration);
@@ -241,6 +247,21 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       user_fence(k);
       co_await k.engine.spend(Nanos{});
       break;
+    case Verb::unmap_mapping: {
+      const auto& args = std::get<UnmapMappingArgs>(step.args);
+      address_space& mapping = w_.inodes_[args.file.v]->i_data;
+      co_await unmap_mapping_range(k, mapping, args.at, args.length, true);
+      break;
+    }
+    case Verb::snapshot: {
+      const auto& args = std::get<RangeArgs>(step.args);
+      const Vaddr start(resolve(args.addr));
+      if (const mm_struct* const mm = k.current().mm) {
+        result_now().snapshot =
+            std::make_shared<const MmSnapshot>(take_snapshot(k, *mm, start, args.length));
+      }
+      break;
+    }
     case Verb::compute:
       co_await k.engine.spend(std::get<DurationArgs>(step.args).duration);
       break;

@@ -20,6 +20,8 @@ class Player {
   const TaskSpec& spec() const { return w_.scenario_.tasks[task_.v]; }
   World::Process& process() { return w_.processes_[spec().process.v]; }
   StepResult& result(std::uint32_t step) { return w_.results_[task_.v][step]; }
+  /// Of the step that is being played.
+  StepResult& result_now() { return result(k_.engine.current().position.step); }
 
   HelperPath<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end);
   HelperPath<bool> play_step(Engine& engine, std::uint32_t index);

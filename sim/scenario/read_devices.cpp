@@ -39,10 +39,11 @@ void Reader::read_devices(NodeId devices) {
     } else if (const NodeId block = get(node, "block"); block != no_node) {
       read_block(block, device);
     } else {
-      device.what = CharSpec{std::string(values_.text(get(get(node, "char"), "preset")))};
+      device.what = read_char(get(node, "char"));
     }
     scenario_.devices.push_back(std::move(device));
   }
+  check_stacking(devices);
 }
 
 /// Complains about the size of a device that cannot be.

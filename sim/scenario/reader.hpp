@@ -78,6 +78,23 @@ class Reader {
   void read_filesystems(NodeId filesystems);
   void read_xfs(NodeId node, FilesystemSpec& fs);
 
+  // read_drivers.cpp and check_drivers.cpp
+  CharSpec read_char(NodeId node);
+  void read_hook(NodeId node, CharDescription& driver);
+  void read_memory(NodeId node, CharDescription& driver);
+  void read_driver_ops(NodeId node, CharDescription& driver);
+  DriverOp read_op(NodeId node);
+  HookSleep read_sleep(NodeId node);
+  std::int64_t read_returns(NodeId node);
+  DriverAction read_action(NodeId node);
+  void read_calls(NodeId list, CharDescription& driver);
+  void read_replacement(NodeId node, CharDescription& driver);
+  void check_driver(NodeId node, const CharDescription& driver);
+  void check_stacking(NodeId devices);
+  void check_action(NodeId node, const CharDescription& driver, const DriverAction& action);
+  void check_frames(NodeId node, const CharDescription& driver, const DriverAction& action);
+  void check_pages(NodeId node, const CharDescription& driver, const DriverAction& action);
+
   // read_files.cpp
   void read_files(NodeId files);
   void read_file(NodeId node, FileSpec& file);

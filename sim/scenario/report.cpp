@@ -2,14 +2,12 @@
 #include "scenario/report.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include "scenario/report_devices.hpp"
 #include "scenario/report_words.hpp"
 
 namespace faultline {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -57,6 +55,7 @@ Json step_json(const Scenario& scenario, StepRef ref, const StepResult& step) {
     if (json["faults"].size() == task_struct::max_fault_records) break;
     json["faults"].push_back(fault_json(fault));
   }
+  if (step.snapshot) json["snapshot"] = snapshot_json(*step.snapshot);
   return json;
 }
 
@@ -135,6 +134,9 @@ std::string report_json(const ReportInput& in) {
   {
     LineList findings(text, "findings");
     for (const Finding& finding : in.result.findings) findings.add(finding_json(finding));
+  }
+  if (!in.result.devices.empty()) {
+    put("devices", devices_json(in.scenario, in.result.devices));
   }
   text += "\n}\n";
   return text;

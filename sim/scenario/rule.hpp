@@ -69,6 +69,7 @@ extern const Rule text_rule, ident_rule, step_ref_rule, boolean_rule, null_rule,
 extern const Rule size_rule, argument_rule, duration_rule, mode_rule, address_rule, fd_rule;
 extern const Rule errno_rule, code_rule, empty_object_rule, text_list_rule, ident_list_rule;
 extern const Rule open_flags_rule, prot_flags_rule, map_flags_rule, mremap_flags_rule;
+extern const Rule vma_flags_rule;
 extern const Rule msync_flags_rule, fallocate_mode_rule, fsxattr_flags_rule, vm_fault_rule;
 extern const Rule advice_rule, fadvise_advice_rule, fcntl_command_rule, signal_rule,
     signal_key_rule;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,9 +12,12 @@
 #include <faultline/types.hpp>
 
 #include "engine/engine.hpp"
+#include "kernel/drivers/char_device.hpp"
 #include "kernel/sched.hpp"
 
 namespace faultline {
+
+struct MmSnapshot;  // scenario/snapshot.hpp
 
 enum class StepState : std::uint8_t { not_reached, blocked, done };
 
@@ -25,8 +29,9 @@ struct StepResult {
   std::optional<PendingSignal> signal;  ///< that ended the step
   Nanos start{}, end{};
   std::uint64_t fault_count = 0;
-  std::vector<FaultRecord> faults;  ///< the first 64
-  FaultRecord last_fault;           ///< valid if fault_count > 0
+  std::vector<FaultRecord> faults;             ///< the first 64
+  FaultRecord last_fault;                      ///< valid if fault_count > 0
+  std::shared_ptr<const MmSnapshot> snapshot;  ///< of the verb of that name
 };
 
 /// A lock in a finding.
@@ -46,6 +51,13 @@ struct Finding {
   std::vector<FindingLock> locks;
 };
 
+/// The calls that a described driver got, in order.
+struct DeviceResult {
+  std::string name;
+  std::vector<HookCall> hooks;
+  std::uint64_t dropped = 0;  ///< calls beyond what is kept
+};
+
 struct RunResult {
   Outcome outcome = Outcome::completed;
   std::string reason;  ///< why it ended, when not completed
@@ -53,6 +65,7 @@ struct RunResult {
   std::uint64_t events = 0;
   std::vector<std::vector<StepResult>> steps;  ///< by task, by step index
   std::vector<Finding> findings;
+  std::vector<DeviceResult> devices;  ///< character devices that a scenario describes
 };
 
 /// One extent of a file as it is at the end of the run.

@@ -65,9 +65,9 @@ constexpr auto table = std::to_array<Support>({
     {"verb", "downgrade", true},
     {"verb", "init", true},
     {"verb", "might_alloc", true},
-    {"verb", "snapshot", false},
-    {"verb", "read_maps", false},
-    {"verb", "unmap_mapping", false},
+    {"verb", "snapshot", true},
+    {"verb", "read_maps", true},
+    {"verb", "unmap_mapping", true},
     {"verb", "fadvise", false},
 
     {"expectation", "outcome", true},

@@ -1,6 +1,8 @@
 // Entering and leaving the kernel by a system call.
 #include "scenario/syscall_frame.hpp"
 
+#include "kernel/fs/open.hpp"
+
 namespace faultline {
 
 HelperPath<void> enter_syscall(Kernel& k, const SyscallFrame& f) {
@@ -11,6 +13,7 @@ HelperPath<void> enter_syscall(Kernel& k, const SyscallFrame& f) {
 HelperPath<void> exit_syscall(Kernel& k, const SyscallFrame& f, std::int64_t result) {
   co_await k.engine.spend(Nanos{});
   k.trace<Event::sys_exit>(f.nr, result);
+  if (!k.current().task_works.empty()) co_await task_work_run(k);
   co_await k.engine.spend(k.costs.syscall_exit);
 }
 

@@ -133,6 +133,12 @@ RunResult World::run() {
   result.time = engine_.now();
   result.events = engine_.events();
   result.findings = findings_;
+  for (char_device& device : kernel_->char_devices) {
+    DeviceResult& out = result.devices.emplace_back();
+    out.name = device.name;
+    out.hooks.assign(device.log.begin(), device.log.end());
+    out.dropped = device.log_dropped;
+  }
   add_lock_findings(result);
   result.steps = results_;  // address() still answers from the original
   return result;
@@ -161,6 +167,12 @@ void World::add_lock_findings(RunResult& result) {
     Finding finding;
     finding.kind = "kernel-warn";
     finding.text = "not modelled: " + what;
+    result.findings.push_back(std::move(finding));
+  }
+  for (const std::string& what : kernel_->warnings) {
+    Finding finding;
+    finding.kind = "kernel-warn";
+    finding.text = what;
     result.findings.push_back(std::move(finding));
   }
   if (result.outcome == Outcome::deadlock) {

@@ -29,6 +29,7 @@ class PmemDevice;
 struct folio;
 
 struct address_space;
+struct char_device;
 
 namespace xfs {
 struct xfs_mount;
@@ -92,7 +93,10 @@ struct file_operations {
                               bool datasync) = nullptr;
   Path<std::int64_t> (*fallocate)(Kernel&, file&, unsigned mode, std::uint64_t offset,
                                   std::uint64_t len) = nullptr;
+  /// The last reference to an open file has gone; called on the way back to user mode.
+  Path<void> (*release)(Kernel&, file&) = nullptr;
   AreaSearch area = AreaSearch::plain;
+  bool both_hooks = false;  ///< a driver that sets mmap and mmap_prepare at once, wrongly
   std::uint32_t fop_flags = 0;
 };
 
@@ -110,6 +114,9 @@ struct inode {
   Nanos i_atime{}, i_mtime{}, i_ctime{};
   super_block* i_sb = nullptr;             ///< null: no file system (pipes, devices)
   const file_operations* i_fop = nullptr;  ///< never null once built
+  char_device* i_cdev = nullptr;           ///< whose device it is, if a scenario describes it
+  bool unnamed = false;                    ///< of shared memory: goes with its last file
+  std::uint64_t charged = 0;               ///< pages of shared memory promised to it
   rw_semaphore i_rwsem;
   address_space i_data;
   std::unique_ptr<xfs::xfs_inode> xfs;

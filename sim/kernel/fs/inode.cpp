@@ -45,6 +45,10 @@ Path<std::int64_t> file_update_time(Kernel& k, inode& node) {
   if (node.i_mtime != now) flags |= S_MTIME;
   if (node.i_ctime != now) flags |= S_CTIME;
   if (flags == 0) co_return 0;
+  if (!node.xfs) {  // devices and tmpfs: the times are in memory alone
+    node.i_mtime = node.i_ctime = now;
+    co_return 0;
+  }
   const std::int64_t error = co_await xfs::xfs_vn_update_time(k, node, flags);
   co_return error;
 }

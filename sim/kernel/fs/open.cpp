@@ -79,7 +79,15 @@ file* fget(Kernel& k, std::int64_t fd) {
   return found;
 }
 
-void fput(Kernel&, file& file) { --file.f_count; }
+void fput(Kernel& k, file& file) {
+  if (--file.f_count == 0 && file.f_op->release) k.current().task_works.push_back(&file);
+}
+
+Path<void> task_work_run(Kernel& k) {
+  std::vector<file*> works;
+  works.swap(k.current().task_works);
+  for (file* const gone : works) co_await gone->f_op->release(k, *gone);
+}
 
 // notify_change() under i_rwsem: the file system's setattr.
 static Path<std::int64_t> do_truncate(Kernel& k, inode& node, std::uint64_t length) {

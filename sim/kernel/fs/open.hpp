@@ -13,8 +13,10 @@ Path<std::int64_t> close_fd(Kernel& k, std::int64_t fd);
 
 /// The open file behind a descriptor of the current task, with a reference; null if there is none.
 file* fget(Kernel& k, std::int64_t fd);
-/// Drops a reference.
+/// Drops a reference. What is to be done for the last one waits until the task leaves the kernel.
 void fput(Kernel& k, file& file);
+/// Does that: delayed __fput(). Called only if there is something to do.
+Path<void> task_work_run(Kernel& k);
 
 /// ftruncate(2): 0 or a negative errno.
 Path<std::int64_t> do_sys_ftruncate(Kernel& k, std::int64_t fd, std::int64_t length);

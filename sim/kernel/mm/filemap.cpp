@@ -13,7 +13,7 @@ folio* filemap_get_folio(Kernel& k, address_space& mapping, std::uint64_t index)
 
 static folio* make_folio(Kernel& k, address_space& mapping, std::uint64_t index, unsigned order) {
   const std::optional<Pfn> pfn = k.frames.alloc_folio(order);
-  return pfn ? &k.folios.make(mapping, index, *pfn, order) : nullptr;
+  return pfn ? &k.folios.make(&mapping, index, *pfn, order) : nullptr;
 }
 
 static void insert_folio(address_space& mapping, const folio& f) {
@@ -55,6 +55,7 @@ folio* filemap_declare_folio(Kernel& k, address_space& mapping, std::uint64_t in
 HelperPath<bool> filemap_dirty_folio(Kernel& k, folio& f) {
   if (f.dirty) co_return false;
   f.dirty = true;
+  if (!f.mapping) co_return true;  // a driver's page: there is nothing to write it back to
   address_space& mapping = *f.mapping;
   co_await spin_lock(mapping.xa_lock);
   mapping.i_pages.set_mark(f.index, f.order, XaMark::dirty);

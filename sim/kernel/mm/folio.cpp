@@ -6,7 +6,7 @@
 
 namespace faultline {
 
-folio& FolioTable::make(address_space& mapping, std::uint64_t index, Pfn pfn, unsigned order) {
+folio& FolioTable::make(address_space* mapping, std::uint64_t index, Pfn pfn, unsigned order) {
   if (free_.empty()) {
     folio& fresh = folios_.emplace_back();
     fresh.id = static_cast<std::uint32_t>(folios_.size());
@@ -14,7 +14,7 @@ folio& FolioTable::make(address_space& mapping, std::uint64_t index, Pfn pfn, un
   }
   folio& f = folios_[free_.back() - 1];
   free_.pop_back();
-  f.mapping = &mapping;
+  f.mapping = mapping;
   f.index = index;
   f.pfn = pfn;
   f.order = static_cast<std::uint8_t>(order);
@@ -22,6 +22,14 @@ folio& FolioTable::make(address_space& mapping, std::uint64_t index, Pfn pfn, un
   if (by_pfn_.size() < end) by_pfn_.resize(end);
   for (std::uint64_t p = pfn.v; p < end; ++p) by_pfn_[p] = f.id;
   return f;
+}
+
+folio& FolioTable::make_page(Pfn pfn) {
+  address_space* const nobody = nullptr;
+  folio& page = make(nobody, 0, pfn, 0);
+  page.refs = 1;
+  page.uptodate = true;
+  return page;
 }
 
 void FolioTable::drop(folio& f) {

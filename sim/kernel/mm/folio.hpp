@@ -29,9 +29,12 @@ struct folio {
   Pfn pfn{};
   std::unique_ptr<FolioLock> lock;
   std::uint32_t mapcount = 0;  ///< page-table entries that map one of its pages
+  std::uint32_t refs = 0;      ///< of a driver's page: 1 the driver's, and one per mapping
   std::uint32_t id = 0;        ///< its number in the table
   std::uint8_t order = 0;
   bool uptodate = false, dirty = false, readahead = false;
+  bool swapbacked = false;  ///< of shared memory: counts as such
+  bool typed = false;       ///< a page of the slab, a page table: nothing that may be mapped
 
   std::uint64_t pages() const { return 1ULL << order; }
   Pfn page(std::uint64_t at) const { return pfn + (at - index); }
@@ -40,7 +43,9 @@ struct folio {
 /// All folios of a World, and which one a frame belongs to.
 class FolioTable {
  public:
-  folio& make(address_space& mapping, std::uint64_t index, Pfn pfn, unsigned order);
+  folio& make(address_space* mapping, std::uint64_t index, Pfn pfn, unsigned order);
+  /// A page that a driver owns, in no file, with one reference.
+  folio& make_page(Pfn pfn);
   void drop(folio& f);
   /// The folio that frame belongs to; null for anonymous memory and everything else.
   folio* of(Pfn pfn) {

@@ -230,11 +230,17 @@ static Path<vm_fault_t> __handle_mm_fault(Kernel& k, vm_fault& vmf) {
 }
 
 // Combinations of flags that no caller may make, or that mean the access can never succeed.
-static vm_fault_t sanitize_fault_flags(const vm_area_struct& vma, std::uint32_t flags) {
+static vm_fault_t sanitize_fault_flags(Kernel& k, const vm_area_struct& vma, std::uint32_t flags) {
   if (!(flags & FAULT_FLAG_WRITE)) return {};
   const bool may_cow = (vma.vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
-  if (!(vma.vm_flags & VM_MAYWRITE)) return VM_FAULT_SIGSEGV;
-  if (!(vma.vm_flags & VM_WRITE) && !may_cow) return VM_FAULT_SIGSEGV;
+  if (!(vma.vm_flags & VM_MAYWRITE)) {
+    k.warn_on_once("handle_mm_fault: a write fault on a mapping that may not be written");
+    return VM_FAULT_SIGSEGV;
+  }
+  if (!(vma.vm_flags & VM_WRITE) && !may_cow) {
+    k.warn_on_once("handle_mm_fault: a forced write fault on a shared mapping");
+    return VM_FAULT_SIGSEGV;
+  }
   return {};
 }
 
@@ -247,7 +253,7 @@ static void mm_account_fault(Kernel& k, vm_fault_t ret, std::uint32_t flags) {
 
 Path<vm_fault_t> handle_mm_fault(Kernel& k, vm_area_struct& vma, Vaddr address,
                                  std::uint32_t flags) {
-  const vm_fault_t bad = sanitize_fault_flags(vma, flags);
+  const vm_fault_t bad = sanitize_fault_flags(k, vma, flags);
   if (bad) co_return bad;
   vm_fault vmf;
   vmf.vma = &vma;

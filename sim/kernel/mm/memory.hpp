@@ -66,6 +66,8 @@ PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end);
 /// Removes the entries of [start, end) of one VMA and notes what must be flushed.
 Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr start,
                             Vaddr end);
+/// Removes all entries of the VMAs.
+Path<void> unmap_vmas(Kernel& k, mmu_gather& tlb, std::span<vm_area_struct* const> vmas);
 /// Unlinks the VMAs from rmap and frees page tables that [floor, ceiling) leaves to them.
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
                          std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling);
@@ -90,6 +92,19 @@ Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);
 bool place_anon_page(Kernel& k, vm_area_struct& vma, Vaddr address);
 /// Makes the upper tables and the PTE table of `address` in the same way; null: memory is out.
 pte_ptr place_tables(Kernel& k, mm_struct& mm, Vaddr address);
+/// zap_page_range_single(): removes the entries of [start, end) and flushes the TLBs.
+Path<void> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end);
+
+/// Where a page of a file counts as resident.
+inline std::int64_t& mm_counter_file(mm_struct& mm, const folio& f) {
+  return f.swapbacked ? mm.rss.shmem : mm.rss.file;
+}
+/// The entry for a page has gone.
+inline void folio_remove_rmap(mm_struct& mm, folio& f) {
+  --mm_counter_file(mm, f);
+  --f.mapcount;
+  --f.refs;
+}
 
 /// Tells the trace that a leaf was written.
 void note_pte_set(Kernel& k, Vaddr address, std::uint64_t entry, unsigned order);

@@ -10,6 +10,11 @@
 
 namespace faultline {
 
+// The frame of a page of the file; a driver's page may stand at any offset of a mapping.
+static Pfn page_of(const folio& f, std::uint64_t index) {
+  return f.order == 0 ? f.pfn : f.page(index);
+}
+
 vm_fault_t vmf_can_call_fault(const vm_fault& vmf) {
   if (vmf.vma->vm_ops->map_pages || !(vmf.flags & FAULT_FLAG_VMA_LOCK)) return {};
   vma_end_read(*vmf.vma);
@@ -23,7 +28,15 @@ static Path<vm_fault_t> __do_fault(Kernel& k, vm_fault& vmf) {
     if (!vmf.prealloc_pte) co_return VM_FAULT_OOM;
   }
   const vm_fault_t ret = co_await vmf.vma->vm_ops->fault(k, vmf);
+  const bool page = !(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_DONE_COW |
+                             VM_FAULT_LOCKED));
+  if (page) co_await folio_lock(k, *vmf.folio);  // the handler has left that to us
   co_return ret;
+}
+
+// Whether ->fault has left a locked page in vmf.folio that is still to be mapped.
+static bool has_page(vm_fault_t ret) {
+  return !(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_DONE_COW));
 }
 
 static bool should_do_fault_around(const Kernel& k, const vm_fault& vmf) {
@@ -56,7 +69,7 @@ static Path<vm_fault_t> do_read_fault(Kernel& k, vm_fault& vmf) {
   const vm_fault_t callable = vmf_can_call_fault(vmf);
   if (callable) co_return callable;
   vm_fault_t ret = co_await __do_fault(k, vmf);
-  if (!(ret & VM_FAULT_LOCKED)) co_return ret;
+  if (!has_page(ret)) co_return ret;
   ret |= co_await finish_fault(k, vmf);
   folio_unlock(k, *vmf.folio);
   co_return ret;
@@ -75,8 +88,8 @@ static Path<vm_fault_t> do_cow_fault(Kernel& k, vm_fault& vmf) {
   ret = co_await __do_fault(k, vmf);
   const bool failed = bool(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY));
   if (failed) k.frames.put(*folio);
-  if (failed || !(ret & VM_FAULT_LOCKED)) co_return ret;
-  copy_page(k, *folio, vmf.folio->page(vmf.pgoff.v));
+  if (failed || !has_page(ret)) co_return ret;
+  copy_page(k, *folio, page_of(*vmf.folio, vmf.pgoff.v));
   k.engine.charge(k.costs.page_copy);
   const vm_fault_t finished = co_await finish_fault(k, vmf);
   if (finished) k.frames.put(*folio);
@@ -88,7 +101,7 @@ static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
   const vm_fault_t callable = vmf_can_call_fault(vmf);
   if (callable) co_return callable;
   vm_fault_t ret = co_await __do_fault(k, vmf);
-  if (!(ret & VM_FAULT_LOCKED)) co_return ret;
+  if (!has_page(ret)) co_return ret;
   if (vmf.vma->vm_ops->page_mkwrite) {
     folio_unlock(k, *vmf.folio);
     const vm_fault_t allowed = co_await do_page_mkwrite(k, vmf);
@@ -103,11 +116,22 @@ static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
   co_return ret;
 }
 
+// A mapping that cannot be filled by faults: its entry may only have been gone for a moment.
+static HelperPath<vm_fault_t> no_fault_handler(Kernel& k, vm_fault& vmf) {
+  if (pmd_none(*vmf.pmd)) co_return VM_FAULT_SIGBUS;
+  mm_struct& mm = *vmf.vma->vm_mm;
+  spinlock_t& ptl = pte_lockptr(k, mm, vmf.pmd);
+  co_await spin_lock(ptl);
+  const bool none = pte_none(*mm.pgtables->pte_offset(vmf.pmd, vmf.address));
+  spin_unlock(ptl);
+  co_return none ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+}
+
 Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
   vm_fault_t ret;
   if (!vma.vm_ops->fault) {
-    co_return VM_FAULT_SIGBUS;
+    ret = co_await no_fault_handler(k, vmf);
   } else if (!(vmf.flags & FAULT_FLAG_WRITE)) {
     ret = co_await do_read_fault(k, vmf);
   } else if (!(vma.vm_flags & VM_SHARED)) {
@@ -127,14 +151,17 @@ void set_pte_range(Kernel& k, vm_fault& vmf, folio& folio, pte_ptr slot, Vaddr a
   const std::uint64_t index = linear_page_index(vma, address).v;
   const bool write = vmf.flags & FAULT_FLAG_WRITE;
   const bool cow = write && !(vma.vm_flags & VM_SHARED);
-  pte_t entry = mk_pte(cow ? vmf.cow_page : folio.page(index), vma.vm_page_prot);
+  pte_t entry = mk_pte(cow ? vmf.cow_page : page_of(folio, index), vma.vm_page_prot);
   if (write) entry = pte_mkdirty(entry);
   if (write && (vma.vm_flags & VM_WRITE)) entry = pte_mkwrite(entry);
+  // The first store will not be noticed then, which for a dirty page nobody needs to know.
+  if (!write && pte_write(entry) && folio.dirty) entry = pte_mkdirty(entry);
   if (cow) {
     ++vma.vm_mm->rss.anon;
   } else {
-    ++vma.vm_mm->rss.file;
+    ++mm_counter_file(*vma.vm_mm, folio);
     ++folio.mapcount;
+    ++folio.refs;
   }
   k.engine.charge(k.costs.pte_install);
   set_pte(slot, entry);

@@ -1,6 +1,7 @@
 // Entries for frames that have no page of the page cache: what DAX installs. Linux 6.12 mm/memory.c
 // insert_pfn, vmf_insert_mixed, vmf_insert_mixed_mkwrite.
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/memory_map.hpp"
 
 namespace faultline {
 
@@ -37,7 +38,7 @@ Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) 
     co_return VM_FAULT_NOPAGE;
   }
   const pgprot_t prot = vmf.vma->vm_page_prot;
-  // A device frame is marked as such; any other frame here is the zero page, a special entry.
+  // A DAX frame is marked as such; any other has no page: the zero page, a device's memory.
   pte_t entry =
       k.pmem_of(pfn) ? pte_mkdevmap(pfn_pte(pfn, prot)) : pte_mkspecial(pfn_pte(pfn, prot));
   if (mkwrite == Mkwrite::yes) {
@@ -52,6 +53,20 @@ Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) 
   co_return VM_FAULT_NOPAGE;
 }
 }  // namespace
+
+Path<vm_fault_t> vmf_insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn) {
+  const vm_area_struct& vma = *vmf.vma;
+  const vm_flags_t kind = vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP);
+  if (kind == 0 || kind == (VM_PFNMAP | VM_MIXEDMAP)) {
+    co_await k.bug("vmf_insert_pfn: the VMA is neither one of PFNs nor a mixed one, or both");
+  }
+  if ((kind & VM_PFNMAP) && is_cow_mapping(vma.vm_flags)) {
+    co_await k.bug("vmf_insert_pfn: a private VMA of PFNs");
+  }
+  if (!pfn_modify_allowed(k, pfn, vma.vm_page_prot)) co_return VM_FAULT_SIGBUS;
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);
+  co_return ret;
+}
 
 Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn) {
   const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);

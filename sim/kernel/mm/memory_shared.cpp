@@ -25,10 +25,11 @@ Path<vm_fault_t> do_page_mkwrite(Kernel& k, vm_fault& vmf) {
 Path<vm_fault_t> fault_dirty_shared_page(Kernel& k, vm_fault& vmf) {
   const vm_area_struct& vma = *vmf.vma;
   const bool dirtied = co_await filemap_dirty_folio(k, *vmf.folio);
+  const bool in_cache = vmf.folio->mapping != nullptr;
   folio_unlock(k, *vmf.folio);
   const bool page_mkwrite = vma.vm_ops->page_mkwrite != nullptr;
   if (!page_mkwrite) co_await file_update_time(k, *vma.vm_file->f_inode);
-  if (!dirtied && !page_mkwrite) co_return vm_fault_t{};
+  if ((!dirtied && !page_mkwrite) || !in_cache) co_return vm_fault_t{};
   co_return maybe_unlock_mmap_for_io(k, vmf) ? VM_FAULT_COMPLETED : vm_fault_t{};
 }
 

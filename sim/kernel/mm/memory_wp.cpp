@@ -98,10 +98,7 @@ static Path<vm_fault_t> wp_page_copy(Kernel& k, vm_fault& vmf) {
   struct folio* const cached = k.folios.of(pte_pfn(old));
   const bool was_anon = !pte_special(old) && !k.pmem_of(pte_pfn(old)) && !cached;
   if (!was_anon) ++mm.rss.anon;
-  if (cached) {
-    --mm.rss.file;
-    --cached->mapcount;
-  }
+  if (cached) folio_remove_rmap(mm, *cached);
   vmf.leaf_order = 0;
   spin_unlock(*vmf.ptl);
   if (was_anon) k.frames.put(pte_pfn(old));

@@ -4,6 +4,7 @@
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/memory_map.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/tlb.hpp"
 
@@ -21,8 +22,7 @@ static HelperPath<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pt
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
   if (!has_page) co_return false;
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
-    --vma.vm_mm->rss.file;
-    --cached->mapcount;
+    folio_remove_rmap(*vma.vm_mm, *cached);
     if (!pte_dirty(pte)) co_return false;
     co_await filemap_dirty_folio(k, *cached);
     co_return true;
@@ -122,8 +122,59 @@ static Path<void> unlink_file_vma_batch_process(Kernel& k, address_space& mappin
   up_write(mapping.i_mmap_rwsem);
 }
 
+// Nobody counts who maps these frames: once rmap has forgotten the VMA, no CPU may have a
+// translation of it any more.
+static HelperPath<void> flush_vma_pfn(Kernel& k, mmu_gather& tlb, mm_struct& mm) {
+  tlb.vma_pfn = false;
+  if (tlb.fullmm) co_return;
+  co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
+  tlb.reset_range();
+}
+
+Path<void> unmap_vmas(Kernel& k, mmu_gather& tlb, std::span<vm_area_struct* const> vmas) {
+  for (vm_area_struct* const vma : vmas) {
+    const bool looked_up = k.profile.pfnmap_tracking == PfnmapTracking::vma_flag;
+    if (vma->pfnmap_tracked && looked_up) co_await untrack_pfn(k, *vma);
+    co_await unmap_page_range(k, tlb, *vma, vma->vm_start, vma->vm_end);
+    if (!(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP))) continue;
+    tlb.vma_pfn = true;
+    if (k.profile.vma_pfn_flush == VmaPfnFlush::each_vma) {
+      co_await flush_vma_pfn(k, tlb, *vma->vm_mm);
+    }
+  }
+}
+
+Path<void> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end) {
+  mmu_gather tlb;
+  co_await unmap_page_range(k, tlb, vma, start, end);
+  co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
+}
+
+// Each freed table counts as one page at the start of what it covered. On four-level machines the
+// folded level above counts too when nothing else is mapped below its entry, whether there was a
+// table or not.
+static void note_freed_tables(mmu_gather& tlb, const vm_area_struct& vma, const FreedTables& freed,
+                              Vaddr floor, Vaddr ceiling) {
+  const auto note = [&](Vaddr at, std::uint64_t size) {
+    const Vaddr start(at.v & ~(size - 1));
+    tlb.freed_tables = true;
+    tlb.adjust(start, start + PAGE_SIZE);
+  };
+  if (freed.pte != 0) note(vma.vm_start, PMD_SIZE);
+  if (freed.pte > 1) note(vma.vm_end - 1, PMD_SIZE);
+  if (freed.pmd != 0) note(vma.vm_start, PUD_SIZE);
+  if (freed.pud != 0) note(vma.vm_start, PGDIR_SIZE);
+  if (freed.pte != 0) tlb.cleared_pmds = true;
+  if (freed.pmd != 0) tlb.cleared_puds = true;
+  const Vaddr start(vma.vm_start.v & ~(PGDIR_SIZE - 1));
+  const std::uint64_t end = ceiling.v & ~(PGDIR_SIZE - 1);
+  const bool reaches = ceiling.v == 0 || (end != 0 && vma.vm_end.v - 1 <= end - 1);
+  if (start >= floor && reaches) note(start, PGDIR_SIZE);
+}
+
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
                          std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling) {
+  if (tlb.vma_pfn) co_await flush_vma_pfn(k, tlb, mm);
   constexpr std::size_t batch_size = 8;  // UNLINK_VMA_BATCH
   std::vector<vm_area_struct*> batch;
   for (std::size_t i = 0; i < vmas.size(); ++i) {
@@ -140,17 +191,8 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
     const bool last = i + 1 == vmas.size();
     const Vaddr limit = last ? ceiling : vmas[i + 1]->vm_start;
     const FreedTables freed = mm.pgtables->free_pgtables(vma.vm_start, vma.vm_end, floor, limit);
-    if (freed.total() != 0) {
-      tlb.freed_tables = true;
-      if (freed.pte != 0) tlb.cleared_pmds = true;
-      if (freed.pmd != 0) tlb.cleared_puds = true;
-      // Each freed table counts as one page at the start of what it covered.
-      const Vaddr first(vma.vm_start.v & PMD_MASK);
-      const Vaddr last((vma.vm_end.v - 1) & PMD_MASK);
-      tlb.adjust(first, first + PAGE_SIZE);
-      if (freed.pte > 1) tlb.adjust(last, last + PAGE_SIZE);
-      k.engine.charge(k.costs.page_free * freed.total());
-    }
+    k.engine.charge(k.costs.page_free * freed.total());
+    note_freed_tables(tlb, vma, freed, floor, limit);
   }
   if (!batch.empty()) {
     co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);

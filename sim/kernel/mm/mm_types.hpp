@@ -19,11 +19,13 @@
 namespace faultline {
 
 struct Kernel;
+struct char_device;
 struct file;
 struct inode;
 struct mm_struct;
 struct vm_area_struct;
 struct vm_fault;
+struct vm_operations_struct;
 
 using vm_flags_t = std::uint64_t;
 inline constexpr vm_flags_t VM_NONE = 0, VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC = 0x4,
@@ -71,25 +73,84 @@ inline constexpr std::uint32_t FAULT_FLAG_WRITE = 1u << 0, FAULT_FLAG_MKWRITE = 
 inline constexpr std::uint32_t FAULT_FLAG_DEFAULT =
     FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_INTERRUPTIBLE;
 
+/// What vm_ops->mapped is told: the new mapping, never the VMA itself.
+struct MappedRange {
+  const vm_operations_struct* ops = nullptr;  ///< whose operation it is
+  mm_struct* mm = nullptr;
+  Vaddr start{}, end{};
+  Pgoff pgoff{};
+  const file* vm_file = nullptr;
+  std::uint64_t private_data = 0;  ///< written back to the VMA if the operation succeeds
+};
+
 /// What a file system or driver does for its mappings. Null: the operation does not exist.
 struct vm_operations_struct {
+  /// The life of a VMA: a copy of it exists (fork, split, mremap), it goes, it was made by mmap.
+  Path<void> (*open)(Kernel&, vm_area_struct&) = nullptr;
+  Path<void> (*close)(Kernel&, vm_area_struct&) = nullptr;
+  Path<std::int64_t> (*mapped)(Kernel&, MappedRange&) = nullptr;
+  /// Asked before it changes: 0, or the negative errno that forbids it.
+  Path<std::int64_t> (*may_split)(Kernel&, vm_area_struct&, Vaddr at) = nullptr;
+  Path<std::int64_t> (*mremap)(Kernel&, vm_area_struct& moved) = nullptr;
+  Path<std::int64_t> (*mprotect)(Kernel&, vm_area_struct&, Vaddr start, Vaddr end,
+                                 vm_flags_t newflags) = nullptr;
   Path<vm_fault_t> (*fault)(Kernel&, vm_fault&) = nullptr;
   Path<vm_fault_t> (*huge_fault)(Kernel&, vm_fault&, unsigned order) = nullptr;
   Path<vm_fault_t> (*map_pages)(Kernel&, vm_fault&, Pgoff start, Pgoff end) = nullptr;
   Path<vm_fault_t> (*page_mkwrite)(Kernel&, vm_fault&) = nullptr;
   Path<vm_fault_t> (*pfn_mkwrite)(Kernel&, vm_fault&) = nullptr;
-  bool has_close = false;  ///< a VMA with `close` may not be merged away
+  char_device* driver = nullptr;  ///< whose operations these are, if a scenario describes it
+};
+
+/// What the core does for a driver once the VMA exists. Linux 7.1 include/linux/mm_types.h.
+enum class MmapAction : std::uint8_t {
+  nothing,
+  remap_pfn,
+  io_remap_pfn,     ///< prepare makes it a remap_pfn
+  simple_io_remap,  ///< prepare makes it an io_remap_pfn of the whole VMA
+  map_kernel_pages,
+  unknown  ///< a value that this kernel does not have
+};
+
+struct folio;
+
+/// The action of a descriptor, set by the mmap_action_ helpers. Its arms share storage in the
+/// kernel; here a second helper overwrites what it sets, which no driver can tell apart.
+struct mmap_action {
+  MmapAction type = MmapAction::nothing;
+  bool hide_from_rmap_until_complete = false;
+  Vaddr start{};
+  Pfn start_pfn{};
+  std::uint64_t size = 0;  ///< bytes
+  pgprot_t pgprot{};       ///< captured when the helper was called
+  std::uint64_t start_phys_addr = 0;
+  folio* const* pages = nullptr;  ///< the driver's array, read when the action completes
+  std::uint64_t nr_pages = 0;
+  char_device* driver = nullptr;  ///< whose hooks the next two are
+  Path<std::int64_t> (*success_hook)(Kernel&, char_device*, vm_area_struct&) = nullptr;
+  /// Takes the error and returns the one that mmap is to fail with.
+  Path<std::int64_t> (*error_hook)(Kernel&, char_device*, std::int64_t error) = nullptr;
+  std::int64_t error_override = 0;  ///< replaces the error; 0: it stays
 };
 
 /// A mapping that is being prepared: what an mmap_prepare hook may look at and change before there
 /// is a VMA. Linux 7.1 include/linux/mm_types.h.
 struct vm_area_desc {
+  mm_struct* mm = nullptr;
+  struct file* file = nullptr;  ///< the hook's own file
   Vaddr start{}, end{};
   Pgoff pgoff{};
-  file* vm_file = nullptr;
+  struct file* vm_file = nullptr;  ///< replacing it hands a reference over
   vm_flags_t vm_flags = 0;
+  pgprot_t page_prot{};
   const vm_operations_struct* vm_ops = nullptr;  ///< null: the hook has set none
+  std::uint64_t private_data = 0;
+  mmap_action action;
 };
+inline std::uint64_t vma_desc_size(const vm_area_desc& desc) { return desc.end - desc.start; }
+inline bool is_cow_mapping(vm_flags_t flags) {
+  return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
 
 struct anon_vma {
   anon_vma* root = nullptr;    ///< of its tree of forks: the one whose rwsem is taken
@@ -112,8 +173,10 @@ struct vm_area_struct {
   const vm_operations_struct* vm_ops = nullptr;
   struct anon_vma* anon_vma = nullptr;
   std::vector<struct anon_vma*> anon_vma_chain;  ///< all that pages of this VMA may belong to
+  std::uint64_t vm_private_data = 0;
   rw_semaphore vm_lock;
   std::int64_t vm_lock_seq = -1;  ///< equal to the mm's sequence: write-locked
+  bool pfnmap_tracked = false;    ///< its whole range is reserved as one of PFNs
   bool detached = false;
   bool unlinked = true;  ///< made, but not in the process's tree yet
   std::uint32_t id = 0;  ///< counter of the mm
@@ -152,6 +215,8 @@ struct mm_struct {
   std::uint64_t locked_vm = 0, data_vm = 0, exec_vm = 0, stack_vm = 0;
   RssStat rss;
   std::uint32_t mm_users = 0;
+  /// Ranges that an mmap has detached but not yet replaced: a look-up in the tree still finds them.
+  Vaddr stale_start{}, stale_end{};
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
 };
 

@@ -11,6 +11,7 @@
 #include "kernel/fs/open.hpp"
 #include "kernel/mm/get_unmapped_area.hpp"
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_action.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/vm_account.hpp"
 #include "kernel/mm/vma.hpp"
@@ -63,7 +64,7 @@ int check_shared_file(const file& f, std::uint64_t prot, vm_flags_t& vm) {
   return 0;
 }
 
-int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
+int check_file(Kernel& k, const file& f, std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
                std::uint64_t pgoff, vm_flags_t& vm) {
   if (!file_mmap_ok(f, pgoff, len)) return -EOVERFLOW;
   const std::uint64_t sync = f.f_op->fop_flags & FOP_MMAP_SYNC ? MAP_SYNC : 0;
@@ -83,7 +84,7 @@ int check_file(const file& f, std::uint64_t len, std::uint64_t prot, std::uint64
         if (vm & VM_EXEC) return -EPERM;
         vm &= ~VM_MAYEXEC;
       }
-      if (!f.f_op->mmap) return -ENODEV;
+      if (!can_mmap_file(k, f)) return -ENODEV;
       if (vm & VM_GROWSDOWN) return -EINVAL;
       return 0;
     default:
@@ -141,7 +142,7 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
     co_return -EEXIST;
   }
   if (const int error = check_mlock(k, mm, flags, vm, len)) co_return error;
-  const int error = file ? check_file(*file, len, prot, flags, pgoff, vm)
+  const int error = file ? check_file(k, *file, len, prot, flags, pgoff, vm)
                          : check_anonymous(flags, addr, pgoff, vm);
   if (error) co_return error;
   if (flags & MAP_NORESERVE) {

@@ -109,9 +109,17 @@ static HelperPath<std::int64_t> protect_range(Kernel& k, mmu_gather& tlb, mm_str
     // What may be allowed at most stands four bits higher.
     if (flags & ~(flags >> 4) & VM_ACCESS_FLAGS) co_return -EACCES;
     const Vaddr stop = std::min(vma->vm_end, end);
+    if (vma->vm_ops && vma->vm_ops->mprotect) {
+      const std::int64_t error = co_await vma->vm_ops->mprotect(k, *vma, done, stop, flags);
+      if (error) co_return error;
+    }
+    // A merge that was begun and refused leaves the iterator before the VMA: it comes once more.
+    const bool again = flags != vma->vm_flags &&
+                       vma_merge_rewinds(k, *vma, merge_request(*vma, done, stop, flags));
     vm_area_struct* changed = nullptr;
     const std::int64_t error = co_await mprotect_fixup(k, tlb, *vma, done, stop, flags, &changed);
     if (error) co_return error;
+    if (again) continue;
     done = std::max(stop, changed->vm_end);
     vma = find_vma_intersection(mm, done, end);
   }

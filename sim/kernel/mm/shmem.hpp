@@ -1,6 +1,5 @@
-// Shared anonymous memory and tmpfs, as far as making a mapping goes. Linux 6.12 mm/shmem.c
-// (shmem_zero_setup, shmem_mmap, shmem_acct_size). Left out: its pages; a fault is reported as not
-// modelled.
+// Shared memory: tmpfs, shared anonymous mappings, /dev/zero. Linux 6.12 and 7.1 mm/shmem.c.
+// Left out: swap, huge pages, seals, write(2), truncation.
 #pragma once
 
 #include "kernel/kernel.hpp"
@@ -9,7 +8,13 @@ namespace faultline {
 
 extern const file_operations shmem_file_operations;
 
-/// Backs a shared anonymous mapping: charges its whole size. 0 or a negative errno.
+/// A new unnamed file of `size` bytes with one reference; charged whole unless the flags have
+/// VM_NORESERVE. Null when that much may not be promised.
+file* shmem_kernel_file_setup(Kernel& k, std::uint64_t size, vm_flags_t flags);
+
+/// Backs a shared anonymous mapping with a file of its own. 0 or a negative errno.
 std::int64_t shmem_zero_setup(Kernel& k, vm_area_struct& vma);
+/// The same for a mapping that is being prepared. 7.1.
+std::int64_t shmem_zero_setup_desc(Kernel& k, vm_area_desc& desc);
 
 }  // namespace faultline

@@ -50,7 +50,8 @@ void copy_page(Kernel& k, Pfn to, Pfn from) {
   if (PmemDevice* const device = k.pmem_of(from)) {
     device->content().read((from - device->first_pfn()) << PAGE_SHIFT, buffer);
   } else {
-    k.dram.read(from.v << PAGE_SHIFT, buffer);
+    const LineContent& memory = k.memory_of(from);
+    memory.read(Kernel::offset_in(memory, Paddr(from.v << PAGE_SHIFT)), buffer);
   }
   k.dram.store(to.v << PAGE_SHIFT, buffer);
 }

@@ -21,6 +21,7 @@ struct mmu_gather {
   Vaddr start{~0ULL}, end{0};
   bool freed_tables = false, cleared_ptes = false, cleared_pmds = false, cleared_puds = false;
   bool fullmm = false;
+  bool vma_pfn = false;    ///< of a VMA whose PFNs nobody counts: flushed before rmap forgets it
   bool keep_cows = false;  ///< private copies stay (even_cows false)
   /// After a flush on the way: what was noted so far is done.
   void reset_range() {
@@ -33,6 +34,9 @@ struct mmu_gather {
     if (end < to) end = to;
   }
 };
+
+/// PTEs and page tables of one VMA that is in no tree go, as after a failed mmap hook.
+Path<void> unmap_region(Kernel& k, mm_struct& mm, vm_area_struct& vma);
 
 /// mmap_region(): makes the mapping. The address, or a negative errno.
 Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr, std::uint64_t len,
@@ -65,9 +69,21 @@ vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm);
 /// A VMA of a process that exists before the run begins: no lock, no record. Anonymous, with its
 /// page offset as such; the caller may make it one of a file.
 vm_area_struct& place_vma(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, vm_flags_t flags);
+/// Frees a VMA without a word to its driver: who wants vm_ops->close to run calls vma_close first.
 void remove_vma(Kernel& k, vm_area_struct& vma);
+/// Runs vm_ops->close, once: the VMA has the dummy operations afterwards.
+Path<void> vma_close(Kernel& k, vm_area_struct& vma);
+/// Operations that do nothing: of a file's VMA before its hook, and after its close.
+extern const vm_operations_struct vma_dummy_vm_ops;
 
-/// Page protection of the VMA's flags; shared and writable but tracked: read-only. mm/mmap.c.
+/// Page protection of the VMA's flags; shared and writable but tracked: read-only. The cache mode
+/// that its driver chose stays. mm/mmap.c.
 void vma_set_page_prot(vm_area_struct& vma);
+/// Protection of a mapping with these flags that nobody tracks: protection_map of mm/mmap.c.
+pgprot_t vm_get_page_prot(vm_flags_t flags);
+/// Replaces the file of a VMA; takes a reference on the new one, drops that on the old. mm/util.c.
+void vma_set_file(Kernel& k, vm_area_struct& vma, file& fresh);
+
+vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm);
 
 }  // namespace faultline

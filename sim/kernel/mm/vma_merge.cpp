@@ -31,7 +31,7 @@ static bool is_mergeable_vma(const vm_area_struct& vma, const MergeRequest& r) {
 
 // A VMA with `close` may be extended, but not disappear without that call.
 static bool can_merge_remove_vma(const vm_area_struct& vma) {
-  return !(vma.vm_ops && vma.vm_ops->has_close);
+  return !(vma.vm_ops && vma.vm_ops->close);
 }
 
 // Whether `vma` may take over pages of `source`. A VMA that a fork has made (a chain of several) is
@@ -217,6 +217,12 @@ static Change divide(vm_area_struct& middle, const MergeRequest& r, vm_area_stru
     c.adjust_start = r.start;
   }
   return c;
+}
+
+bool vma_merge_rewinds(Kernel& k, const vm_area_struct& middle, const MergeRequest& r) {
+  const bool whole = r.start == middle.vm_start && r.end == middle.vm_end;
+  if (!whole || (r.flags & VM_SPECIAL) || can_merge_remove_vma(middle)) return false;
+  return left_neighbour(k, *middle.vm_mm, r) != nullptr;
 }
 
 Path<vm_area_struct*> vma_merge_existing_range(Kernel& k, vm_area_struct& middle, MergeRequest r) {

@@ -18,6 +18,10 @@ struct MergeRequest {
   bool forked = false;                  ///< these pages may be a parent's: a chain of several
 };
 
+/// Whether an attempt to merge the whole of `middle` stops after it has looked at the neighbour
+/// below, because its `close` must not be lost.
+bool vma_merge_rewinds(Kernel& k, const vm_area_struct& middle, const MergeRequest& request);
+
 /// Extends a neighbour over the range, joining both neighbours if all three fit. The VMA that now
 /// covers the range, or null.
 Path<vm_area_struct*> vma_merge_new_range(Kernel& k, mm_struct& mm, MergeRequest request);

@@ -19,6 +19,10 @@ Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original) {
   copy.vm_file = original.vm_file;
   copy.vm_ops = original.vm_ops;
   copy.anon_vma = original.anon_vma;
+  copy.vm_private_data = original.vm_private_data;
+  // A flag belongs to one VMA; a context is counted.
+  const bool counted = k.profile.pfnmap_tracking == PfnmapTracking::context;
+  copy.pfnmap_tracked = counted && original.pfnmap_tracked;
   if (copy.vm_file) ++copy.vm_file->f_count;
   // untrack_pfn_clear(): a change of its flags, made under the lock of the mm it was copied from.
   const bool untracks = k.profile.dup_untracks_pfns && (copy.vm_flags & VM_PFNMAP);
@@ -28,6 +32,10 @@ Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original) {
 
 Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPart part) {
   mm_struct& mm = *vma.vm_mm;
+  if (vma.vm_ops && vma.vm_ops->may_split) {
+    const std::int64_t error = co_await vma.vm_ops->may_split(k, vma, addr);
+    if (error) co_return error;
+  }
   vm_area_struct& fresh = *co_await vm_area_dup(k, vma);
   if (part == NewPart::below) {
     fresh.vm_end = addr;
@@ -36,6 +44,7 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
     fresh.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT;
   }
   co_await anon_vma_clone(k, fresh, vma);
+  if (fresh.vm_ops && fresh.vm_ops->open) co_await fresh.vm_ops->open(k, fresh);
   co_await vma_start_write(k, vma);
   co_await vma_start_write(k, fresh);
 

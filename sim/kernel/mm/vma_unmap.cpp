@@ -46,12 +46,22 @@ Path<void> vms_clear_ptes(Kernel& k, mm_struct& mm, vma_munmap_struct& vms) {
   mmu_gather tlb;
   const vm_area_struct* const prev = find_vma_prev(mm, vms.start);
   const vm_area_struct* const next = find_vma(mm, vms.end);
-  for (vm_area_struct* const vma : vms.vmas) {
-    co_await unmap_page_range(k, tlb, *vma, vma->vm_start, vma->vm_end);
-  }
+  co_await unmap_vmas(k, tlb, vms.vmas);
   const Vaddr floor = prev ? prev->vm_end : Vaddr(0);
   const Vaddr ceiling = next ? next->vm_start : Vaddr(0);
   co_await free_pgtables(k, tlb, mm, vms.vmas, floor, ceiling);
+  co_await tlb_finish_mmu(k, mm, tlb);
+}
+
+Path<void> unmap_region(Kernel& k, mm_struct& mm, vm_area_struct& vma) {
+  mmu_gather tlb;
+  vm_area_struct* const only[] = {&vma};
+  const vm_area_struct* const prev = find_vma_prev(mm, vma.vm_start);
+  const vm_area_struct* const next = find_vma(mm, vma.vm_end);
+  co_await unmap_vmas(k, tlb, only);
+  const Vaddr floor = prev ? prev->vm_end : Vaddr(0);
+  const Vaddr ceiling = next ? next->vm_start : Vaddr(0);
+  co_await free_pgtables(k, tlb, mm, only, floor, ceiling);
   co_await tlb_finish_mmu(k, mm, tlb);
 }
 
@@ -63,6 +73,7 @@ Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct&
   for (vm_area_struct* const vma : vms.vmas) {
     vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
     if (vma->vm_flags & VM_LOCKED) mm.locked_vm -= vma_pages(*vma);
+    if (vma->vm_ops && vma->vm_ops->close) co_await vma_close(k, *vma);
     remove_vma(k, *vma);
   }
   vm_unacct_memory(k, vms.nr_accounted);

@@ -1,6 +1,5 @@
-// Profile linux-7.1: where a running 7.1.5 differs from 6.12. Source: traces of that kernel. Not
-// modelled of its mmap path: character devices, the actions of mmap_prepare hooks, the mapped hook
-// and the compat layer.
+// Profile linux-7.1: where a running 7.1.5 differs from 6.12. Source: traces of that kernel, which
+// was built with DEBUG_VM. It still loses the overcommit charge of a failed mmap_prepare.
 #include <array>
 
 #include "kernel/profiles/profile.hpp"
@@ -9,10 +8,21 @@ namespace faultline {
 
 namespace {
 constexpr std::array values{
-    KnobValue{"mm.vma_lock", "refcount"},         KnobValue{"mm.mmap_prepare", "true"},
-    KnobValue{"mm.merges_untouched", "true"},     KnobValue{"mm.dup_untracks_pfns", "false"},
-    KnobValue{"mm.dax_folios", "true"},           KnobValue{"mm.copies_annotate", "false"},
-    KnobValue{"fs.iomap_actor_advances", "true"}, KnobValue{"xfs.fault_events", "read_write"},
+    KnobValue{"mm.vma_lock", "refcount"},
+    KnobValue{"mm.mmap_prepare", "true"},
+    KnobValue{"mm.dax_folios", "true"},
+    KnobValue{"mm.copies_annotate", "false"},
+    KnobValue{"mm.debug_vm", "true"},
+    KnobValue{"mm.merge_after_mmap_hook", "false"},
+    KnobValue{"mm.pfnmap_tracking", "context"},
+    KnobValue{"mm.vma_pfn_flush", "before_unlink"},
+    KnobValue{"mm.insert_pages_asserts", "warn"},
+    KnobValue{"mm.prepare_failure_uncharges", "false"},
+    KnobValue{"proc.maps_under_vma_locks", "true"},
+    KnobValue{"fs.iomap_actor_advances", "true"},
+    KnobValue{"xfs.fault_events", "read_write"},
+    KnobValue{"mm.merges_untouched", "true"},
+    KnobValue{"mm.dup_untracks_pfns", "false"},
 };
 }  // namespace
 

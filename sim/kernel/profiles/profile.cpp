@@ -5,25 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <type_traits>
+#include <vector>
 
 #include "base/bug.hpp"
+#include "kernel/profiles/knob_setter.hpp"
+#include "kernel/profiles/mmap_knobs.hpp"
 
 namespace faultline {
 
 namespace {
-
-// How a knob's value gets into the profile: a number as it is, a word by its place among the
-// knob's words, which is the order of the enumerators.
-template <auto member>
-constexpr void set(Profile& profile, std::uint64_t value) {
-  using Value = std::remove_reference_t<decltype(profile.*member)>;
-  if constexpr (std::is_same_v<Value, bool>) {
-    profile.*member = value != 0;
-  } else {
-    profile.*member = static_cast<Value>(value);
-  }
-}
 
 // The place of `word` among the words of a knob; nothing if it is none of them.
 std::optional<std::uint64_t> place_of(std::string_view words, std::string_view word) {
@@ -38,62 +28,62 @@ std::optional<std::uint64_t> place_of(std::string_view words, std::string_view w
 constexpr std::array knobs{
     Knob{"mm.per_vma_lock", KnobKind::boolean, "", "true",
          "User faults first try the lock of their VMA; off, every fault takes mmap_lock.",
-         set<&Profile::per_vma_lock>},
+         set_member<&Profile::per_vma_lock>},
     Knob{"mm.thp", KnobKind::word, "always|madvise|never", "always",
          "Transparent huge pages: which anonymous mappings may get a 2 MiB page at a fault.",
-         set<&Profile::thp>},
+         set_member<&Profile::thp>},
     Knob{"mm.fault_around_bytes", KnobKind::number, "", "65536",
          "Window in which a read fault maps pages of the page cache that are already there.",
-         set<&Profile::fault_around_bytes>},
+         set_member<&Profile::fault_around_bytes>},
     Knob{"mm.max_map_count", KnobKind::number, "", "65530",
          "vm.max_map_count: how many VMAs a process may have before mmap refuses.",
-         set<&Profile::max_map_count>},
+         set_member<&Profile::max_map_count>},
     Knob{"mm.mmap_min_addr", KnobKind::number, "", "65536",
-         "vm.mmap_min_addr: hints below it are raised to it.", set<&Profile::mmap_min_addr>},
+         "vm.mmap_min_addr: hints below it are raised to it.", set_member<&Profile::mmap_min_addr>},
     Knob{"mm.stack_guard_gap", KnobKind::number, "", "256",
          "Pages kept free below a stack when an address is searched.",
-         set<&Profile::stack_guard_gap>},
+         set_member<&Profile::stack_guard_gap>},
     Knob{"mm.vma_lock", KnobKind::word, "rwsem|refcount", "rwsem",
          "How a VMA is locked: by a rwsem of its own, or (6.15 and later) by a count in the VMA, "
          "which a fresh VMA's first writer need not touch.",
-         set<&Profile::vma_lock>},
+         set_member<&Profile::vma_lock>},
     Knob{"mm.mmap_prepare", KnobKind::boolean, "", "false",
          "Files prepare a mapping with f_op->mmap_prepare, before the merge attempt and before "
          "there is a VMA, instead of with f_op->mmap after both.",
-         set<&Profile::mmap_prepare>},
+         set_member<&Profile::mmap_prepare>},
     Knob{"mm.dax_folios", KnobKind::boolean, "", "false",
          "Pages of a DAX device are ordinary folios in page tables (6.15 and later): a dirty one "
          "that is unmapped flushes the TLB under the page-table lock.",
-         set<&Profile::dax_folios>},
+         set_member<&Profile::dax_folios>},
     Knob{"mm.merges_untouched", KnobKind::boolean, "", "false",
          "A VMA that was never written may be extended over a neighbour that was (6.15 and later).",
-         set<&Profile::merges_untouched>},
+         set_member<&Profile::merges_untouched>},
     Knob{"mm.dup_untracks_pfns", KnobKind::boolean, "", "true",
          "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
          "before anything else is locked (until 6.16).",
-         set<&Profile::dup_untracks_pfns>},
+         set_member<&Profile::dup_untracks_pfns>},
     Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
          "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
          "handler shows; a 7.1 kernel does not.",
-         set<&Profile::copies_annotate>},
+         set_member<&Profile::copies_annotate>},
     Knob{"fs.iomap_actor_advances", KnobKind::boolean, "", "false",
          "Who works on an iomap moves the iterator itself (6.15 and later), so that iomap_iter "
          "shows the new position and a status, not the bytes processed.",
-         set<&Profile::iomap_actor_advances>},
+         set_member<&Profile::iomap_actor_advances>},
     Knob{"xfs.fault_events", KnobKind::word, "filemap_fault|read_write", "filemap_fault",
          "Which tracepoints an XFS fault has: xfs_filemap_fault, or xfs_read_fault and "
          "xfs_write_fault.",
-         set<&Profile::xfs_fault_events>},
+         set_member<&Profile::xfs_fault_events>},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
          "(EINVAL).",
-         set<&Profile::hugetlb>},
+         set_member<&Profile::hugetlb>},
     Knob{"mm.overcommit_memory", KnobKind::word, "guess|always|never", "guess",
          "vm.overcommit_memory: how much private writable memory may be promised.",
-         set<&Profile::overcommit>},
+         set_member<&Profile::overcommit>},
     Knob{"mm.overcommit_ratio", KnobKind::number, "", "50",
          "vm.overcommit_ratio: the share of memory, in percent, that mode never promises.",
-         set<&Profile::overcommit_ratio>},
+         set_member<&Profile::overcommit_ratio>},
 };
 
 // Not constexpr: the values of later profiles lie in their own files.
@@ -107,7 +97,7 @@ const std::array profiles{
 // The value of a knob of a profile's table, by the knob's type.
 void set_from_text(Profile& profile, const KnobValue& value) {
   std::uint64_t number = value.value == "true" ? 1 : 0;
-  for (const Knob& knob : knobs) {
+  for (const Knob& knob : all_knobs()) {
     if (knob.name != value.name || knob.type != KnobKind::number) continue;
     std::from_chars(value.value.data(), value.value.data() + value.value.size(), number);
   }
@@ -117,7 +107,15 @@ void set_from_text(Profile& profile, const KnobValue& value) {
 
 }  // namespace
 
-std::span<const Knob> all_knobs() { return knobs; }
+std::span<const Knob> all_knobs() {
+  static const std::vector<Knob> all = [] {
+    std::vector<Knob> list(knobs.begin(), knobs.end());
+    const std::span<const Knob> more = mmap_knobs();
+    list.insert(list.end(), more.begin(), more.end());
+    return list;
+  }();
+  return all;
+}
 std::span<const ProfileRow> all_profiles() { return profiles; }
 
 std::optional<Profile> find_profile(std::string_view name) {
@@ -134,7 +132,7 @@ std::optional<Profile> find_profile(std::string_view name) {
 
 bool set_knob(Profile& profile, std::string_view name, std::uint64_t number,
               std::string_view word) {
-  for (const Knob& knob : knobs) {
+  for (const Knob& knob : all_knobs()) {
     if (knob.name != name) continue;
     const auto value = knob.type == KnobKind::word ? place_of(knob.words, word) : number;
     if (value) knob.set(profile, *value);

@@ -20,22 +20,45 @@ enum class XfsFaultEvents : std::uint8_t { filemap_fault, read_write };
 enum class OvercommitMode : std::uint8_t { guess, always, never };
 enum class HugetlbMode : std::uint8_t { empty, off };
 
+/// How a VMA that maps a range of PFNs remembers it.
+enum class PfnmapTracking : std::uint8_t { vma_flag, context };
+enum class VmaPfnFlush : std::uint8_t { each_vma, before_unlink };
+enum class InsertAsserts : std::uint8_t { bug, warn };
+enum class ActionUnmap : std::uint8_t { under_rmap, after_rmap };
+enum class RemapChecks : std::uint8_t { none, cow, range };
+enum class DescVmOps : std::uint8_t { null, dummy };
+
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
   std::string name = "linux-6.12";
-  bool per_vma_lock = true;                                         ///< mm.per_vma_lock
-  ThpMode thp = ThpMode::always;                                    ///< mm.thp
-  std::uint64_t fault_around_bytes = 65536;                         ///< mm.fault_around_bytes
-  std::uint64_t max_map_count = 65530;                              ///< mm.max_map_count
-  std::uint64_t mmap_min_addr = 65536;                              ///< mm.mmap_min_addr
-  std::uint64_t stack_guard_gap = 256;                              ///< mm.stack_guard_gap, pages
-  VmaLock vma_lock = VmaLock::rwsem;                                ///< mm.vma_lock
-  bool mmap_prepare = false;                                        ///< mm.mmap_prepare
-  bool dax_folios = false;                                          ///< mm.dax_folios
-  bool merges_untouched = false;                                    ///< mm.merges_untouched
-  bool dup_untracks_pfns = true;                                    ///< mm.dup_untracks_pfns
-  bool copies_annotate = true;                                      ///< mm.copies_annotate
-  bool iomap_actor_advances = false;                                ///< fs.iomap_actor_advances
+  bool per_vma_lock = true;                                   ///< mm.per_vma_lock
+  ThpMode thp = ThpMode::always;                              ///< mm.thp
+  std::uint64_t fault_around_bytes = 65536;                   ///< mm.fault_around_bytes
+  std::uint64_t max_map_count = 65530;                        ///< mm.max_map_count
+  std::uint64_t mmap_min_addr = 65536;                        ///< mm.mmap_min_addr
+  std::uint64_t stack_guard_gap = 256;                        ///< mm.stack_guard_gap, pages
+  VmaLock vma_lock = VmaLock::rwsem;                          ///< mm.vma_lock
+  bool mmap_prepare = false;                                  ///< mm.mmap_prepare
+  bool debug_vm = false;                                      ///< mm.debug_vm
+  bool merge_after_mmap_hook = true;                          ///< mm.merge_after_mmap_hook
+  PfnmapTracking pfnmap_tracking = PfnmapTracking::vma_flag;  ///< mm.pfnmap_tracking
+  VmaPfnFlush vma_pfn_flush = VmaPfnFlush::each_vma;          ///< mm.vma_pfn_flush
+  InsertAsserts insert_pages_asserts = InsertAsserts::bug;    ///< mm.insert_pages_asserts
+  bool mapped_hook = true;                                    ///< mm.mapped_hook
+  bool mapped_check = false;                                  ///< mm.mapped_check
+  bool compat_unmaps = false;                                 ///< mm.compat_unmaps
+  bool compat_clears_hide = true;                             ///< mm.compat_clears_hide
+  ActionUnmap action_unmap = ActionUnmap::after_rmap;         ///< mm.action_unmap
+  RemapChecks remap_prepare_checks = RemapChecks::range;      ///< mm.remap_prepare_checks
+  bool prepare_failure_uncharges = true;                      ///< mm.prepare_failure_uncharges
+  DescVmOps desc_vm_ops = DescVmOps::null;                    ///< mm.desc_vm_ops
+  bool maps_under_vma_locks = false;                          ///< proc.maps_under_vma_locks
+  std::uint64_t l1tf_pfn_limit = 0;                           ///< x86.l1tf_pfn_limit
+  bool dax_folios = false;                                    ///< mm.dax_folios
+  bool copies_annotate = true;                                ///< mm.copies_annotate
+  bool iomap_actor_advances = false;                          ///< fs.iomap_actor_advances
+  bool merges_untouched = false;                              ///< mm.merges_untouched
+  bool dup_untracks_pfns = true;                              ///< mm.dup_untracks_pfns
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
   HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory

@@ -57,8 +57,8 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
   Cpu& cpu = k.cpus.of(k.engine.current());
   const bool cached = cpu.last_line == at.v >> 6 && (at.v & 63) + length <= 64;
   cpu.last_line = (at.v + length - 1) >> 6;
-  LineContent& content = device ? device->content() : k.dram;
-  const std::uint64_t offset = device ? device->offset(at) : at.v;
+  LineContent& content = device ? device->content() : k.memory_of(Pfn(at.v >> PAGE_SHIFT));
+  const std::uint64_t offset = device ? device->offset(at) : Kernel::offset_in(content, at);
   if (s.write) {
     if (device && !cached) k.engine.charge(device->write(k.now(), length, Pattern::random));
     if (s.has_value) {
@@ -192,7 +192,8 @@ void read_phys(Kernel& k, Paddr at, std::span<std::byte> out) {
   if (PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT))) {
     device->content().read(device->offset(at), out);
   } else {
-    k.dram.read(at.v, out);
+    const LineContent& memory = k.memory_of(Pfn(at.v >> PAGE_SHIFT));
+    memory.read(Kernel::offset_in(memory, at), out);
   }
 }
 
@@ -200,7 +201,8 @@ void write_phys(Kernel& k, Paddr at, std::span<const std::byte> bytes) {
   if (PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT))) {
     device->content().store(device->offset(at), bytes);
   } else {
-    k.dram.store(at.v, bytes);
+    LineContent& memory = k.memory_of(Pfn(at.v >> PAGE_SHIFT));
+    memory.store(Kernel::offset_in(memory, at), bytes);
   }
 }
 

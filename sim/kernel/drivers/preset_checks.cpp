@@ -1,0 +1,73 @@
+// The tests that known drivers make in their hooks, in their order.
+#include "kernel/drivers/preset_checks.hpp"
+
+#include <cerrno>
+
+#include "kernel/mm/mmap_action.hpp"
+
+namespace faultline {
+
+namespace {
+
+// drivers/misc/open-dice.c: nobody may write to the region through a shared mapping, ever.
+std::int64_t check_open_dice(vm_area_desc& desc) {
+  if (!(desc.vm_flags & VM_MAYSHARE)) return 0;
+  if (desc.vm_flags & VM_WRITE) return -EPERM;
+  desc.vm_flags &= ~VM_MAYWRITE;
+  return 0;
+}
+
+// drivers/char/hpet.c: the registers fill one page, if the firmware put them at its start.
+std::int64_t check_hpet(const CharDescription& d) { return d.phys_at & ~PAGE_MASK ? -ENOSYS : 0; }
+
+// drivers/hwtracing/stm/core.c
+std::int64_t check_stm(const CharDescription& d, const vm_area_desc& desc) {
+  if (d.phys_size == 0) return -EOPNOTSUPP;
+  if (desc.pgoff.v != 0) return -EINVAL;
+  return vma_desc_size(desc) == d.phys_size ? 0 : -EINVAL;
+}
+
+// drivers/staging/vme_user/vme_user.c: asks for a window that begins at the offset and is as long
+// as the mapping, from which the offset is then taken once more.
+std::int64_t check_vme_user(const CharDescription& d, const vm_area_desc& desc) {
+  const std::uint64_t offset = desc.pgoff.v << PAGE_SHIFT;
+  const std::uint64_t size = vma_desc_size(desc);
+  if (offset > d.phys_size || size > d.phys_size - offset) return -EFAULT;
+  Pfn pfn;
+  return iomap_window(d.phys_at + offset, size, desc.pgoff, size >> PAGE_SHIFT, &pfn);
+}
+
+// drivers/target/target_core_user.c
+std::int64_t check_tcmu(const CharDescription& d, const vm_area_desc& desc) {
+  return vma_desc_size(desc) >> PAGE_SHIFT == d.page_count ? 0 : -EINVAL;
+}
+
+}  // namespace
+
+std::int64_t check_preset(Kernel&, const char_device& device, vm_area_desc& desc) {
+  const CharDescription& d = *device.what;
+  switch (d.preset) {
+    case DriverPreset::open_dice:
+      return check_open_dice(desc);
+    case DriverPreset::hpet:
+      return check_hpet(d);
+    case DriverPreset::stm:
+      return check_stm(d, desc);
+    case DriverPreset::vme_user:
+      return check_vme_user(d, desc);
+    case DriverPreset::tcmu:
+      return check_tcmu(d, desc);
+    case DriverPreset::none:
+    case DriverPreset::dev_null:
+    case DriverPreset::dev_zero:
+    case DriverPreset::dev_mem:
+    case DriverPreset::mtdchar:
+    case DriverPreset::vmbus_ring:
+    case DriverPreset::uio:
+    case DriverPreset::afs:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace faultline

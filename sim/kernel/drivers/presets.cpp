@@ -1,0 +1,152 @@
+// The table of known drivers. A scenario gives them their memory or pages, and may change anything.
+#include "kernel/drivers/presets.hpp"
+
+#include <array>
+
+namespace faultline {
+
+namespace {
+
+constexpr std::uint64_t DONTCOPY = 0x20000, DONTEXPAND = 0x40000, DONTDUMP = 0x4000000, IO = 0x4000;
+
+CharDescription plain(MmapHook hook) {
+  CharDescription d;
+  d.hook = hook;
+  return d;
+}
+
+CharDescription simple_window(CacheChoice cache) {
+  CharDescription d = plain(MmapHook::mmap_prepare);
+  d.page_prot = cache;
+  d.actions.resize(1);
+  d.actions[0].kind = DriverActionKind::simple_ioremap;
+  return d;
+}
+
+// Operations that count the mappings of an object.
+void count_mappings(CharDescription& d) {
+  d.has_vm_ops = true;
+  d.open.present = d.close.present = d.mapped.present = true;
+}
+
+CharDescription null_device() { return plain(MmapHook::none); }
+CharDescription memory_device() { return plain(MmapHook::mmap_prepare); }
+
+CharDescription open_dice() {
+  CharDescription d = simple_window(CacheChoice::writecombine);
+  d.set_flags = DONTCOPY | DONTDUMP;
+  return d;
+}
+
+CharDescription hpet() { return simple_window(CacheChoice::noncached); }
+
+CharDescription mtdchar() {
+  CharDescription d = plain(MmapHook::mmap_prepare);
+  d.returns = -19;  // ENODEV: there is an MMU
+  return d;
+}
+
+CharDescription stm() {
+  CharDescription d = simple_window(CacheChoice::noncached);
+  d.set_flags = IO | DONTEXPAND | DONTDUMP;
+  count_mappings(d);
+  return d;
+}
+
+// The window begins at the offset already, and the action takes the offset off once more: only a
+// mapping from the start can succeed.
+CharDescription vme_user() {
+  CharDescription d = simple_window(CacheChoice::noncached);
+  count_mappings(d);
+  d.mapped.private_data = 0x1000;  // an object of its own
+  return d;
+}
+
+CharDescription vmbus_ring() {
+  CharDescription d = simple_window(CacheChoice::unchanged);
+  d.hook = MmapHook::mmap;
+  d.splits = true;
+  return d;
+}
+
+CharDescription uio() {
+  CharDescription d = plain(MmapHook::mmap);
+  d.page_prot = CacheChoice::noncached;
+  d.has_vm_ops = true;
+  d.calls.resize(1);
+  d.calls[0].kind = DriverCallKind::remap_pfn_range;
+  return d;
+}
+
+CharDescription tcmu() {
+  CharDescription d = plain(MmapHook::mmap);
+  d.splits = true;
+  d.set_flags = DONTEXPAND | DONTDUMP;
+  count_mappings(d);
+  d.fault = DriverFault::insert_page;
+  return d;
+}
+
+CharDescription afs() {
+  CharDescription d = plain(MmapHook::mmap_prepare);
+  count_mappings(d);
+  d.fault = DriverFault::insert_page;
+  return d;
+}
+
+constexpr std::array rows{
+    DriverPresetRow{"/dev/null", DriverPreset::dev_null, "The null device: it cannot be mapped.",
+                    null_device},
+    DriverPresetRow{"/dev/zero", DriverPreset::dev_zero,
+                    "The zero device: a private mapping is anonymous memory, a shared one shared "
+                    "memory of its own.",
+                    memory_device},
+    DriverPresetRow{"/dev/mem", DriverPreset::dev_mem,
+                    "Physical memory: the offset is the address; of DRAM only the first MiB.",
+                    memory_device},
+    DriverPresetRow{"open-dice", DriverPreset::open_dice,
+                    "Boot secrets in reserved memory (drivers/misc/open-dice.c): a write-combined "
+                    "window that nobody may share for writing.",
+                    open_dice},
+    DriverPresetRow{"hpet", DriverPreset::hpet,
+                    "Timer registers (drivers/char/hpet.c): one uncached page.", hpet},
+    DriverPresetRow{"mtdchar", DriverPreset::mtdchar,
+                    "Flash (drivers/mtd/mtdchar.c): with an MMU every mmap is ENODEV.", mtdchar},
+    DriverPresetRow{"stm", DriverPreset::stm,
+                    "Trace channels (drivers/hwtracing/stm/core.c): the whole window or nothing; "
+                    "mapped and open wake the device, close lets it sleep.",
+                    stm},
+    DriverPresetRow{"vme_user", DriverPreset::vme_user,
+                    "A VME window (drivers/staging/vme_user): adds the offset to the window and so "
+                    "fails for any but 0.",
+                    vme_user},
+    DriverPresetRow{"vmbus-ring", DriverPreset::vmbus_ring,
+                    "The ring of a Hyper-V channel (drivers/hv/vmbus_drv.c): an mmap hook of sysfs "
+                    "with a prepare hook behind it.",
+                    vmbus_ring},
+    DriverPresetRow{"uio", DriverPreset::uio,
+                    "Userspace I/O of device memory (drivers/uio/uio.c): an mmap hook that calls "
+                    "remap_pfn_range.",
+                    uio},
+    DriverPresetRow{"tcmu", DriverPreset::tcmu,
+                    "TCMU behind uio (drivers/target/target_core_user.c): an mmap hook with a "
+                    "prepare hook behind it that sets operations with mapped.",
+                    tcmu},
+    DriverPresetRow{"afs", DriverPreset::afs,
+                    "A file of AFS (fs/afs/file.c), as far as its mappings are counted: mapped and "
+                    "open add one, close takes one off.",
+                    afs},
+};
+
+}  // namespace
+
+std::span<const DriverPresetRow> driver_presets() { return rows; }
+
+const DriverPresetRow* find_driver_preset(std::string_view name) {
+  for (const DriverPresetRow& row : rows) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace faultline
