@@ -80,7 +80,7 @@ void Reader::check_driver(NodeId node, const CharDescription& driver) {
       check_action(each, driver, driver.actions[i++]);
   }
   const bool prepares = driver.hook == MmapHook::mmap_prepare || driver.splits;
-  const bool legacy = driver.hook == MmapHook::mmap || driver.hook == MmapHook::stacked;
+  const bool legacy = driver.hook == MmapHook::mmap;
   if (action != no_node && legacy && !driver.splits) {
     wrong(action, [] { return std::string("only a mmap_prepare hook has actions, not mmap"); });
   }
@@ -91,8 +91,9 @@ void Reader::check_driver(NodeId node, const CharDescription& driver) {
   std::size_t i = 0;
   for (const NodeId each : Children(tree_, calls)) {
     const DriverCall& call = driver.calls[i++];
+    // Frames anywhere are what a driver's own call may ask for.
     const bool remap = call.kind <= DriverCallKind::io_remap_pfn_range;
-    if (remap) check_frames(each, driver, call.args);
+    if (remap && !call.args.pfn) check_frames(each, driver, call.args);
     if (call.kind >= DriverCallKind::vm_insert_page) check_pages(each, driver, call.args);
   }
   const NodeId fault = get(get(node, "vm_ops"), "fault");

@@ -177,7 +177,7 @@ CharSpec Reader::read_char(NodeId node) {
       std::vector<std::string_view> known;
       for (const DriverPresetRow& each : driver_presets()) known.push_back(each.name);
       wrong(preset, [&] {
-        return fmt::format("unknown driver {} {}", json_quote(spec.preset),
+        return fmt::format("unknown driver {}{}", json_quote(spec.preset),
                            did_you_mean(spec.preset, std::span<const std::string_view>(known)));
       });
     }
@@ -197,9 +197,12 @@ CharSpec Reader::read_char(NodeId node) {
   }
   driver.set_flags |= values_.flags(get(node, "set_flags"), vma_flags);
   driver.clear_flags |= values_.flags(get(node, "clear_flags"), vma_flags);
-  driver.page_prot = values_.word(get(node, "page_prot"), cache_words, driver.page_prot);
-  driver.page_prot_after =
-      values_.word(get(node, "page_prot_after"), cache_words, CacheChoice::unchanged);
+  const auto cache = [&](std::string_view key, CacheChoice& choice) {
+    const NodeId word = get(node, key);
+    if (word != no_node) choice = values_.word(word, cache_words, choice);
+  };
+  cache("page_prot", driver.page_prot);
+  cache("page_prot_after", driver.page_prot_after);
   if (const NodeId data = get(node, "private_data"); data != no_node) {
     driver.private_data = values_.argument(data);
   }
