@@ -57,6 +57,7 @@ class FsBuilder {
   Geometry choose_geometry() const;
   bool crosses_headers(const Geometry& geo) const;
   void place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors);
+  void place_shared(const Geometry& geo, std::vector<Diagnostic>& errors);
   bool place_free(const Geometry& geo, std::size_t file, BlockLayout& blocks);
   void add_extent(const Geometry& geo, Layout& layout, std::uint64_t off, std::uint64_t block,
                   std::uint64_t count, ExtState state);
@@ -70,6 +71,8 @@ class FsBuilder {
   const XfsSpec& spec_;
   Device device_;
   std::vector<Layout> layouts_;  // by file index of the scenario; only ours are used
+  std::vector<Extent> shared_;   // blocks with one user more than the file that declares them
+  std::vector<bool> reflink_;    // by file index
 };
 
 std::vector<std::size_t> FsBuilder::my_files() const {
@@ -151,11 +154,42 @@ void FsBuilder::place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors
   }
 }
 
+// Extents that another file has given blocks to: the same blocks, with one user more.
+void FsBuilder::place_shared(const Geometry& geo, std::vector<Diagnostic>& errors) {
+  for (const std::size_t f : my_files()) {
+    const FileSpec& file = scenario_.files[f];
+    for (std::size_t i = 0; i < file.extents.size(); ++i) {
+      const ExtentSpec& e = file.extents[i];
+      if (e.shared_with == no_file) continue;
+      std::uint64_t found = 0;
+      const std::uint64_t first = e.shared_at >> block_log;
+      const std::uint64_t end = first + (e.length >> block_log);
+      const std::vector<Extent> theirs = layouts_[e.shared_with.v].extents;
+      for (const Extent& t : theirs) {
+        const std::uint64_t from = std::max(first, t.off), to = std::min(end, t.end());
+        if (from >= to) continue;
+        const Extent mine{(e.at >> block_log) + (from - first), t.start + (from - t.off),
+                          static_cast<ExtLen>(to - from), t.state};
+        layouts_[f].extents.push_back(mine);
+        shared_.push_back(mine);
+        found += to - from;
+      }
+      reflink_[f] = reflink_[e.shared_with.v] = true;
+      const bool ours = lies_on(scenario_.files[e.shared_with.v], FsRef(fs_));
+      if (geo.reflink && ours && found == end - first) continue;
+      errors.push_back(complain(
+          scenario_, "/files/" + file.name + "/extents/" + std::to_string(i) + "/shared_with",
+          "the other file must have blocks for all of the range, on the same file system, which "
+          "must be made with reflink"));
+    }
+  }
+}
+
 bool FsBuilder::place_free(const Geometry& geo, std::size_t f, BlockLayout& blocks) {
   const FileSpec& file = scenario_.files[f];
   Layout& layout = layouts_[f];
   for (const ExtentSpec& e : file.extents) {
-    if (e.phys) continue;
+    if (e.phys || e.shared_with != no_file) continue;
     std::uint64_t off = e.at >> block_log;
     std::uint64_t left = e.length >> block_log;
     while (left != 0) {
@@ -251,6 +285,9 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.xfs->i_disk_size = file.size;
   node.xfs->extsize = file.extsize >> block_log;
   node.xfs->df.ino = ino;
+  node.xfs->cow.ino = ino;
+  node.xfs->cow.in_core = true;
+  node.xfs->reflink = reflink_[f];
   init(node.xfs->i_lock, k_.cls.ilock, 2);
   return node;
 }
@@ -259,6 +296,7 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
   const std::string pointer = "/filesystems/" + scenario_.filesystems[fs_].name;
   const Geometry geo = choose_geometry();
   layouts_.resize(scenario_.files.size());
+  reflink_.resize(scenario_.files.size());
   place_fixed(geo, errors);
   if (!errors.empty()) return;
 
@@ -271,8 +309,10 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
   const bool inodes_fit = blocks.reserve_inodes(files.size() + (first_user_inode & 63));
   std::vector<std::vector<FsBlock>> trees(files.size());
   bool fits = inodes_fit;
+  for (std::size_t i = 0; fits && i < files.size(); ++i) fits = place_free(geo, files[i], blocks);
+  if (fits) place_shared(geo, errors);
+  if (!errors.empty()) return;
   for (std::size_t i = 0; fits && i < files.size(); ++i) {
-    fits = place_free(geo, files[i], blocks);
     auto& extents = layouts_[files[i]].extents;
     std::sort(extents.begin(), extents.end(),
               [](const Extent& a, const Extent& b) { return a.off < b.off; });
@@ -288,6 +328,9 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
     fits = made.fits;
     sb.mount->space = std::move(made.fs);
     sb.mount->fdblocks = made.fdblocks;
+    for (const Extent& e : shared_) {
+      sb.mount->space.ags[geo.agno(e.start)].refcounts.increase(geo.agbno(e.start), e.len);
+    }
     for (std::size_t i = 0; i < files.size(); ++i) {
       inode& node = make_inode(files[i], sb, Ino(first_user_inode + i));
       load_fork(geo, node.xfs->df, layouts_[files[i]].extents, trees[i]);

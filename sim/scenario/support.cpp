@@ -109,7 +109,7 @@ constexpr auto table = std::to_array<Support>({
     {"file type", "pipe", true},
     {"file key", "cached", true},
     {"file key", "extsize", false},
-    {"extent key", "shared_with", false},
+    {"extent key", "shared_with", true},
     {"extent state", "written", true},
     {"extent state", "unwritten", true},
     {"extent state", "delalloc", false},

@@ -62,6 +62,7 @@ struct DaxInsert {
   Pfn pfn{};
   std::uint64_t flags = 0;  ///< DAX_PMD, DAX_ZERO_PAGE
   bool dirty = false;
+  bool shared = false;  ///< the block is shared, or a copy of one that is
 };
 Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert insert);
 

@@ -193,13 +193,13 @@ Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry,
   const unsigned order = dax_entry_order(entry);
   const std::uint64_t first = queue_index(in.index, entry);
   if (in.dirty) __mark_inode_dirty_pages(k, *mapping.host);
-  if (dax_is_zero_entry(entry) && !(in.flags & DAX_ZERO_PAGE)) {
+  if (in.shared || (dax_is_zero_entry(entry) && !(in.flags & DAX_ZERO_PAGE))) {
     // Blocks replace the zero page: whoever has it mapped must fault again.
     co_await unmap_mapping_pages(k, mapping, Pgoff(first), 1ULL << order);
   }
   co_await spin_lock(mapping.xa_lock);
   XaEntry stored = entry;
-  if (dax_is_zero_entry(entry) || dax_is_empty_entry(entry)) {
+  if (in.shared || dax_is_zero_entry(entry) || dax_is_empty_entry(entry)) {
     // A normal entry is left alone: a PTE fault under a PMD entry only makes it dirty.
     stored = dax_make_entry(in.pfn, in.flags | (order != 0 ? DAX_PMD : 0));
     mapping.i_pages.replace(first, order, dax_locked(stored));

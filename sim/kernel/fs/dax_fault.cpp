@@ -59,6 +59,22 @@ DirectAccess dax_iomap_direct_access(Kernel& k, const inode& host, const iomap& 
   return access;
 }
 
+// dax_iomap_copy_around(): the whole range is new, and what is not written comes from the old
+// block.
+std::int64_t dax_iomap_copy_around(Kernel& k, const iomap_iter& iter, Pfn to, std::uint64_t size) {
+  if (iter.srcmap.type != IOMAP_MAPPED) {
+    PmemDevice& device = *iter.host->i_sb->s_daxdev;
+    device.content().zero((to - device.first_pfn()) << PAGE_SHIFT, size);
+    return 0;
+  }
+  const DirectAccess from =
+      dax_iomap_direct_access(k, *iter.host, iter.srcmap, iter.pos, PAGE_SIZE);
+  if (from.error) return from.error;
+  for (std::uint64_t i = 0; i < size >> PAGE_SHIFT; ++i) copy_page(k, to + i, from.pfn + i);
+  k.engine.charge(k.costs.page_copy * (size >> PAGE_SHIFT));
+  return 0;
+}
+
 Path<vm_fault_t> dax_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
   address_space& mapping = host_of(vmf).i_data;
   const DaxInsert insert{vmf.pgoff, k.zero_pfn, DAX_ZERO_PAGE, false};
@@ -145,8 +161,13 @@ Path<vm_fault_t> dax_fault_iter(Kernel& k, vm_fault& vmf, const iomap_iter& iter
   if (found.error) co_return pmd ? VM_FAULT_FALLBACK : dax_fault_return(found.error);
   // A MAP_SYNC mapping may not show a block whose metadata a crash could take back.
   const bool sync = write && (vmf.vma->vm_flags & VM_SYNC) && (iter.map.flags & IOMAP_F_DIRTY) != 0;
-  const DaxInsert insert{vmf.pgoff, found.pfn, pmd ? DAX_PMD : 0, write && !sync};
+  const bool shared = iter.map.flags & IOMAP_F_SHARED;
+  const DaxInsert insert{vmf.pgoff, found.pfn, pmd ? DAX_PMD : 0, write && !sync, shared};
   *entry = co_await dax_insert_entry(k, iter.host->i_data, *entry, insert);
+  if (write && shared) [[unlikely]] {
+    const std::int64_t error = dax_iomap_copy_around(k, iter, found.pfn, size);
+    if (error) co_return dax_fault_return(error);
+  }
   if (sync) {
     vmf.sync_pfn = found.pfn;
     co_return VM_FAULT_NEEDDSYNC;

@@ -6,6 +6,7 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/fs/dax.hpp"
+#include "kernel/mm/tlb.hpp"
 
 namespace faultline {
 
@@ -66,6 +67,22 @@ HelperPath<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t d
   co_return cleared;
 }
 
+// dax_iomap_copy_around(): the blocks of a copy on write are filled from the old ones; what is to
+// be written follows.
+void copy_around(Kernel& k, const DaxIo& io, const iomap_iter& iter, std::uint64_t pos,
+                 std::uint64_t end) {
+  PmemDevice& device = *io.host->i_sb->s_daxdev;
+  for (std::uint64_t at = pos & PAGE_MASK; at < end; at += PAGE_SIZE) {
+    const std::uint64_t to = iter.map.addr + (at - iter.map.offset);
+    if (iter.srcmap.type != IOMAP_MAPPED) {
+      device.content().zero(to, PAGE_SIZE);
+      continue;
+    }
+    copy_page(k, device.pfn(to), device.pfn(iter.srcmap.addr + (at - iter.srcmap.offset)));
+    k.engine.charge(k.costs.page_copy);
+  }
+}
+
 // The bytes of one mapping; or a negative errno.
 HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& iter,
                                         std::uint64_t done) {
@@ -79,7 +96,9 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
     }
   }
   if (iter.map.type != IOMAP_MAPPED) co_return -EIO;
-  if (iter.map.flags & IOMAP_F_NEW) {
+  const bool cow = io.write && (iter.map.flags & IOMAP_F_SHARED);
+  if (cow) copy_around(k, io, iter, iter.pos, end);
+  if ((iter.map.flags & IOMAP_F_NEW) || cow) {
     // A hole or zero page may be mapped where there are blocks now.
     co_await invalidate_inode_pages2_range(k, io.host->i_data, Pgoff(iter.pos >> PAGE_SHIFT),
                                            Pgoff((end - 1) >> PAGE_SHIFT));

@@ -44,12 +44,18 @@ HelperPath<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const ioma
   if (more <= 0) co_return more;
   iter.started = true;
   iter.map = iomap();
+  iter.srcmap.type = IOMAP_HOLE;
   const std::int64_t error =
-      co_await ops.iomap_begin(k, host, iter.pos, iter.len, iter.flags, iter.map);
+      co_await ops.iomap_begin(k, host, iter.pos, iter.len, iter.flags, iter.map, iter.srcmap);
   if (error < 0) co_return error;
   k.trace<Event::iomap_iter_dstmap>(host.i_sb->s_dev, host.i_ino, host.i_sb->s_dev, iter.map.addr,
                                     iter.map.offset, iter.map.length, iter.map.type,
                                     iter.map.flags);
+  if (iter.srcmap.type != IOMAP_HOLE) [[unlikely]] {
+    k.trace<Event::iomap_iter_srcmap>(host.i_sb->s_dev, host.i_ino, host.i_sb->s_dev,
+                                      iter.srcmap.addr, iter.srcmap.offset, iter.srcmap.length,
+                                      iter.srcmap.type, iter.srcmap.flags);
+  }
   co_return 1;
 }
 

@@ -29,11 +29,12 @@ struct iomap {
   std::uint16_t flags = 0;
 };
 
-/// A file system's answer to "what is behind this range". 0 or a negative errno.
+/// A file system's answer to "what is behind this range". 0 or a negative errno. `srcmap` is where
+/// the old data are when a write goes elsewhere; a hole when it does not.
 struct iomap_ops {
   const char* name;
   Path<std::int64_t> (*iomap_begin)(Kernel&, inode&, std::uint64_t pos, std::uint64_t length,
-                                    unsigned flags, iomap&) = nullptr;
+                                    unsigned flags, iomap&, iomap& srcmap) = nullptr;
   Path<std::int64_t> (*iomap_end)(Kernel&, inode&, std::uint64_t pos, std::uint64_t length,
                                   std::int64_t written, unsigned flags, iomap&) = nullptr;
 };
@@ -46,6 +47,7 @@ struct iomap_iter {
   unsigned flags = 0;
   std::int64_t processed = 0;  ///< bytes done of the current mapping, or a negative errno
   iomap map;
+  iomap srcmap;
   bool started = false;
 };
 

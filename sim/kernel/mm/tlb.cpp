@@ -53,7 +53,11 @@ void copy_page(Kernel& k, Pfn to, Pfn from) {
     const LineContent& memory = k.memory_of(from);
     memory.read(Kernel::offset_in(memory, Paddr(from.v << PAGE_SHIFT)), buffer);
   }
-  k.dram.store(to.v << PAGE_SHIFT, buffer);
+  if (PmemDevice* const device = k.pmem_of(to)) {
+    device->content().store((to - device->first_pfn()) << PAGE_SHIFT, buffer);
+  } else {
+    k.dram.store(to.v << PAGE_SHIFT, buffer);
+  }
 }
 
 }  // namespace faultline

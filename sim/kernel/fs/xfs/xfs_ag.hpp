@@ -10,6 +10,7 @@
 #include "kernel/fs/xfs/xfs_btree.hpp"
 #include "kernel/fs/xfs/xfs_extent_busy.hpp"
 #include "kernel/fs/xfs/xfs_format.hpp"
+#include "kernel/fs/xfs/xfs_refcount.hpp"
 
 namespace faultline::xfs {
 
@@ -74,6 +75,7 @@ struct Perag {
   Btree<BnobtOps> bnobt;
   Btree<CntbtOps> cntbt;
   BusyExtents busy;
+  Refcounts refcounts;
   std::uint32_t blockgc_inodes = 0;  ///< tagged XFS_ICI_BLOCKGC_TAG
 };
 

@@ -24,20 +24,6 @@ void find_neighbours(const ExtentMap& map, std::uint64_t off, BmapAlloc& ap) {
   if (const auto prev = map.peek_prev(at)) ap.prev = neighbour(*prev);
 }
 
-BmapAlloc make_request(const xfs_inode& ip, const xfs_trans& tp, std::uint64_t off,
-                       std::uint64_t count) {
-  BmapAlloc ap;
-  ap.inode_block = ip.i_mount->space.geo.inode_block(ip.df.ino);
-  ap.offset = off;
-  ap.length = static_cast<ExtLen>(std::min<std::uint64_t>(count, max_extlen));
-  ap.minleft = xfs_bmapi_minleft(ip.df, tp.alloc);
-  ap.datatype = XFS_ALLOC_USERDATA | XFS_ALLOC_NOBUSY;
-  if (off == 0) ap.datatype |= XFS_ALLOC_INITIAL_USER_DATA;
-  ap.extsize = static_cast<ExtLen>(ip.extsize);
-  find_neighbours(ip.df.map, off, ap);
-  return ap;
-}
-
 // New blocks are zeroed before the transaction commits (XFS_BMAPI_ZERO).
 void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_t blocks) {
   PmemDevice& device = *mp.m_super->s_daxdev;
@@ -49,7 +35,8 @@ void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_
 HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
                                             std::uint64_t count, unsigned flags, Extent& imap) {
   xfs_mount& mp = *tp.mp;
-  BtallocWalk walk(mp.space, tp.alloc, make_request(*ip.xfs, tp, off, count));
+  BtallocWalk walk(mp.space, tp.alloc,
+                   bmap_request(*ip.xfs, ip.xfs->df, tp, off, count, ExtLen(ip.xfs->extsize)));
   co_await run_walk(k, tp, walk);
   if (walk.result() == null_fsblock) co_return -ENOSPC;
   trace_vextent_finish(k, mp, walk.args(), tp.alloc.highest_agno);
@@ -93,6 +80,20 @@ HelperPath<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, i
 }
 
 }  // namespace
+
+BmapAlloc bmap_request(const xfs_inode& ip, const DataFork& fork, const xfs_trans& tp,
+                       std::uint64_t off, std::uint64_t count, ExtLen hint) {
+  BmapAlloc ap;
+  ap.inode_block = ip.i_mount->space.geo.inode_block(ip.df.ino);
+  ap.offset = off;
+  ap.length = static_cast<ExtLen>(std::min<std::uint64_t>(count, max_extlen));
+  ap.minleft = xfs_bmapi_minleft(fork, tp.alloc);
+  ap.datatype = XFS_ALLOC_USERDATA | XFS_ALLOC_NOBUSY;
+  if (off == 0) ap.datatype |= XFS_ALLOC_INITIAL_USER_DATA;
+  ap.extsize = hint;
+  find_neighbours(fork.map, off, ap);
+  return ap;
+}
 
 RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e) {
   RedoRecord r;

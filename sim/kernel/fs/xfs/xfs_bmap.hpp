@@ -24,6 +24,10 @@ HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::u
 HelperPath<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
                                            std::uint64_t end);
 
+/// A request for blocks of a fork at `off`; `hint`: extent-size hint in blocks, 0: none.
+BmapAlloc bmap_request(const xfs_inode& ip, const DataFork& fork, const xfs_trans& tp,
+                       std::uint64_t off, std::uint64_t count, ExtLen hint);
+
 /// The record of a changed mapping for the log.
 RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e);
 

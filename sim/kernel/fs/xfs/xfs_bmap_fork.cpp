@@ -7,6 +7,8 @@
 namespace faultline::xfs {
 
 void ForkEdit::fix_format() {
+  cur_.reset();
+  if (fork_.in_core) return;
   const unsigned fits = fs_.geo.inline_extents();
   if (!fork_.btree && fork_.nextents > fits) {
     extents_to_btree();

@@ -49,6 +49,7 @@ extern template class BtreeCursor<BmbtOps>;
 struct DataFork {
   Ino ino{};
   ExtentMap map;
+  bool in_core = false;        ///< never on disk: the CoW fork
   bool btree = false;          ///< on disk as a tree; else inline
   Btree<BmbtOps> bmbt;         ///< real mappings, when `btree`
   std::uint64_t nextents = 0;  ///< real mappings
@@ -77,6 +78,13 @@ unsigned bmbt_blocks_for_insert(const Geometry& geo, const DataFork& fork, std::
 /// an end of one, 2 in its middle. `range.state` is the new state.
 unsigned conversion_adds(const DataFork& fork, const Extent& range);
 
+/// What becomes of blocks that are unmapped.
+enum class OnUnmap : std::uint8_t {
+  free,            ///< they are deferred to be freed
+  drop_reference,  ///< one user fewer
+  keep,            ///< the caller knows
+};
+
 /// Changes of one fork inside one transaction. What it does to buffers goes to tp.bufs.
 class ForkEdit {
  public:
@@ -92,6 +100,7 @@ class ForkEdit {
   /// `no_space()` is set if cutting a mapping in two found no block for the tree.
   bool bunmapi(std::uint64_t off, std::uint64_t end, unsigned max_extents);
   bool no_space() const { return no_space_; }
+  OnUnmap on_unmap = OnUnmap::free;
   /// The real mappings that bunmapi() took away, in that order.
   const std::vector<Extent>& removed() const { return removed_; }
 

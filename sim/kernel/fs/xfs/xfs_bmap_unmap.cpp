@@ -34,6 +34,7 @@ HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::u
   }
   std::uint64_t kept = fork.nblocks;
   ForkEdit edit(mp.space, tp.alloc, fork);
+  if (ip.xfs->reflink) edit.on_unmap = OnUnmap::drop_reference;
   done = edit.bunmapi(off, end, max_extents);
   FL_ASSERT(!edit.no_space());
   for (const Extent& e : edit.removed()) {

@@ -243,7 +243,14 @@ bool ForkEdit::del_extent(ExtentMap::Cursor c, const Extent& got, std::uint64_t 
     fork_.nextents += tree ? 1 : 0;
   }
   if (tree) {
-    tp_.deferred.push_back(DeferItem::extent(DeferKind::free, block_at(off), ExtLen(end - off)));
+    if (on_unmap != OnUnmap::keep) {
+      DeferItem item = DeferItem::extent(DeferKind::free, block_at(off), ExtLen(end - off));
+      if (on_unmap == OnUnmap::drop_reference) {
+        item.kind = DeferKind::refcount;
+        item.op = DeferOp::refcount_decrease;
+      }
+      tp_.deferred.push_back(item);
+    }
     removed_.push_back({off, block_at(off), ExtLen(end - off), got.state});
     fork_.nblocks -= end - off;
   }

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <deque>
 
+#include "kernel/fs/xfs/xfs_bmap_item.hpp"
 #include "kernel/fs/xfs/xfs_extfree_item.hpp"
+#include "kernel/fs/xfs/xfs_refcount_item.hpp"
 
 namespace faultline::xfs {
 
@@ -67,8 +69,11 @@ HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& p
         co_await xfs_agfl_free_finish_item(k, tp, item);
         break;
       case DeferKind::bmap:
+        co_await xfs_bmap_update_finish_item(k, tp, item);
+        break;
       case DeferKind::refcount:
-        FL_BUG("deferred work of a kind nobody defers");
+        co_await xfs_refcount_update_finish_item(k, tp, item);
+        break;
     }
   }
 }
@@ -89,7 +94,7 @@ HelperPath<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
     std::deque<Pending> fresh = take_dfops(tp);
     for (Pending& p : fresh) create_intent(tp, p);
     const bool has_intents = !fresh.empty();
-    pending.insert(pending.end(), std::make_move_iterator(fresh.begin()),
+    pending.insert(pending.begin(), std::make_move_iterator(fresh.begin()),
                    std::make_move_iterator(fresh.end()));
     if (has_intents || worked) co_await xfs_defer_trans_roll(k, tp);
     co_await xfs_defer_finish_one(k, tp, pending.front());

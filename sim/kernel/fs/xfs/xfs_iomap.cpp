@@ -1,6 +1,6 @@
 // xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write
 // that meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c.
-// Left out: copy on write of shared extents, delayed allocation, quota.
+// Left out: giving up blocks for copies that were not written, delayed allocation, quota.
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_reflink.hpp"
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 namespace faultline::xfs {
@@ -53,21 +54,24 @@ bool imap_needs_alloc(const Extent& imap, unsigned flags) {
   return imap.state == ExtState::unwritten;
 }
 
-// xfs_ilock_for_iomap(): the extent list is in memory, so shared is enough.
-Path<void> xfs_ilock_for_iomap(Kernel& k, inode& ip) {
-  return xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_for_iomap");
+// xfs_ilock_for_iomap(): the extent list is in memory, so shared is enough, unless a write may have
+// to change the CoW fork.
+Path<void> xfs_ilock_for_iomap(Kernel& k, inode& ip, unsigned mode) {
+  return xfs_ilock(k, ip, mode, "xfs_ilock_for_iomap");
 }
 
 Path<std::int64_t> xfs_read_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                        std::uint64_t length, unsigned, iomap& map) {
+                                        std::uint64_t length, unsigned, iomap& map, iomap&) {
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
   const std::uint64_t end_fsb = to_fsb(offset + length);
-  co_await xfs_ilock_for_iomap(k, ip);
-  const Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  co_await xfs_ilock_for_iomap(k, ip, XFS_ILOCK_SHARED);
+  Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  bool shared = false;
+  if (ip.xfs->reflink && ip.dax) shared = co_await xfs_reflink_trim_around_shared(k, ip, imap);
   xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_read_iomap_begin");
   trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
-  xfs_bmbt_to_iomap(ip, map, imap, 0);
+  xfs_bmbt_to_iomap(ip, map, imap, shared ? IOMAP_F_SHARED : 0);
   co_return 0;
 }
 
@@ -94,16 +98,52 @@ Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t of
   co_return error;
 }
 
+// Holes and unwritten blocks are nobody else's when they are only zeroed.
+bool imap_needs_cow(const inode& ip, const Extent& imap, unsigned flags) {
+  if (!ip.xfs->reflink) return false;
+  const bool empty = imap.start == HOLESTARTBLOCK || imap.state == ExtState::unwritten;
+  return !((flags & (IOMAP_UNSHARE | IOMAP_ZERO)) && empty);
+}
+
+// The write goes to the blocks of the CoW fork, its surroundings come from the old ones.
+void found_cow(Kernel& k, const inode& ip, std::uint64_t offset, const CowMapping& cow, iomap& map,
+               iomap& srcmap) {
+  const std::uint64_t end = cow.cmap.end() << block_shift;
+  k.trace<Event::xfs_iomap_found>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, offset,
+                                  end - offset, 2 /* CoW fork */, cow.cmap.off, cow.cmap.start,
+                                  cow.cmap.len);
+  if (cow.imap.start != HOLESTARTBLOCK) xfs_bmbt_to_iomap(ip, srcmap, cow.imap, 0);
+  xfs_bmbt_to_iomap(ip, map, cow.cmap, IOMAP_F_SHARED);
+}
+
 Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                                std::uint64_t length, unsigned flags, iomap& map) {
+                                                std::uint64_t length, unsigned flags, iomap& map,
+                                                iomap& srcmap) {
   constexpr std::uint64_t max_fsb = 1024;  // larger DAX allocations would hold ILOCK for too long
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint16_t iomap_flags = offset + length > ip.i_size ? IOMAP_F_DIRTY : 0;
   const std::uint64_t offset_fsb = offset >> block_shift;
   std::uint64_t end_fsb = to_fsb(offset + length);
-  co_await xfs_ilock_for_iomap(k, ip);
+  const unsigned lockmode = ip.xfs->reflink ? XFS_ILOCK_EXCL : XFS_ILOCK_SHARED;
+  co_await xfs_ilock_for_iomap(k, ip, lockmode);
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
-  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_direct_write_iomap_begin");
+  if (imap_needs_cow(ip, imap, flags)) [[unlikely]] {
+    if (flags & IOMAP_NOWAIT) {
+      xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
+      co_return -EAGAIN;
+    }
+    CowMapping cow;
+    cow.imap = imap;
+    const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, cow, true);
+    if (!failed && cow.shared) found_cow(k, ip, offset, cow, map, srcmap);
+    if (failed || cow.shared) {
+      xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
+      co_return failed;
+    }
+    imap = cow.imap;
+    end_fsb = imap.end();
+  }
+  xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
   if (!imap_needs_alloc(imap, flags)) {
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, iomap_flags);
@@ -121,7 +161,8 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
 
 // xfs_buffered_write_iomap_begin(): ILOCK exclusive, since it may reserve blocks.
 Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                                  std::uint64_t length, unsigned, iomap& map) {
+                                                  std::uint64_t length, unsigned, iomap& map,
+                                                  iomap&) {
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
   const std::uint64_t end_fsb = to_fsb(offset + length);
@@ -138,11 +179,14 @@ Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uin
   co_return 0;
 }
 
-// Nothing to finish for a file without shared extents.
-Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode&, std::uint64_t, std::uint64_t,
-                                           std::int64_t, unsigned, iomap&) {
+// Without shared extents there is nothing to finish; else what was written in the CoW fork moves.
+Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t offset,
+                                           std::uint64_t, std::int64_t written, unsigned, iomap&) {
   k.engine.charge(Nanos{});
-  co_return 0;
+  if (!ip.xfs->reflink || written == 0) co_return 0;
+  const std::int64_t error =
+      co_await xfs_reflink_end_cow(k, ip, offset, static_cast<std::uint64_t>(written));
+  co_return error;
 }
 
 }  // namespace

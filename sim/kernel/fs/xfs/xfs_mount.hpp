@@ -43,6 +43,8 @@ struct xfs_inode {
   xfs_mount* i_mount = nullptr;
   rw_semaphore i_lock;  ///< ILOCK
   DataFork df;
+  DataFork cow;          ///< blocks for copies that are not written yet; in memory only
+  bool reflink = false;  ///< XFS_DIFLAG2_REFLINK: some of its blocks may be shared
   std::uint64_t i_disk_size = 0;
   unsigned i_flags = 0;              ///< XFS_I*
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks

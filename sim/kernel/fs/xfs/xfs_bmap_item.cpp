@@ -1,0 +1,39 @@
+// Deferred mapping and unmapping of extents. Linux 6.12 fs/xfs/xfs_bmap_item.c, libxfs/xfs_bmap.c
+// xfs_bmap_finish_one, xfs_bmapi_remap.
+#include "kernel/fs/xfs/xfs_bmap_item.hpp"
+
+#include "kernel/fs/xfs/xfs_alloc_run.hpp"
+#include "kernel/fs/xfs/xfs_bmap.hpp"
+
+namespace faultline::xfs {
+
+Path<void> xfs_bmap_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
+  xfs_mount& mp = *tp.mp;
+  inode& ip = *item.ip;
+  DataFork& fork = ip.xfs->df;
+  const Extent extent{item.off, item.start, item.len, item.state};
+  tp.alloc.busy_seq = mp.log.current_seq();
+  const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, fork, extent.off, 1);
+  if (blocks != 0) {
+    AllocArgs args;
+    args.minleft = args.total = blocks;
+    VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag, extent.start, args);
+    co_await run_walk(k, tp, walk);
+    // Without a block for the tree the kernel would shut the file system down here.
+    if (walk.result() == null_fsblock) FL_BUG("no block for an extent tree: shutdown of XFS");
+  }
+  ForkEdit edit(mp.space, tp.alloc, fork);
+  edit.on_unmap = OnUnmap::keep;
+  if (item.op == DeferOp::bmap_map) {
+    edit.add_extent_hole_real(extent);
+    tp.redo.push_back(extent_redo(RedoKind::extent_add, ip, extent));
+  } else {
+    while (!edit.bunmapi(extent.off, extent.end(), 1)) {
+    }
+    tp.redo.push_back(extent_redo(RedoKind::extent_del, ip, extent));
+  }
+  xfs_trans_log_inode(tp);
+  co_await perform_steps(k, tp);
+}
+
+}  // namespace faultline::xfs

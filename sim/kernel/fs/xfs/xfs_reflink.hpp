@@ -1,0 +1,30 @@
+// Copy on write of blocks that several files share. Linux 6.12 fs/xfs/xfs_reflink.c.
+#pragma once
+
+#include "kernel/fs/xfs/xfs_trans.hpp"
+
+namespace faultline::xfs {
+
+/// Blocks that are allocated for a copy at once, where the file has no hint of its own.
+inline constexpr ExtLen XFS_DEFAULT_COWEXTSZ_HINT = 32;
+
+/// xfs_reflink_trim_around_shared: cuts a mapping so that all of it is shared, or none. ILOCK held.
+Path<bool> xfs_reflink_trim_around_shared(Kernel& k, inode& ip, Extent& imap);
+
+/// What xfs_reflink_allocate_cow found: the data's mapping, cut to fit, and the copy's.
+struct CowMapping {
+  Extent imap;
+  Extent cmap;
+  bool shared = false;
+};
+/// xfs_reflink_allocate_cow: a place in the CoW fork for what is about to be written, if the blocks
+/// are shared. ILOCK is held exclusively, and given up meanwhile. `convert_now`: the caller writes
+/// at once, so the place must not be unwritten any more. 0 or an errno.
+Path<std::int64_t> xfs_reflink_allocate_cow(Kernel& k, inode& ip, CowMapping& cow,
+                                            bool convert_now);
+/// xfs_reflink_end_cow: what was written of [offset, offset + count) moves from the CoW fork to the
+/// data fork. 0 or an errno.
+Path<std::int64_t> xfs_reflink_end_cow(Kernel& k, inode& ip, std::uint64_t offset,
+                                       std::uint64_t count);
+
+}  // namespace faultline::xfs
