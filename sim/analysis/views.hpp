@@ -3,7 +3,7 @@
 // order. Two views: `events`, tracepoints with their meaningful fields, and `locks`, acquisitions
 // and releases with class and mode and the two annotations that lock debugging makes.
 // What varies with the clock and not with the code is cut from every source alike: timestamp
-// transactions; so are the test program's own system calls.
+// transactions; so are the test program's own system calls, and faults on its own image and stack.
 // Left out: interrupts, scheduling that is only preemption, and all that kernels number freely.
 #pragma once
 

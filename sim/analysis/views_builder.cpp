@@ -4,6 +4,7 @@
 #include "analysis/views_builder.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -14,6 +15,21 @@ namespace faultline {
 namespace {
 
 constexpr std::string_view mmap_lock = "&mm->mmap_lock";
+
+/// A fault of the test program's own: on its image, which is linked below 4 GiB, or on the stack
+/// that it was started with. Its regions under test lie between the two.
+bool is_image_fault(std::string_view name, std::string_view body) {
+  if (!name.starts_with("page_fault_")) return false;
+  constexpr std::uint64_t image_end = 1ULL << 32;
+  constexpr std::uint64_t stack_begin = 0x7ffffffde000;
+  constexpr std::uint64_t stack_end = 0x7ffffffff000;
+  const auto field = field_of(body, "address");
+  if (!field || !field->starts_with("0x")) return false;
+  std::uint64_t address = 0;
+  const char* const end = field->data() + field->size();
+  if (std::from_chars(field->data() + 2, end, address, 16).ptr != end) return false;
+  return address < image_end || (address >= stack_begin && address < stack_end);
+}
 
 bool is_fault_signal(std::string_view body) {
   const auto signal = field_of(body, "sig");
@@ -82,7 +98,7 @@ void ViewBuilder::forget_fault_signal(std::uint64_t key) {
 void ViewBuilder::push(Actor& who, std::string_view name, std::string_view text, Role role,
                        bool shown) {
   who.pulse = false;
-  if (who.where == Where::uncompared || !who.harness_call.empty()) return;
+  if (who.where == Where::uncompared || who.image_fault || !who.harness_call.empty()) return;
   Pending line{pool_.intern(text), line_, -1, role, shown};
   const auto& allow = options_.allow;
   const auto named = std::find(allow.begin(), allow.end(), name);
@@ -93,6 +109,7 @@ void ViewBuilder::push(Actor& who, std::string_view name, std::string_view text,
 bool ViewBuilder::syscall(Actor& who, std::string_view name, std::string_view body) {
   const bool enter = name == "sys_enter";
   if (!enter && name != "sys_exit") return false;
+  who.image_fault = false;
   who.pulse = false;
   const auto call = split_syscall(body);
   if (!call) return true;
@@ -116,6 +133,7 @@ void ViewBuilder::event(std::uint64_t key, std::string_view task, std::string_vi
                         std::string_view body) {
   auto& who = actor(key, task);
   if (syscall(who, name, body)) return;
+  if (name.starts_with("page_fault_")) who.image_fault = is_image_fault(name, body);
   who.pulse = false;
   if (name == "signal_generate" && is_fault_signal(body)) who.fault_signal = true;
   Role role = Role::plain;
@@ -125,7 +143,7 @@ void ViewBuilder::event(std::uint64_t key, std::string_view task, std::string_vi
   if (!events && role == Role::plain) return;
   const auto text = event_text(name, body);
   if (text) return push(who, name, *text, role, events);
-  const bool counts = who.where == Where::compared && name != "sched_switch";
+  const bool counts = who.where == Where::compared && !is_compared_event(name);
   if (counts) ++out_.not_compared[std::string(name)];
 }
 
@@ -153,7 +171,8 @@ void ViewBuilder::release(std::uint64_t key, std::string_view task, std::string_
   if (pulse && *name == mmap_lock) {
     // Taken and dropped with nothing between: not a lock, but the annotation that says that what
     // follows may fault.
-    const bool kept = who.where != Where::uncompared && who.harness_call.empty();
+    const bool kept =
+        who.where != Where::uncompared && !who.image_fault && who.harness_call.empty();
     if (kept && !who.pending.empty()) who.pending.pop_back();
     return push(who, "MIGHT_FAULT", "MIGHT_FAULT", Role::foldable, true);
   }
@@ -233,6 +252,7 @@ void ViewBuilder::end_step(Actor& who) {
   store(who);
   who.pending.clear();
   who.pulse = false;
+  who.image_fault = false;
 }
 
 void ViewBuilder::finish() {

@@ -68,6 +68,7 @@ class ViewBuilder {
     bool fault_signal = false;
     bool pulse = false;  // the last item took mmap_lock for read: perhaps an annotation
     std::string harness_call;
+    bool image_fault = false;  // in a fault of the program's own: until the next one, or a call
     std::vector<Pending> pending;
   };
 

@@ -11,7 +11,7 @@ namespace {
 
 struct EventFields {
   std::string_view name;
-  std::string_view fields;  ///< separated by blanks; `*` is the whole body; see also `special`
+  std::string_view fields;  ///< separated by blanks; what begins with @ has a function of its own
 };
 
 // In alphabetical order: looked up by bisection.
@@ -50,7 +50,7 @@ constexpr std::array event_fields{
     EventFields{"page_fault_user", "error_code"},
     EventFields{"sched_switch", "@sched_switch"},
     EventFields{"signal_generate", "sig code"},
-    EventFields{"tlb_flush", "*"},
+    EventFields{"tlb_flush", "@tlb_flush"},
     EventFields{"xfs_alloc_vextent_finish", "minlen maxlen len"},
     EventFields{"xfs_buf_lock", "bufops"},
     EventFields{"xfs_buf_lock_done", "bufops"},
@@ -157,6 +157,14 @@ std::optional<std::string> sched_switch_text(std::string_view body) {
   return "sched_switch prev_state=" + std::string(*state);
 }
 
+/// When a CPU changes from one process to another is the scheduler's business.
+std::optional<std::string> tlb_flush_text(std::string_view body) {
+  if (body.find("flush on task switch") != body.npos) return std::nullopt;
+  std::string out = "tlb_flush";
+  for (auto word = next_word(body); !word.empty(); word = next_word(body)) (out += ' ') += word;
+  return out;
+}
+
 std::string_view field_text(std::string_view key, std::string_view value) {
   if (key == "caller") return containing_function(value);
   if (key == "ops" || key == "bufops") return plain_symbol(value);
@@ -211,14 +219,10 @@ std::optional<std::string> event_text(std::string_view name, std::string_view bo
   const auto* row = find_event(name);
   if (!row) return std::nullopt;
   if (row->fields == "@sched_switch") return sched_switch_text(body);
+  if (row->fields == "@tlb_flush") return tlb_flush_text(body);
   std::string out(name);
   if (row->fields == "@dax") {
     append_dax(out, body);
-  } else if (row->fields == "*") {
-    while (!body.empty()) {
-      const auto word = next_word(body);
-      if (!word.empty()) (out += ' ') += word;
-    }
   } else {
     std::string_view keys = row->fields;
     for (auto key = next_word(keys); !key.empty(); key = next_word(keys)) {

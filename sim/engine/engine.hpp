@@ -204,6 +204,14 @@ class Engine {
     }
   }
 
+  /// The same in the name of another task, on the CPU it ran on.
+  template <Event E, class... Args>
+  void trace_for(const Task& task, Args... args) {
+    if (tracer_.wants(E)) [[unlikely]] {
+      tracer_.emit<E>(now_, task.cpu, task.id, args...);
+    }
+  }
+
  private:
   enum class Inline : std::uint8_t { timed, always, never };
   static Inline inline_of(const EngineOptions& options);

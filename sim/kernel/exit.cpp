@@ -1,5 +1,5 @@
-// Leaving and tearing down an mm. Linux 6.12 kernel/exit.c exit_mm, mm/mmap.c exit_mmap. Left out:
-// robust futexes, reaping, accounting, closing of descriptors.
+// Leaving and tearing down an mm. Linux 6.12 kernel/exit.c exit_mm, exit_notify, mm/mmap.c
+// exit_mmap. Left out: closing of descriptors, children that outlive their parent.
 #include "kernel/exit.hpp"
 
 #include "kernel/fs/open.hpp"
@@ -15,11 +15,13 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   mmu_gather tlb;
   tlb.fullmm = true;
   vma_munmap_struct all;
-  for (const auto& [end, vma] : mm.mm_mt) all.vmas.push_back(vma);
+  for (vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
+    all.vmas.push_back(vma);
+  }
   co_await unmap_vmas(k, tlb, all.vmas);
   mmap_read_unlock(k, mm);
   co_await mmap_write_lock(k, mm);
-  co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0));
+  co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0), true);
   co_await tlb_finish_mmu(k, mm, tlb);
   for (vm_area_struct* const vma : all.vmas) {
     vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
@@ -34,18 +36,45 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   mmap_write_unlock(k, mm);
 }
 
-static Path<void> exit_mm(Kernel& k) {
+// acct_collect(): the size of the process for its record.
+static Path<void> acct_collect(Kernel& k) {
   mm_struct& mm = *k.current().mm;
   co_await mmap_read_lock(k, mm);
+  k.engine.charge(k.costs.vma_lookup * mm.map_count);
   mmap_read_unlock(k, mm);
-  if (--mm.mm_users == 0) co_await exit_mmap(k, mm);
-  k.current().mm = nullptr;
 }
 
-Path<void> do_exit(Kernel& k) {
-  k.current().exited = true;
-  if (k.current().mm) co_await exit_mm(k);
-  if (!k.current().task_works.empty()) co_await task_work_run(k);
+static Path<void> exit_mm(Kernel& k) {
+  mm_struct& mm = *k.current().mm;
+  if (mm.set_child_tid.v != 0) might_fault(k);  // the C library's list of robust futexes
+  co_await mmap_read_lock(k, mm);
+  k.current().mm = nullptr;
+  mmap_read_unlock(k, mm);
+  if (--mm.mm_users == 0) co_await exit_mmap(k, mm);
+}
+
+// exit_notify(): SIGCHLD, which the parent ignores, and a waiting parent is woken.
+static void exit_notify(Kernel& k, ChildCode code) {
+  task_struct& current = k.current();
+  if (const task_struct* const parent = current.parent) {
+    k.trace<Event::signal_generate>(SIGCHLD, 0, static_cast<int>(code),
+                                    std::string_view(parent->comm), parent->pid, 1, 1);
+  }
+  if (current.wait_chldexit) k.engine.wake(*current.wait_chldexit);
+}
+
+Path<void> do_exit(Kernel& k, ChildCode code) {
+  task_struct& current = k.current();
+  const bool group_dead = !current.mm || current.mm->mm_users == 1;
+  if (current.mm) {
+    if (group_dead && k.profile.process_accounting) co_await acct_collect(k);
+    co_await exit_mm(k);
+  }
+  if (!current.task_works.empty()) co_await task_work_run(k);
+  current.exited = true;
+  if (!group_dead) co_return;
+  exit_notify(k, code);
+  if (k.engine.timed()) k.cpus.trace_switch(k.engine.current(), "Z");
 }
 
 }  // namespace faultline

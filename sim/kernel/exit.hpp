@@ -5,7 +5,10 @@
 
 namespace faultline {
 
-/// do_exit() of the current task: leaves its mm; the last user tears it down.
-Path<void> do_exit(Kernel& k);
+/// Why a task ends, as its parent's SIGCHLD says it (si_code).
+enum class ChildCode : std::uint8_t { exited = 1, killed = 2 };
+
+/// do_exit(): leaves the mm, which goes with its last user, and tells the parent.
+Path<void> do_exit(Kernel& k, ChildCode code);
 
 }  // namespace faultline

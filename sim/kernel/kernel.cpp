@@ -26,6 +26,8 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
       dram(dram_bytes, Domain::adr),
       mmio(mmio_bytes, Domain::adr) {
   init_lock(fs_reclaim, locks, cls.fs_reclaim, lock_id(LockOwner::global, 1));
+  init_lock(dup_mmap_sem, locks, cls.dup_mmap_sem, lock_id(LockOwner::global, 3));
+  loaded_mms.resize(cpus.size());
   init_lock(dax_srcu, locks, cls.dax_srcu, lock_id(LockOwner::global, 2));
   zero_pfn = *frames.alloc();
 }
@@ -72,6 +74,7 @@ mm_struct& Kernel::new_mm() {
   mm.id = next_mm_id++;
   mm.pgtables = std::make_unique<PageTables>(tables, mm.id);
   mm.cpumask.resize(cpus.size());
+  mm.mm_mt.set_guard(profile.stack_guard_gap << PAGE_SHIFT);
   init_lock(mm.mmap_lock, locks, cls.mmap_lock, lock_id(LockOwner::mm, mm.id, 0));
   init_lock(mm.page_table_lock, locks, cls.page_table_lock, lock_id(LockOwner::mm, mm.id, 1));
   return mm;

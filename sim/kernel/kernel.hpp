@@ -48,6 +48,7 @@ struct Kernel {
 
   LockBase fs_reclaim;
   LockBase dax_srcu;
+  percpu_rw_semaphore dup_mmap_sem;  ///< held for reading by each fork
   Pfn zero_pfn{};
   std::optional<Pfn> huge_zero_pfn;
 
@@ -69,6 +70,12 @@ struct Kernel {
   std::vector<file*> free_shmem_files;          ///< of unnamed shared memory that has gone
   std::uint32_t next_kernel_inode = 0x40'0000;  ///< index of inodes no scenario declares
   std::uint64_t next_hook_seq = 1;    ///< of the calls of drivers' hooks, over all devices
+  /// By CPU: whose translations its MMU uses, which a task without an mm leaves in place.
+  struct LoadedMm {
+    mm_struct* mm = nullptr;
+    std::map<std::uint32_t, std::uint64_t> tlb_gens;  ///< by mm id: what was flushed when it left
+  };
+  std::vector<LoadedMm> loaded_mms;
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages

@@ -6,6 +6,9 @@ namespace faultline {
 LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   const bool counted = profile.vma_lock == VmaLock::refcount;
   mmap_lock = c.lock_class("&mm->mmap_lock", LockType::rwsem);
+  mmap_lock_nested = c.lock_class("&mm->mmap_lock", LockType::rwsem, 1);
+  ptlock_nested = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock, 1);
+  dup_mmap_sem = c.lock_class("dup_mmap_sem", LockType::percpu_rwsem);
   vm_lock = c.lock_class(counted ? "vm_lock" : "&vma->vm_lock->lock", LockType::rwsem);
   page_table_lock = c.lock_class("&mm->page_table_lock", LockType::spinlock);
   ptlock = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock);

@@ -15,6 +15,7 @@
 
 namespace faultline {
 
+struct Task;
 struct file;
 struct files_struct;
 
@@ -48,7 +49,10 @@ struct task_struct {
   std::uint64_t maj_flt = 0, min_flt = 0;
   std::vector<file*> task_works;  ///< files to be released on the way back to user mode
   bool exited = false;
-  bool exception_fixup = false;  ///< the running kernel code has an exception-table entry
+  bool reaped = false;            ///< wait4 has returned it
+  task_struct* parent = nullptr;  ///< who forked it; null: not part of the run
+  Task* wait_chldexit = nullptr;  ///< who waits for its end
+  bool exception_fixup = false;   ///< the running kernel code has an exception-table entry
   std::uint64_t faults_in_step = 0;
   std::vector<FaultRecord> faults;  ///< of the current step, the first 64
   static constexpr std::size_t max_fault_records = 64;

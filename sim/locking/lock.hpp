@@ -122,6 +122,12 @@ class LockContext {
   /// Shared holders of this class may nest, and queued writers do not keep them out.
   void set_recursive(LockClassId cls) { classes_[cls].recursive = true; }
   const LockClass& class_of(const LockBase& lock) const { return classes_[lock.cls]; }
+  /// Makes the next acquisitions of a free lock count as those of another class, as the _nested
+  /// functions of lock debugging do.
+  static void set_class(LockBase& lock, LockClassId cls) {
+    lock.cls = cls;
+    lock.announced = false;
+  }
   const LockClass& class_info(LockClassId id) const { return classes_[id]; }
   std::size_t class_count() const { return classes_.size(); }
 

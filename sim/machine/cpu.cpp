@@ -38,7 +38,7 @@ CpuId Cpus::place(const Task& task) const {
   return CpuId(static_cast<std::uint16_t>(chosen));
 }
 
-void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay) {
+void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle) {
   const Task* const from = cpu.last;
   cpu.running = &task;
   cpu.last = &task;
@@ -46,7 +46,7 @@ void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay) {
   task.on_cpu = true;
   if (from != &task) {
     if (from) delay += costs_.context_switch;
-    if (hook_) hook_(hook_self_, cpu, from, task);
+    if (hook_) hook_(hook_self_, cpu, was_idle ? nullptr : from, task);
   }
   cpu.slice_end = engine_.now() + delay + costs_.time_slice;
   task.preempt_at = cpu.queue.empty() ? Nanos(~0ULL) : cpu.slice_end;
@@ -58,17 +58,14 @@ void Cpus::next(Cpu& cpu) {
   if (cpu.queue.empty()) return;
   Task* const task = cpu.queue.front();
   cpu.queue.pop_front();
-  dispatch(cpu, *task, Nanos{});
+  dispatch(cpu, *task, Nanos{}, false);
 }
 
-// sched_switch of a task that goes to sleep. Left out: those of tasks that are preempted or
-// have ended.
-void Cpus::trace_sleep(const Cpu& cpu, const Task& task) {
-  if (task.state != TaskState::blocked || task.sleep == SleepState::unseen) return;
+void Cpus::trace_switch(const Task& task, const char* state) {
   if (!engine_.tracer().wants(Event::sched_switch)) return;
   constexpr int prio = 120;
+  const Cpu& cpu = of(task);
   const TaskName& from = engine_.tracer().tasks().name(task.id);
-  const char* const state = task.sleep == SleepState::interruptible ? "S" : "D";
   if (cpu.queue.empty()) {
     const std::string idle = "swapper/" + std::to_string(id_of(cpu).v);
     engine_.trace<Event::sched_switch>(std::string_view(from.comm), from.pid, prio, state,
@@ -80,11 +77,28 @@ void Cpus::trace_sleep(const Cpu& cpu, const Task& task) {
                                      std::string_view(to.comm), to.pid, prio);
 }
 
+// sched_switch of a task that goes to sleep. Left out: those of tasks that are preempted.
+void Cpus::trace_sleep(const Task& task) {
+  if (task.state != TaskState::blocked || task.sleep == SleepState::unseen) return;
+  trace_switch(task, task.sleep == SleepState::interruptible ? "S" : "D");
+}
+
+void Cpus::prefer_new(const Task& child, Task& parent) {
+  if (child.cpu != parent.cpu || child.on_cpu) return;
+  auto& queue = of(parent).queue;
+  const auto at = std::find(queue.begin(), queue.end(), &child);
+  if (at == queue.end()) return;
+  Task* const first = *at;
+  queue.erase(at);
+  queue.push_front(first);
+  engine_.set_preempt_at(parent, engine_.now());
+}
+
 void Cpus::blocked(Task& task) {
   Cpu& cpu = of(task);
   FL_ASSERT(cpu.running == &task);
   task.on_cpu = false;
-  trace_sleep(cpu, task);
+  trace_sleep(task);
   next(cpu);
 }
 
@@ -92,7 +106,7 @@ void Cpus::woken(Task& task) {
   const CpuId id = place(task);
   Cpu& cpu = cpus_[id.v];
   if (!cpu.running) {
-    dispatch(cpu, task, engine_.now() == Nanos{} ? Nanos{} : costs_.lock_wake);
+    dispatch(cpu, task, engine_.now() == Nanos{} ? Nanos{} : costs_.lock_wake, true);
     return;
   }
   task.cpu = id;

@@ -34,11 +34,18 @@ class Cpus {
 
   /// On which CPUs `task` may run; empty: on all. Before Engine::start.
   void allow(const Task& task, std::vector<std::uint32_t> cpus);
-  /// Called with a task each time a CPU begins to run it, and with the task that ran there before.
+  /// Called with a task each time a CPU begins to run another one, and with the task that it leaves
+  /// for it; null if it was idle.
   void set_switch_hook(void* self, void (*hook)(void*, Cpu&, const Task* from, Task& to)) {
     hook_self_ = self;
     hook_ = hook;
   }
+
+  /// A task that `parent` has just made, queued behind it on the same CPU, is to run as soon as the
+  /// parent leaves the kernel: before all others, and instead of it.
+  void prefer_new(const Task& child, Task& parent);
+  /// sched_switch of a task that is about to leave its CPU; `state` as printed.
+  void trace_switch(const Task& task, const char* state);
 
   std::size_t size() const { return cpus_.size(); }
   Cpu& operator[](CpuId id) { return cpus_[id.v]; }
@@ -50,11 +57,11 @@ class Cpus {
 
  private:
   void blocked(Task& task);
-  void trace_sleep(const Cpu& cpu, const Task& task);
+  void trace_sleep(const Task& task);
   void woken(Task& task);
   void expired(Task& task);
   CpuId place(const Task& task) const;
-  void dispatch(Cpu& cpu, Task& task, Nanos delay);
+  void dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle);
   void next(Cpu& cpu);
 
   Engine& engine_;

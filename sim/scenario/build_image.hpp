@@ -7,8 +7,9 @@
 
 namespace faultline {
 
-/// Maps the stack of a task that declares one, with its uppermost page written, as exec leaves it.
-/// False if another task of the process has its stack there.
+/// Maps what the task declares: the image of a static program (text, data, heap, vdso, stack) or a
+/// stack alone, with the pages written that exec and a C library have written by then. False if
+/// another task of the process has its stack there.
 bool build_image(const TaskSpec& spec, Kernel& k, mm_struct& mm);
 
 }  // namespace faultline

@@ -7,6 +7,7 @@
 #include "kernel/exit.hpp"
 #include "kernel/fs/proc_maps.hpp"
 #include "kernel/mm/memory.hpp"
+#include "kernel/fork.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "scenario/snapshot.hpp"
 
@@ -115,27 +116,16 @@ HelperPath<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::ui
 
 Path<void> Player::play(Engine& engine) {
   const auto steps = static_cast<std::uint32_t>(spec().steps.size());
+  if (spec().parent) co_await return_from_fork(k_);
   const bool completed = co_await play_range(engine, 0, steps);
-  if (!completed) co_await leave(k_);
-  w_.ended_[task_.v] = true;
-  wake_waiters();
-}
-
-// The task ends: with it every thread of its process, at their next step. The last one tears the mm
-// down; threads that had no steps left are gone already.
-HelperPath<void> Player::leave(Kernel& k) {
-  process().exiting = true;
-  wake_waiters();
-  mm_struct* const mm = k.current().mm;
-  if (mm) {
-    std::uint32_t others = 0;
-    for (std::size_t t = 0; t < w_.scenario_.tasks.size(); ++t) {
-      const bool same = w_.scenario_.tasks[t].process.v == spec().process.v;
-      if (same && t != task_.v && !w_.ended_[t]) ++others;
-    }
-    mm->mm_users = others + 1;
-    co_await do_exit(k);
+  if (!completed || process().exiting) {
+    co_await leave(k_);
+  } else if (mm_struct* const mm = k_.current().mm) {
+    --mm->mm_users;  // gone, but what it had mapped stays to be looked at
   }
+  w_.ended_[task_.v] = true;
+  release_unforked();
+  wake_waiters();
 }
 
 bool Player::survives(const Step& step, int signal) const {
@@ -154,7 +144,10 @@ HelperPath<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult&
   if (!current.pending_signal) co_return true;
   r.signal = current.pending_signal;
   current.pending_signal.reset();
-  if (!survives(step, r.signal->sig)) co_return false;
+  if (!survives(step, r.signal->sig)) {
+    code_ = ChildCode::killed;
+    co_return false;
+  }
   // The handler's frame is written to the user's stack.
   might_fault(k);
   co_await k.engine.spend(k.costs.signal_delivery);
@@ -212,12 +205,21 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   switch (step.verb) {
     case Verb::mmap:
     case Verb::munmap:
+    case Verb::mremap:
     case Verb::mprotect:
+    case Verb::madvise:
+    case Verb::mlock:
+    case Verb::munlock:
     case Verb::msync:
       result = co_await perform_memory(k, step.verb, frame);
       break;
     case Verb::read_maps:
       result = co_await read_proc_maps(k);
+    case Verb::fork:
+      result = co_await perform_fork(k, std::get<TaskArgs>(step.args).task);
+      break;
+    case Verb::wait:
+      result = co_await kernel_wait4(k, k.tasks[std::get<TaskArgs>(step.args).task.v]);
       break;
     case Verb::sleep:
       k.engine.current().sleep = SleepState::interruptible;
@@ -230,6 +232,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       result = co_await perform_file(k, step, frame);
   }
   co_await exit_syscall(k, frame, result);
+  if (step.verb == Verb::fork) yield_to_child(k, std::get<TaskArgs>(step.args).task);
   co_return result;
 }
 

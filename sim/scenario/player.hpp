@@ -2,6 +2,7 @@
 // the program, and notes what came of it.
 #pragma once
 
+#include "kernel/exit.hpp"
 #include "scenario/syscall_frame.hpp"
 #include "scenario/world.hpp"
 
@@ -30,6 +31,10 @@ class Player {
   HelperPath<std::int64_t> perform_syscall(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
   HelperPath<std::int64_t> perform_file(Kernel& k, const Step& step, const SyscallFrame& frame);
+  HelperPath<std::int64_t> perform_fork(Kernel& k, TaskId child);
+  HelperPath<void> return_from_fork(Kernel& k);
+  void yield_to_child(Kernel& k, TaskId child);
+  void release_unforked();
   HelperPath<std::int64_t> perform_lock(Kernel& k, const Step& step);
   HelperPath<std::int64_t> access(Kernel& k, const Step& step);
   HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);
@@ -46,6 +51,7 @@ class Player {
   World& w_;
   Kernel& k_;
   TaskId task_;
+  ChildCode code_ = ChildCode::exited;
 };
 
 }  // namespace faultline

@@ -1,7 +1,9 @@
 // The player's system calls on memory: from the words of the frame to the kernel's functions.
 #include "base/bug.hpp"
+#include "kernel/mm/madvise.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mprotect.hpp"
+#include "kernel/mm/mremap.hpp"
 #include "kernel/mm/msync.hpp"
 #include "scenario/player.hpp"
 
@@ -20,6 +22,18 @@ HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const Sysc
       break;
     case Verb::mprotect:
       result = co_await do_mprotect_pkey(k, args[0], args[1], args[2]);
+      break;
+    case Verb::mremap:
+      result = co_await do_mremap(k, args[0], args[1], args[2], args[3], args[4]);
+      break;
+    case Verb::madvise:
+      result = co_await do_madvise(k, args[0], args[1], args[2]);
+      break;
+    case Verb::mlock:
+      result = co_await do_mlock(k, args[0], args[1]);
+      break;
+    case Verb::munlock:
+      result = co_await do_munlock(k, args[0], args[1]);
       break;
     case Verb::msync:
       result = co_await ksys_msync(k, args[0], args[1], args[2]);

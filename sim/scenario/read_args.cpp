@@ -189,8 +189,16 @@ StepArgs Reader::read_other_args(NodeId node, Step& step) {
     return LockRef(named(name, locks_, "lock").value_or(0));
   };
   switch (step.verb) {
-    case Verb::fork:
-      return TaskArgs{task("child"), 0};
+    case Verb::fork: {
+      const TaskId child = task("child");
+      if (scenario_.tasks[child.v].parent != task_) {
+        wrong(get(node, "child"), [&] {
+          return fmt::format("\"{}\" does not name this task as its parent",
+                             scenario_.tasks[child.v].name);
+        });
+      }
+      return TaskArgs{child, 0};
+    }
     case Verb::wait:
       return TaskArgs{task("task"), 0};
     case Verb::kill:

@@ -18,7 +18,7 @@ struct SyscallFrame {
 /// Number and arguments of a step that is a system call. `resolve` turns AddressRef and FdRef into
 /// numbers.
 template <class Resolve>
-SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
+SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
   constexpr std::uint64_t at_fdcwd = static_cast<std::uint64_t>(-100);
   if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
     return {257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
@@ -47,11 +47,25 @@ SyscallFrame describe_syscall(Kernel&, const Step& step, Resolve resolve) {
     return {10, {resolve(a->addr), a->length, a->prot}};
   }
   if (const auto* const a = std::get_if<RangeArgs>(&step.args)) {
-    return {11, {resolve(a->addr), a->length}};
+    const int nr = step.verb == Verb::mlock ? 149 : step.verb == Verb::munlock ? 150 : 11;
+    return {nr, {resolve(a->addr), a->length}};
+  }
+  if (const auto* const a = std::get_if<MremapArgs>(&step.args)) {
+    return {25,
+            {resolve(a->addr), a->old_length, a->new_length, a->flags, resolve(a->new_addr)}};
+  }
+  if (const auto* const a = std::get_if<AdviseArgs>(&step.args)) {
+    return {28, {resolve(a->addr), a->length, a->advice}};
   }
   if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
     const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
     return {step.verb == Verb::pwrite ? 18 : 17, {resolve(a->fd), buffer, a->length, a->at}};
+  }
+  if (const auto* const a = std::get_if<TaskArgs>(&step.args)) {
+    // A C library wants the child's id written, and cleared when the child ends.
+    const std::uint64_t flags = k.current().mm->set_child_tid.v != 0 ? 0x1200011 : SIGCHLD;
+    if (step.verb == Verb::fork) return {56, {flags, 0, 0}};
+    return {61, {static_cast<std::uint64_t>(k.tasks[a->task.v].pid.v), 0, 0}};
   }
   if (const auto* const a = std::get_if<ExitArgs>(&step.args)) return {231, {a->code}};
   if (step.verb == Verb::read_maps) return {0, {3, 0, 65536}};

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernel/fs/xfs/xfs_mount.hpp"
+#include "kernel/mm/tlb.hpp"
 #include "scenario/build_cache.hpp"
 #include "scenario/build_fs.hpp"
 #include "scenario/build_image.hpp"
@@ -73,6 +74,7 @@ World::~World() = default;
 void World::make_processes() {
   for (std::size_t p = 0; p < scenario_.processes.size(); ++p) {
     Process& process = processes_.emplace_back();
+    if (is_forked(ProcessRef(static_cast<std::uint32_t>(p)))) continue;  // its memory is to come
     process.mm = &kernel_->new_mm();
     process.files = &kernel_->file_tables.emplace_back();
   }
@@ -93,13 +95,13 @@ void World::make_tasks() {
     ts.mm = processes_[spec.process.v].mm;
     ts.files = processes_[spec.process.v].files;
     ts.caps = spec.caps;
-    ++ts.mm->mm_users;
+    if (ts.mm) ++ts.mm->mm_users;
     ts.rlim[RLIMIT_STACK_] = default_stack_limit;
     for (const LimitSpec& limit : spec.limits) {
       if (limit.resource < ts.rlim.size()) ts.rlim[limit.resource] = limit.value;
     }
     results_.emplace_back(spec.steps.size());
-    if (!build_image(spec, *kernel_, *ts.mm)) {
+    if (ts.mm && !build_image(spec, *kernel_, *ts.mm)) {
       Diagnostic overlap;
       overlap.complaint = Complaint::meaning;
       overlap.file = scenario_.file;
@@ -108,20 +110,45 @@ void World::make_tasks() {
       errors_.push_back(std::move(overlap));
     }
   }
-  // A CPU that begins to run a process may cache its translations from then on.
-  cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task*, Task& to) {
-    auto& k = *static_cast<Kernel*>(self);
-    mm_struct* const mm = k.tasks[to.id.v].mm;
-    if (mm) mm->cpumask[k.cpus.id_of(cpu).v] = true;
+  cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task* from, Task& to) {
+    switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
   });
 }
 
+bool World::is_forked(ProcessRef process) const {
+  const auto& tasks = scenario_.processes[process.v].tasks;
+  return std::any_of(tasks.begin(), tasks.end(),
+                     [&](TaskId task) { return scenario_.tasks[task.v].parent.has_value(); });
+}
+
+void World::start_process(ProcessRef process) {
+  processes_[process.v].started = true;
+  processes_[process.v].mm->mm_users = 0;
+  for (const TaskId task : scenario_.processes[process.v].tasks) {
+    task_struct& ts = kernel_->tasks[task.v];
+    ts.mm = processes_[process.v].mm;
+    ts.files = processes_[process.v].files;
+    ++ts.mm->mm_users;
+    engine_.start(engine_.task(task), std::move(unforked_[unforked_of_[task.v]]),
+                  scenario_.tasks[task.v].start);
+  }
+}
+
 RunResult World::run() {
-  std::vector<std::unique_ptr<Player>> players;
   for (std::size_t t = 0; t < scenario_.tasks.size(); ++t) {
     const TaskId id(static_cast<std::uint32_t>(t));
-    players.push_back(std::make_unique<Player>(*this, id));
-    engine_.start(engine_.task(id), players.back()->play(engine_), scenario_.tasks[t].start);
+    players_.push_back(std::make_unique<Player>(*this, id));
+  }
+  // In order of declaration, which is the order among equals.
+  for (std::size_t t = 0; t < scenario_.tasks.size(); ++t) {
+    unforked_of_.push_back(unforked_.size());
+    if (is_forked(scenario_.tasks[t].process)) {
+      // Made now: called by a running path it would begin inside it.
+      unforked_.push_back(players_[t]->play(engine_));
+      continue;
+    }
+    const TaskId id(static_cast<std::uint32_t>(t));
+    engine_.start(engine_.task(id), players_[t]->play(engine_), scenario_.tasks[t].start);
   }
   RunResult result;
   result.outcome = engine_.run();
@@ -213,9 +240,11 @@ std::vector<FinalExtent> World::extents(FileRef file) const {
 }
 
 FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
-  const EntryAt at = processes_[process.v].mm->pgtables->lookup(Vaddr(address));
-  const std::uint64_t word = *at.entry;
   FinalPte out;
+  const mm_struct* const mm = processes_[process.v].mm;
+  if (!mm) return out;  // never forked
+  const EntryAt at = mm->pgtables->lookup(Vaddr(address));
+  const std::uint64_t word = *at.entry;
   if (!(word & PTE_P)) return out;
   out.leaf = at.level == PtLevel::pmd ? LeafSize::pmd : LeafSize::page;
   if (word & PTE_RW) {

@@ -25,6 +25,8 @@ struct WorldOptions {
   std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers
 };
 
+class Player;
+
 class World final : public FinalState {
  public:
   /// Builds machine, file systems and tasks. Look at errors() before run(). `tracer` gets the names
@@ -52,10 +54,14 @@ class World final : public FinalState {
   struct Process {
     mm_struct* mm = nullptr;
     files_struct* files = nullptr;
+    bool started = false;
     bool exiting = false;  ///< a fatal signal or exit_group: no task of it begins another step
   };
 
   void make_processes();
+  /// Starts the tasks of a process that was just forked.
+  void start_process(ProcessRef process);
+  bool is_forked(ProcessRef process) const;
   void make_tasks();
   void add_lock_findings(RunResult& result);
   FindingLock describe(const DeadlockMember& member, bool wanted) const;
@@ -69,6 +75,9 @@ class World final : public FinalState {
   std::unique_ptr<GenericLocks> locks_;
   std::vector<inode*> inodes_;
   std::vector<Process> processes_;
+  std::vector<std::unique_ptr<Player>> players_;  ///< by task
+  std::vector<Path<void>> unforked_;              ///< of the tasks that wait for a fork, by task
+  std::vector<std::size_t> unforked_of_;          ///< by task: index in it
   std::vector<Diagnostic> errors_;
   std::vector<std::vector<StepResult>> results_;
   std::vector<bool> ended_;          ///< by task: it will begin no more steps

@@ -31,6 +31,7 @@ static HelperPath<std::int64_t> grow_under_locks(Kernel& k, vm_area_struct& vma,
   vm_stat_account(mm, vma.vm_flags, static_cast<std::int64_t>(grow));
   vma.vm_start = address;
   vma.vm_pgoff = Pgoff(vma.vm_pgoff.v - grow);
+  mm.mm_mt.refresh(vma);
   k.engine.charge(k.costs.vma_change);
   spin_unlock(mm.page_table_lock);
   co_return 0;

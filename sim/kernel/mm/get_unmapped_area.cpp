@@ -30,29 +30,11 @@ std::uint64_t vm_start_gap(const Kernel& k, const vm_area_struct& vma) {
   return vma.vm_start.v > gap ? vma.vm_start.v - gap : 0;
 }
 
-// The highest address in [low, high) with `len` free bytes; 0 if none.
-std::uint64_t highest_gap(const Kernel& k, const mm_struct& mm, std::uint64_t low,
-                          std::uint64_t high, std::uint64_t len) {
-  std::uint64_t top = high;
-  auto at = mm.mm_mt.upper_bound(high - 1);
-  if (at != mm.mm_mt.end() && vm_start_gap(k, *at->second) < top) {
-    top = vm_start_gap(k, *at->second);
-  }
-  for (;;) {
-    const std::uint64_t bottom =
-        at == mm.mm_mt.begin() ? low : std::max(low, std::prev(at)->second->vm_end.v);
-    if (top >= bottom && top - bottom >= len) return top - len;
-    if (at == mm.mm_mt.begin() || bottom <= low) return 0;
-    --at;
-    top = std::min(top, vm_start_gap(k, *at->second));
-  }
-}
-
 std::int64_t search(const Kernel& k, const mm_struct& mm, std::uint64_t stack_limit,
                     std::uint64_t len) {
   const std::uint64_t low = std::max<std::uint64_t>(PAGE_SIZE, k.profile.mmap_min_addr);
-  std::uint64_t found = highest_gap(k, mm, low, mmap_base(k, stack_limit), len);
-  if (found == 0) found = highest_gap(k, mm, low, TASK_SIZE, len);
+  std::uint64_t found = mm.mm_mt.highest_gap(low, mmap_base(k, stack_limit), len);
+  if (found == 0) found = mm.mm_mt.highest_gap(low, TASK_SIZE, len);
   return found == 0 ? -ENOMEM : static_cast<std::int64_t>(found);
 }
 

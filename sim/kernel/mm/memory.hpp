@@ -55,11 +55,15 @@ spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd);
 Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn);
 Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn);
 
+/// Copies what a fork's child needs of a VMA's entries. 0, or -ENOMEM.
+Path<std::int64_t> copy_page_range(Kernel& k, vm_area_struct& copy, vm_area_struct& original);
+
 /// One stretch of a walk over [addr, end) that one PMD entry covers: the entry, null where there is
 /// none, and where the next stretch begins. An absent upper table is passed over at once.
 struct PmdStep {
   pmd_ptr pmd;
   Vaddr next{};
+  PtLevel lowest = PtLevel::pgd;  ///< of the tables above the PTE level that are there
 };
 PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end);
 
@@ -69,8 +73,10 @@ Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vad
 /// Removes all entries of the VMAs.
 Path<void> unmap_vmas(Kernel& k, mmu_gather& tlb, std::span<vm_area_struct* const> vmas);
 /// Unlinks the VMAs from rmap and frees page tables that [floor, ceiling) leaves to them.
+/// `mm_wr_locked`: mmap_lock is held for writing, and the VMAs are still to be locked.
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
-                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling);
+                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling,
+                         bool mm_wr_locked = false);
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb);
 /// Removes all mappings of a range of a file's pages; `nr` 0: to the end. Private copies go too if
 /// `even_cows`.
@@ -84,8 +90,12 @@ Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t 
 /// end it silently.
 Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end);
 
-/// Faults a range in, as MAP_POPULATE and mlock do; errors end it silently.
-Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);
+/// Faults in the pages of [*address, end), part of one VMA; `write`: for stores. Stops when
+/// mmap_lock was dropped on the way (*locked false), which null forbids. 0, -ENOMEM or -EFAULT.
+Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* address, Vaddr end,
+                                      bool write, bool* locked);
+/// Faults a range in, as MAP_POPULATE and mlock do. 0, or the errno of what ended it.
+Path<std::int64_t> mm_populate(Kernel& k, Vaddr start, std::uint64_t len);
 
 /// A private page at `address` for a process that exists before the run begins, written if the VMA
 /// allows it; tables as needed. No lock, no record. False when memory is out.

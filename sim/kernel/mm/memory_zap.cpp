@@ -5,6 +5,7 @@
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/memory_map.hpp"
+#include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/tlb.hpp"
 
@@ -86,10 +87,10 @@ PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end) {
   const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
   if (p4d_none(*p4d)) return {pmd_ptr(), next_boundary(addr, end, PGDIR_SIZE)};
   const pud_ptr pud = tables.pud_offset(p4d, addr);
-  if (pud_none(*pud)) return {pmd_ptr(), next_boundary(addr, end, PUD_SIZE)};
+  if (pud_none(*pud)) return {pmd_ptr(), next_boundary(addr, end, PUD_SIZE), PtLevel::pud};
   const Vaddr next = next_boundary(addr, end, PMD_SIZE);
   const pmd_ptr pmd = tables.pmd_offset(pud, addr);
-  return {pmd_none(*pmd) ? pmd_ptr() : pmd, next};
+  return {pmd_none(*pmd) ? pmd_ptr() : pmd, next, PtLevel::pmd};
 }
 
 Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr addr,
@@ -152,50 +153,59 @@ Path<void> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start, Va
 
 // Each freed table counts as one page at the start of what it covered. On four-level machines the
 // folded level above counts too when nothing else is mapped below its entry, whether there was a
-// table or not.
-static void note_freed_tables(mmu_gather& tlb, const vm_area_struct& vma, const FreedTables& freed,
+// table or not. `last` is the end of the range.
+static void note_freed_tables(mmu_gather& tlb, Vaddr first, Vaddr last, const FreedTables& freed,
                               Vaddr floor, Vaddr ceiling) {
   const auto note = [&](Vaddr at, std::uint64_t size) {
     const Vaddr start(at.v & ~(size - 1));
     tlb.freed_tables = true;
     tlb.adjust(start, start + PAGE_SIZE);
   };
-  if (freed.pte != 0) note(vma.vm_start, PMD_SIZE);
-  if (freed.pte > 1) note(vma.vm_end - 1, PMD_SIZE);
-  if (freed.pmd != 0) note(vma.vm_start, PUD_SIZE);
-  if (freed.pud != 0) note(vma.vm_start, PGDIR_SIZE);
+  if (freed.pte != 0) note(first, PMD_SIZE);
+  if (freed.pte > 1) note(last - 1, PMD_SIZE);
+  if (freed.pmd != 0) note(first, PUD_SIZE);
+  if (freed.pud != 0) note(first, PGDIR_SIZE);
   if (freed.pte != 0) tlb.cleared_pmds = true;
   if (freed.pmd != 0) tlb.cleared_puds = true;
-  const Vaddr start(vma.vm_start.v & ~(PGDIR_SIZE - 1));
+  const Vaddr start(first.v & ~(PGDIR_SIZE - 1));
   const std::uint64_t end = ceiling.v & ~(PGDIR_SIZE - 1);
-  const bool reaches = ceiling.v == 0 || (end != 0 && vma.vm_end.v - 1 <= end - 1);
+  const bool reaches = ceiling.v == 0 || (end != 0 && last.v - 1 <= end - 1);
   if (start >= floor && reaches) note(start, PGDIR_SIZE);
 }
 
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
-                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling) {
+                         std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling,
+                         bool mm_wr_locked) {
   if (tlb.vma_pfn) co_await flush_vma_pfn(k, tlb, mm);
   constexpr std::size_t batch_size = 8;  // UNLINK_VMA_BATCH
   std::vector<vm_area_struct*> batch;
-  for (std::size_t i = 0; i < vmas.size(); ++i) {
-    vm_area_struct& vma = *vmas[i];
-    co_await unlink_anon_vmas(k, vma);
-    if (vma.vm_file) {
-      const bool other_file = !batch.empty() && batch.front()->vm_file != vma.vm_file;
-      if (other_file || batch.size() == batch_size) {
-        co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
-        batch.clear();
+  for (std::size_t i = 0; i < vmas.size();) {
+    // VMAs that are near each other give their tables back together.
+    const Vaddr start = vmas[i]->vm_start;
+    Vaddr end = start;
+    do {
+      vm_area_struct& vma = *vmas[i];
+      end = vma.vm_end;
+      if (mm_wr_locked) co_await vma_start_write(k, vma);
+      co_await unlink_anon_vmas(k, vma);
+      if (vma.vm_file) {
+        const bool other_file = !batch.empty() && batch.front()->vm_file != vma.vm_file;
+        if (other_file || batch.size() == batch_size) {
+          co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
+          batch.clear();
+        }
+        batch.push_back(&vma);
       }
-      batch.push_back(&vma);
+      ++i;
+    } while (i < vmas.size() && vmas[i]->vm_start <= end + PMD_SIZE);
+    if (!batch.empty()) {
+      co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
+      batch.clear();
     }
-    const bool last = i + 1 == vmas.size();
-    const Vaddr limit = last ? ceiling : vmas[i + 1]->vm_start;
-    const FreedTables freed = mm.pgtables->free_pgtables(vma.vm_start, vma.vm_end, floor, limit);
+    const Vaddr limit = i < vmas.size() ? vmas[i]->vm_start : ceiling;
+    const FreedTables freed = mm.pgtables->free_pgtables(start, end, floor, limit);
     k.engine.charge(k.costs.page_free * freed.total());
-    note_freed_tables(tlb, vma, freed, floor, limit);
-  }
-  if (!batch.empty()) {
-    co_await unlink_file_vma_batch_process(k, batch.front()->vm_file->f_inode->i_data, batch);
+    note_freed_tables(tlb, start, end, freed, floor, limit);
   }
 }
 

@@ -5,13 +5,13 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <vector>
 
 #include <faultline/types.hpp>
 
 #include "engine/path.hpp"
+#include "kernel/mm/vma_tree.hpp"
 #include "locking/rwsem.hpp"
 #include "locking/spinlock.hpp"
 #include "machine/page_table.hpp"
@@ -32,6 +32,7 @@ inline constexpr vm_flags_t VM_NONE = 0, VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC 
                             VM_SHARED = 0x8, VM_MAYREAD = 0x10, VM_MAYWRITE = 0x20,
                             VM_MAYEXEC = 0x40, VM_MAYSHARE = 0x80, VM_GROWSDOWN = 0x100,
                             VM_PFNMAP = 0x400, VM_LOCKED = 0x2000, VM_IO = 0x4000,
+                            VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000,
                             VM_DONTCOPY = 0x20000, VM_WIPEONFORK = 0x2000000,
                             VM_DONTDUMP = 0x4000000, VM_DROPPABLE = 1ULL << 40,
                             VM_DONTEXPAND = 0x40000, VM_LOCKONFAULT = 0x80000,
@@ -203,8 +204,7 @@ struct mm_struct {
   rw_semaphore mmap_lock;
   spinlock_t page_table_lock;
   std::int64_t mm_lock_seq = 0;
-  std::map<std::uint64_t, vm_area_struct*>
-      mm_mt;  ///< VMAs by vm_end: the next one above an address
+  VmaTree mm_mt;
   std::deque<vm_area_struct> vma_storage;
   std::vector<vm_area_struct*> free_vmas;
   std::vector<bool> cpumask;  ///< CPUs whose TLB may hold entries of this mm
@@ -217,6 +217,8 @@ struct mm_struct {
   std::uint32_t mm_users = 0;
   /// Ranges that an mmap has detached but not yet replaced: a look-up in the tree still finds them.
   Vaddr stale_start{}, stale_end{};
+  Vaddr set_child_tid{};         ///< where the C library's fork wants the child's id; 0: nowhere
+  std::uint64_t tlb_gen = 1;     ///< flushes so far, for CPUs that come back to this mm
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
 };
 

@@ -33,6 +33,18 @@ void mmap_write_unlock(Kernel& k, mm_struct& mm) {
   up_write(mm.mmap_lock);
 }
 
+Path<void> mmap_write_lock_nested(Kernel& k, mm_struct& mm) {
+  k.locks.set_class(mm.mmap_lock, k.cls.mmap_lock_nested);
+  trace_start(k, mm, true);
+  co_await down_write(mm.mmap_lock);
+  trace_returned(k, mm, true, true);
+}
+
+void mmap_write_unlock_nested(Kernel& k, mm_struct& mm) {
+  mmap_write_unlock(k, mm);
+  k.locks.set_class(mm.mmap_lock, k.cls.mmap_lock);
+}
+
 void mmap_write_downgrade(Kernel& k, mm_struct& mm) {
   trace_returned(k, mm, false, true);
   vma_end_write_all(mm);

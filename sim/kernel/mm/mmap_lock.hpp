@@ -10,6 +10,9 @@ namespace faultline {
 
 Path<void> mmap_write_lock(Kernel& k, mm_struct& mm);
 void mmap_write_unlock(Kernel& k, mm_struct& mm);
+/// The lock of a new mm while that of the mm it is copied from is held.
+Path<void> mmap_write_lock_nested(Kernel& k, mm_struct& mm);
+void mmap_write_unlock_nested(Kernel& k, mm_struct& mm);
 /// Write to read; all VMA write locks of the mm end.
 void mmap_write_downgrade(Kernel& k, mm_struct& mm);
 Path<void> mmap_read_lock(Kernel& k, mm_struct& mm);

@@ -205,7 +205,7 @@ static Path<std::int64_t> __mmap_new_vma(Kernel& k, mmap_state& map, bool hide,
   }
   co_await vma_start_write(k, vma);
   forget_stale(mm);
-  mm.mm_mt.emplace(vma.vm_end.v, &vma);
+  mm.mm_mt.insert(vma);
   vma.unlinked = false;
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);

@@ -1,44 +1,64 @@
-// Faulting a range in ahead of use: MAP_POPULATE and mlock. Linux 6.12 mm/gup.c __mm_populate,
-// populate_vma_page_range. Each page is one handle_mm_fault under mmap_lock; errors end it
-// silently.
+// Faulting a range in ahead of use: MAP_POPULATE, mlock and MADV_POPULATE. Linux 6.12 mm/gup.c
+// __mm_populate, populate_vma_page_range, faultin_page_range. Each page is one handle_mm_fault
+// under mmap_lock.
+#include <cerrno>
+
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 
 namespace faultline {
 
 // One page of `vma`. RETRY: the fault has dropped mmap_lock.
-static Path<vm_fault_t> faultin_page(Kernel& k, vm_area_struct& vma, Vaddr address) {
-  std::uint32_t flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
-  // A private writable page is broken out at once; a shared one is only read in.
-  if ((vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE) flags |= FAULT_FLAG_WRITE;
+static Path<vm_fault_t> faultin_page(Kernel& k, vm_area_struct& vma, Vaddr address, bool write,
+                                     bool unlockable) {
+  std::uint32_t flags = write ? FAULT_FLAG_WRITE : 0;
+  if (unlockable) flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
   const vm_fault_t ret = co_await handle_mm_fault(k, vma, address, flags);
   co_return ret;
 }
 
-static bool is_present(const mm_struct& mm, Vaddr address) {
+// Whether there is an entry that a load, or a store, needs no fault for.
+static bool is_populated(const mm_struct& mm, Vaddr address, bool write) {
   const EntryAt at = mm.pgtables->lookup(address);
-  return (*at.entry & PTE_P) != 0 && at.level <= PtLevel::pmd;
+  const bool present = (*at.entry & PTE_P) != 0 && at.level <= PtLevel::pmd;
+  return present && (!write || (*at.entry & PTE_RW));
 }
 
-static bool is_populated(const mm_struct& mm, Vaddr address, bool write) {
-  return is_present(mm, address) && (!write || (*mm.pgtables->lookup(address).entry & PTE_RW));
+static std::int64_t vm_fault_to_errno(vm_fault_t ret) {
+  return ret & VM_FAULT_OOM ? -ENOMEM : -EFAULT;
+}
+
+Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* address, Vaddr end,
+                                      bool write, bool* locked) {
+  while (*address < end) {
+    if (!is_populated(*vma.vm_mm, *address, write)) {
+      const vm_fault_t ret = co_await faultin_page(k, vma, *address, write, locked != nullptr);
+      if (ret & VM_FAULT_ERROR) co_return vm_fault_to_errno(ret);
+      if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) {
+        *locked = false;
+        co_return 0;  // the VMA may be gone: the caller looks it up again
+      }
+    }
+    *address += PAGE_SIZE;
+  }
+  co_return 0;
+}
+
+// A private writable page is broken out at once; a shared one is only read in.
+static bool populates_by_writing(const vm_area_struct& vma) {
+  return (vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
 }
 
 Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end) {
-  std::uint32_t flags = 0;  // nobody may drop the caller's lock
-  if ((vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE) flags |= FAULT_FLAG_WRITE;
-  for (Vaddr address = start; address < end; address += PAGE_SIZE) {
-    if (is_populated(*vma.vm_mm, address, flags & FAULT_FLAG_WRITE)) continue;
-    const vm_fault_t ret = co_await handle_mm_fault(k, vma, address, flags);
-    if (ret & VM_FAULT_ERROR) co_return;
-  }
+  co_await faultin_page_range(k, vma, &start, end, populates_by_writing(vma), nullptr);
 }
 
-Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
+Path<std::int64_t> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
   mm_struct& mm = *k.current().mm;
   const Vaddr end = start + len;
   bool locked = false;
-  for (Vaddr address = start; address < end;) {
+  std::int64_t result = 0;
+  for (Vaddr address = start; address < end && result == 0;) {
     if (!locked) co_await mmap_read_lock(k, mm);
     locked = true;
     vm_area_struct* const vma = find_vma_intersection(mm, address, end);
@@ -48,17 +68,16 @@ Path<void> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
       address = vma->vm_end;
       continue;
     }
-    if (!is_present(mm, address)) {
-      const vm_fault_t ret = co_await faultin_page(k, *vma, address);
-      if (ret & VM_FAULT_ERROR) break;
-      if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) {
-        locked = false;
-        continue;
-      }
+    const Vaddr stop = vma->vm_end < end ? vma->vm_end : end;
+    if (vma->vm_flags & VM_LOCKONFAULT) {
+      address = stop;
+      continue;
     }
-    address += PAGE_SIZE;
+    result = co_await faultin_page_range(k, *vma, &address, stop, populates_by_writing(*vma),
+                                         &locked);
   }
   if (locked) mmap_read_unlock(k, mm);
+  co_return result;
 }
 
 }  // namespace faultline

@@ -115,9 +115,10 @@ Path<void> anon_vma_clone(Kernel& k, vm_area_struct& to, const vm_area_struct& f
 Path<void> anon_vma_fork(Kernel& k, vm_area_struct& vma, const vm_area_struct& parent) {
   vma.anon_vma = nullptr;
   if (!parent.anon_vma) co_return;
+  if (k.profile.fork_allocates_first) k.might_alloc();
   co_await anon_vma_clone(k, vma, parent);
   if (vma.anon_vma) co_return;
-  k.might_alloc();
+  if (!k.profile.fork_allocates_first) k.might_alloc();
   anon_vma& own = anon_vma_alloc(k, *vma.vm_mm);
   own.root = parent.anon_vma->root;
   own.parent = parent.anon_vma;

@@ -55,7 +55,12 @@ Path<vm_fault_t> shmem_fault(Kernel& k, vm_fault& vmf) {
   co_return vmf.folio ? VM_FAULT_LOCKED : VM_FAULT_OOM;
 }
 
+}  // namespace
+
 const vm_operations_struct shmem_vm_ops{.fault = shmem_fault, .map_pages = filemap_map_pages};
+
+namespace {
+
 // Without a name in the file system: the same, told apart by the kernel alone.
 const vm_operations_struct shmem_anon_vm_ops{.fault = shmem_fault, .map_pages = filemap_map_pages};
 

@@ -7,6 +7,7 @@
 namespace faultline {
 
 extern const file_operations shmem_file_operations;
+extern const vm_operations_struct shmem_vm_ops;
 
 /// A new unnamed file of `size` bytes with one reference; charged whole unless the flags have
 /// VM_NORESERVE. Null when that much may not be promised.

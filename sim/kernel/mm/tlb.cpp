@@ -1,6 +1,7 @@
 // TLB shootdown. Linux 6.12 arch/x86/mm/tlb.c flush_tlb_mm_range and the flush functions it runs on
-// each CPU. A CPU that idles lazily in the mm stays in its mask: it is counted as a target of the
-// IPI, but flushes only when page tables were freed.
+// each CPU, and switch_mm_irqs_off. A CPU that idles lazily in the mm stays in its mask: it is
+// counted as a target of the IPI, but flushes only when page tables were freed. Each mm has an
+// address-space number of its own on every CPU, so a switch flushes only what is stale.
 #include "kernel/mm/tlb.hpp"
 
 #include <array>
@@ -19,11 +20,35 @@ void flush_cpu(Cpu& cpu, const mm_struct& mm, Vaddr start, Vaddr end, unsigned s
 
 }  // namespace
 
+// The flush of the CPU that asks for it, if it has the mm loaded. A task that has given up its mm
+// only leaves it there: it switches away instead of flushing.
+static void flush_tlb_local(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
+                            unsigned stride_shift) {
+  const CpuId here = k.engine.current().cpu;
+  mm_struct* const current = k.current().mm;
+  Kernel::LoadedMm& loaded = k.loaded_mms[here.v];
+  if (k.engine.timed() && loaded.mm != &mm) return;
+  if (!current) {
+    k.cpus[here].tlb.flush_mm(mm.id);
+    mm.cpumask[here.v] = false;
+    loaded.mm = nullptr;
+    k.trace<Event::tlb_flush>(-1, TlbFlushReason::task_switch);
+    k.engine.charge(k.costs.tlb_flush_full);
+    return;
+  }
+  const std::uint64_t pages = (end - start) >> stride_shift;
+  const bool all = pages > Tlb::FLUSH_CEILING;
+  flush_cpu(k.cpus[here], mm, start, end, stride_shift, all);
+  k.trace<Event::tlb_flush>(all ? -1 : static_cast<std::int64_t>(pages),
+                            TlbFlushReason::local_mm_shootdown);
+  k.engine.charge(all ? k.costs.tlb_flush_full : k.costs.tlb_flush_page * pages);
+}
+
 Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, unsigned stride_shift,
                            bool freed_tables) {
   const std::uint64_t pages = (end - start) >> stride_shift;
   const bool all = pages > Tlb::FLUSH_CEILING;
-  const std::int64_t shown = all ? -1 : static_cast<std::int64_t>(pages);
+  ++mm.tlb_gen;
   const CpuId here = k.engine.current().cpu;
   std::uint64_t others = 0;
   for (std::size_t c = 0; c < mm.cpumask.size(); ++c) {
@@ -39,10 +64,26 @@ Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, uns
     k.trace<Event::tlb_flush>(sent, TlbFlushReason::remote_send_ipi);
     co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * others);
   }
-  flush_cpu(k.cpus[here], mm, start, end, stride_shift, all);
-  k.trace<Event::tlb_flush>(shown, TlbFlushReason::local_mm_shootdown);
-  k.engine.charge(all ? k.costs.tlb_flush_full : k.costs.tlb_flush_page * pages);
+  flush_tlb_local(k, mm, start, end, stride_shift);
   (void)freed_tables;
+}
+
+void switch_mm(Kernel& k, Cpu& cpu, const Task* from, const Task& to) {
+  mm_struct* const next = k.tasks[to.id.v].mm;
+  const CpuId id = k.cpus.id_of(cpu);
+  Kernel::LoadedMm& loaded = k.loaded_mms[id.v];
+  if (!next || loaded.mm == next) return;
+  if (loaded.mm) {
+    loaded.tlb_gens[loaded.mm->id] = loaded.mm->tlb_gen;
+    loaded.mm->cpumask[id.v] = false;
+  }
+  const auto known = loaded.tlb_gens.find(next->id);
+  const bool fresh = known != loaded.tlb_gens.end() && known->second == next->tlb_gen;
+  if (!fresh) cpu.tlb.flush_mm(next->id);
+  loaded.mm = next;
+  next->cpumask[id.v] = true;
+  if (!from) return;  // the CPU was idle: that record is not a task's
+  k.engine.trace_for<Event::tlb_flush>(*from, fresh ? 0 : -1, TlbFlushReason::task_switch);
 }
 
 void copy_page(Kernel& k, Pfn to, Pfn from) {

@@ -19,6 +19,9 @@ enum class TlbFlushReason : std::uint8_t {
 Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, unsigned stride_shift,
                            bool freed_tables);
 
+/// A CPU begins to run `to`. `from`: the task that it leaves for it, null if the CPU was idle.
+void switch_mm(Kernel& k, Cpu& cpu, const Task* from, const Task& to);
+
 /// Copies the newest content of one frame to another.
 void copy_page(Kernel& k, Pfn to, Pfn from);
 

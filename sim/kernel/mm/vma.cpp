@@ -10,8 +10,7 @@
 namespace faultline {
 
 vm_area_struct* find_vma(const mm_struct& mm, Vaddr address) {
-  const auto at = mm.mm_mt.upper_bound(address.v);
-  return at == mm.mm_mt.end() ? nullptr : at->second;
+  return mm.mm_mt.above(address);
 }
 
 vm_area_struct* vma_lookup(const mm_struct& mm, Vaddr address) {
@@ -25,9 +24,7 @@ vm_area_struct* find_vma_intersection(const mm_struct& mm, Vaddr start, Vaddr en
 }
 
 vm_area_struct* find_vma_prev(const mm_struct& mm, Vaddr address) {
-  auto at = mm.mm_mt.upper_bound(address.v);
-  if (at == mm.mm_mt.begin()) return nullptr;
-  return std::prev(at)->second;
+  return mm.mm_mt.below(address);
 }
 
 pgprot_t vm_get_page_prot(vm_flags_t flags) {
@@ -80,7 +77,7 @@ vm_area_struct& place_vma(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, vm_f
   vma.vm_flags = flags | VM_SOFTDIRTY;
   vma.vm_pgoff = Pgoff(start.v >> PAGE_SHIFT);
   vma_set_page_prot(vma);
-  mm.mm_mt.emplace(end.v, &vma);
+  mm.mm_mt.insert(vma);
   vma.unlinked = false;
   ++mm.map_count;
   vm_stat_account(mm, vma.vm_flags, static_cast<std::int64_t>(vma_pages(vma)));

@@ -11,7 +11,7 @@ namespace faultline {
 
 void reattach_vma(vm_area_struct& vma) {
   vma.detached = false;
-  vma.vm_mm->mm_mt.emplace(vma.vm_end.v, &vma);
+  vma.vm_mm->mm_mt.insert(vma);
   ++vma.vm_mm->map_count;
 }
 
@@ -82,12 +82,15 @@ struct Change {
 
 void set_bounds(vm_area_struct& vma, Vaddr start, Vaddr end, Pgoff pgoff) {
   mm_struct& mm = *vma.vm_mm;
-  if (vma.vm_end != end) mm.mm_mt.erase(vma.vm_end.v);
+  const bool moved = vma.vm_end != end;
+  if (moved) mm.mm_mt.erase(vma);
   vma.vm_start = start;
+  vma.vm_end = end;
   vma.vm_pgoff = pgoff;
-  if (vma.vm_end != end) {
-    vma.vm_end = end;
-    mm.mm_mt.emplace(end.v, &vma);
+  if (moved) {
+    mm.mm_mt.insert(vma);
+  } else {
+    mm.mm_mt.refresh(vma);
   }
 }
 
@@ -133,17 +136,16 @@ static Path<void> commit_merge(Kernel& k, Change c) {
   if (c.adjust) co_await vma_adjust_trans_huge(k, *c.adjust, c.adjust_start);
   for (vm_area_struct* const gone : {c.remove, c.remove2}) {
     if (!gone) continue;
-    mm.mm_mt.erase(gone->vm_end.v);
+    mm.mm_mt.erase(*gone);
     gone->detached = true;
     if (mapping) std::erase(mapping->i_mmap, gone);
   }
   if (c.adjust) {
-    const std::uint64_t before = c.adjust->vm_start.v;
-    const Pgoff pgoff(c.adjust->vm_pgoff.v + ((c.adjust_start.v - before) >> PAGE_SHIFT));
+    // Modulo 2^64: the start moves either way.
+    const std::uint64_t by = c.adjust_start.v / PAGE_SIZE - c.adjust->vm_start.v / PAGE_SIZE;
+    c.adjust->vm_pgoff = Pgoff(c.adjust->vm_pgoff.v + by);
     c.adjust->vm_start = c.adjust_start;
-    c.adjust->vm_pgoff = c.adjust_start.v >= before
-                             ? pgoff
-                             : c.adjust->vm_pgoff - ((before - c.adjust_start.v) >> PAGE_SHIFT);
+    mm.mm_mt.refresh(*c.adjust);
   }
   set_bounds(vma, c.start, c.end, c.pgoff);
   k.engine.charge(k.costs.vma_change);

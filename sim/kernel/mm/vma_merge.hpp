@@ -47,8 +47,9 @@ Path<std::int64_t> split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPart
 /// The request for a range as `vma` is.
 MergeRequest merge_request(const vm_area_struct& vma, Vaddr start, Vaddr end, vm_flags_t flags);
 
-/// A copy of a VMA for the same mm, not yet in the tree; counts its file, links no anon_vma.
-Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original);
+/// A copy of a VMA for `mm`, the same or a fork's child, not yet in the tree; counts its file,
+/// links no anon_vma.
+Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original, mm_struct& mm);
 
 /// Puts a detached VMA back after a failed mmap.
 void reattach_vma(vm_area_struct& vma);

@@ -9,8 +9,9 @@
 
 namespace faultline {
 
-Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original) {
-  vm_area_struct& copy = vm_area_alloc(k, *original.vm_mm);
+Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original, mm_struct& mm) {
+  vm_area_struct& copy = vm_area_alloc(k, mm);
+  copy.vm_mm = original.vm_mm;
   copy.vm_start = original.vm_start;
   copy.vm_end = original.vm_end;
   copy.vm_pgoff = original.vm_pgoff;
@@ -27,6 +28,7 @@ Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original) {
   // untrack_pfn_clear(): a change of its flags, made under the lock of the mm it was copied from.
   const bool untracks = k.profile.dup_untracks_pfns && (copy.vm_flags & VM_PFNMAP);
   if (untracks) co_await vma_start_write(k, copy);
+  copy.vm_mm = &mm;
   co_return &copy;
 }
 
@@ -36,7 +38,7 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
     const std::int64_t error = co_await vma.vm_ops->may_split(k, vma, addr);
     if (error) co_return error;
   }
-  vm_area_struct& fresh = *co_await vm_area_dup(k, vma);
+  vm_area_struct& fresh = *co_await vm_area_dup(k, vma, mm);
   if (part == NewPart::below) {
     fresh.vm_end = addr;
   } else {
@@ -54,15 +56,16 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
   if (mapping) co_await down_write(mapping->i_mmap_rwsem);
   if (rmap) co_await down_write(*rmap);
   co_await vma_adjust_trans_huge(k, vma, addr);
-  mm.mm_mt.erase(vma.vm_end.v);
   if (part == NewPart::below) {
     vma.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT;
     vma.vm_start = addr;
+    mm.mm_mt.refresh(vma);
   } else {
+    mm.mm_mt.erase(vma);
     vma.vm_end = addr;
+    mm.mm_mt.insert(vma);
   }
-  mm.mm_mt.emplace(vma.vm_end.v, &vma);
-  mm.mm_mt.emplace(fresh.vm_end.v, &fresh);
+  mm.mm_mt.insert(fresh);
   fresh.unlinked = false;
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);

@@ -37,7 +37,7 @@ Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_s
     vms.nr_pages += vma_pages(*vma);
     if (vma->vm_flags & VM_ACCOUNT) vms.nr_accounted += vma_pages(*vma);
   }
-  for (vm_area_struct* const vma : vms.vmas) mm.mm_mt.erase(vma->vm_end.v);
+  for (vm_area_struct* const vma : vms.vmas) mm.mm_mt.erase(*vma);
   mm.map_count -= vms.vmas.size();
   co_return 0;
 }
@@ -94,10 +94,7 @@ Path<std::int64_t> do_vmi_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uin
   }
   const std::int64_t error = co_await vms_gather_munmap_vmas(k, mm, vms);
   if (error) {
-    for (vm_area_struct* const vma : vms.vmas) {
-      if (!mm.mm_mt.count(vma->vm_end.v)) reattach_vma(*vma);
-      vma->detached = false;
-    }
+    for (vm_area_struct* const vma : vms.vmas) vma->detached = false;
     co_return error;
   }
   co_await vms_complete_munmap_vmas(k, mm, vms, unlock, false);

@@ -23,6 +23,8 @@ constexpr std::array values{
     KnobValue{"xfs.fault_events", "read_write"},
     KnobValue{"mm.merges_untouched", "true"},
     KnobValue{"mm.dup_untracks_pfns", "false"},
+    KnobValue{"mm.fork_allocates_first", "true"},
+    KnobValue{"vvar_vclock", "true"},
 };
 }  // namespace
 

@@ -62,6 +62,20 @@ constexpr std::array knobs{
          "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
          "before anything else is locked (until 6.16).",
          set_member<&Profile::dup_untracks_pfns>},
+         set_member<&Profile::dup_untracks_pfns>},
+    Knob{"mm.fork_allocates_first", KnobKind::boolean, "", "false",
+         "Fork allocates a child's anon_vma before it links the parent's to the child, not between "
+         "(6.19 and later).",
+         set_member<&Profile::fork_allocates_first>},
+    Knob{"vvar_vclock", KnobKind::boolean, "", "false",
+         "The clocks of virtual machines have a mapping of their own beside the vdso's data (6.14 "
+         "and later).",
+         set_member<&Profile::vvar_vclock>},
+    Knob{
+        "process_accounting", KnobKind::boolean, "", "false",
+        "A kernel with BSD process accounting (as distributions build it): an exiting process sums "
+        "up its VMAs under mmap_lock.",
+        set_member<&Profile::process_accounting>},
     Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
          "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
          "handler shows; a 7.1 kernel does not.",

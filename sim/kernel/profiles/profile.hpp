@@ -59,6 +59,9 @@ struct Profile {
   bool iomap_actor_advances = false;                          ///< fs.iomap_actor_advances
   bool merges_untouched = false;                              ///< mm.merges_untouched
   bool dup_untracks_pfns = true;                              ///< mm.dup_untracks_pfns
+  bool fork_allocates_first = false;                          ///< mm.fork_allocates_first
+  bool vvar_vclock = false;                                   ///< vvar_vclock
+  bool process_accounting = false;                            ///< process_accounting
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
   HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory

@@ -205,9 +205,9 @@ TEST_CASE("the test program's own calls and interrupts are dropped with all insi
       "sys_enter: NR 14 (0, 0, 0, 0, 0, 0)",
       "lock_acquire: 01 &mm->mmap_lock",
       "lock_release: 01 &mm->mmap_lock",
-      "page_fault_user: address=0x1 ip=0x0 error_code=0x6",
+      "page_fault_user: address=0x10000000000 ip=0x0 error_code=0x6",
       "sys_exit: NR 14 = 0",
-      "page_fault_user: address=0x1 ip=0x0 error_code=0x4",
+      "page_fault_user: address=0x10000000000 ip=0x0 error_code=0x4",
   });
   CHECK(view(trace, ViewKind::events) == Lines{"1.1 page_fault_user error_code=0x4"});
   CHECK(view(trace, ViewKind::locks).empty());

@@ -8,6 +8,7 @@
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/kernel.hpp"
 #include "kernel/mm/mmap.hpp"
+#include "kernel/mm/tlb.hpp"
 #include "kernel/mm/vma.hpp"
 
 namespace faultline {
@@ -26,6 +27,9 @@ struct MmRig {
       ts.pid = Pid(101 + static_cast<std::int32_t>(n));
       ts.caps = ~0ULL;
     }
+    cpus.set_switch_hook(&k, [](void* self, Cpu& cpu, const Task* from, Task& to) {
+      switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
+    });
     k.tasks[0].mm = &k.new_mm();
     k.tasks[0].mm->mm_users = 1;
   }

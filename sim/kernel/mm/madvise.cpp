@@ -1,0 +1,257 @@
+// madvise(2): see the header. What only drops pages holds mmap_lock for reading, what changes a VMA
+// holds it for writing.
+#include "kernel/mm/madvise.hpp"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_lock.hpp"
+#include "kernel/mm/vma_merge.hpp"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+namespace faultline {
+
+namespace {
+
+enum class Kind : std::uint8_t { invalid, flags, drop, free, populate, ignored, unmodelled };
+
+Kind kind_of(std::uint64_t advice) {
+  switch (advice) {
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+      return Kind::flags;
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+      return Kind::drop;
+    case MADV_FREE:
+      return Kind::free;
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+      return Kind::populate;
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_WILLNEED:
+      return Kind::ignored;
+    case MADV_REMOVE:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_COLLAPSE:
+      return Kind::unmodelled;
+    default:
+      return Kind::invalid;
+  }
+}
+
+// The flags that the advice gives a VMA, or a negative errno.
+std::int64_t advised_flags(const vm_area_struct& vma, std::uint64_t advice) {
+  const vm_flags_t f = vma.vm_flags;
+  const auto as_result = [](vm_flags_t flags) { return static_cast<std::int64_t>(flags); };
+  switch (advice) {
+    case MADV_NORMAL:
+      return as_result(f & ~(VM_RAND_READ | VM_SEQ_READ));
+    case MADV_RANDOM:
+      return as_result((f & ~VM_SEQ_READ) | VM_RAND_READ);
+    case MADV_SEQUENTIAL:
+      return as_result((f & ~VM_RAND_READ) | VM_SEQ_READ);
+    case MADV_DONTFORK:
+      return as_result(f | VM_DONTCOPY);
+    case MADV_DOFORK:
+      return f & VM_IO ? -EINVAL : as_result(f & ~VM_DONTCOPY);
+    case MADV_HUGEPAGE:
+      return as_result((f & ~VM_NOHUGEPAGE) | VM_HUGEPAGE);
+    case MADV_NOHUGEPAGE:
+      return as_result((f & ~VM_HUGEPAGE) | VM_NOHUGEPAGE);
+    case MADV_DONTDUMP:
+      return as_result(f | VM_DONTDUMP);
+    case MADV_DODUMP:
+      return f & (VM_SPECIAL | VM_DROPPABLE) ? -EINVAL : as_result(f & ~VM_DONTDUMP);
+    case MADV_WIPEONFORK:
+      return vma.vm_file || (f & VM_SHARED) ? -EINVAL : as_result(f | VM_WIPEONFORK);
+    default:  // MADV_KEEPONFORK
+      return f & VM_DROPPABLE ? -EINVAL : as_result(f & ~VM_WIPEONFORK);
+  }
+}
+
+}  // namespace
+
+static Path<std::int64_t> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start,
+                                                Vaddr end) {
+  mmu_gather tlb;
+  co_await unmap_page_range(k, tlb, vma, start, end);
+  co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
+  co_return 0;
+}
+
+// Clean pages could be taken at any time; nobody takes them here, so they keep their content.
+static Path<void> madvise_free_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
+                                         pmd_ptr pmd, Vaddr addr, Vaddr end) {
+  mm_struct& mm = *vma.vm_mm;
+  spinlock_t& ptl = pte_lockptr(k, mm, pmd);
+  co_await spin_lock(ptl);
+  for (; addr < end; addr += PAGE_SIZE) {
+    const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
+    const pte_t pte = *slot;
+    if (!pte_present(pte) || pte_special(pte) || !(pte_young(pte) || pte_dirty(pte))) continue;
+    set_pte(slot, pte_mkclean(pte_mkold(pte)));
+    tlb.adjust(addr, addr + PAGE_SIZE);
+    tlb.cleared_ptes = true;
+    k.engine.charge(k.costs.pte_clear);
+  }
+  spin_unlock(ptl);
+}
+
+static Path<std::int64_t> madvise_free_single_vma(Kernel& k, vm_area_struct& vma, Vaddr start,
+                                                  Vaddr end) {
+  if (!vma_is_anonymous(vma)) co_return -EINVAL;
+  mmu_gather tlb;
+  for (Vaddr addr = start; addr < end;) {
+    const PmdStep step = next_pmd(*vma.vm_mm->pgtables, addr, end);
+    if (step.pmd && !pmd_leaf(*step.pmd)) {
+      co_await madvise_free_pte_range(k, tlb, vma, step.pmd, addr, step.next);
+    }
+    addr = step.next;
+  }
+  co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
+  co_return 0;
+}
+
+static Path<std::int64_t> madvise_dontneed_free(Kernel& k, vm_area_struct& vma, Vaddr start,
+                                                Vaddr end, std::uint64_t advice) {
+  vm_flags_t forbidden = VM_PFNMAP;
+  if (advice != MADV_DONTNEED_LOCKED) forbidden |= VM_LOCKED;
+  if (vma.vm_flags & forbidden) co_return -EINVAL;
+  if (advice == MADV_FREE) {
+    const std::int64_t result = co_await madvise_free_single_vma(k, vma, start, end);
+    co_return result;
+  }
+  const std::int64_t result = co_await zap_page_range_single(k, vma, start, end);
+  co_return result;
+}
+
+// One VMA. Where the next one is to be looked for, in `next`.
+static Path<std::int64_t> madvise_vma_behavior(Kernel& k, vm_area_struct& vma, Vaddr start,
+                                               Vaddr end, std::uint64_t advice, Vaddr* next) {
+  *next = end;
+  const Kind kind = kind_of(advice);
+  if (kind == Kind::drop || kind == Kind::free) {
+    const std::int64_t error = co_await madvise_dontneed_free(k, vma, start, end, advice);
+    co_return error;
+  }
+  if (kind == Kind::ignored) co_return 0;
+  const std::int64_t wanted = advised_flags(vma, advice);
+  if (wanted < 0) co_return wanted;
+  const auto flags = static_cast<vm_flags_t>(wanted);
+  if (flags == vma.vm_flags) co_return 0;
+  vm_area_struct* changed = nullptr;
+  const std::int64_t error = co_await vma_modify_flags(k, vma, start, end, flags, &changed);
+  if (error) co_return error == -ENOMEM ? -EAGAIN : error;
+  co_await vma_start_write(k, *changed);
+  changed->vm_flags = flags;
+  if (*next < changed->vm_end) *next = changed->vm_end;
+  co_return 0;
+}
+
+// Holes are passed over, and told at the end.
+static Path<std::int64_t> madvise_walk_vmas(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
+                                            std::uint64_t advice) {
+  std::int64_t holes = 0;
+  while (start < end) {
+    vm_area_struct* const vma = find_vma(mm, start);
+    if (!vma) co_return -ENOMEM;
+    if (start < vma->vm_start) {
+      holes = -ENOMEM;
+      start = vma->vm_start;
+      if (start >= end) break;
+    }
+    const Vaddr stop = vma->vm_end < end ? vma->vm_end : end;
+    const std::int64_t error =
+        co_await madvise_vma_behavior(k, *vma, start, stop, advice, &start);
+    if (error) co_return error;
+  }
+  co_return holes;
+}
+
+static Path<std::int64_t> madvise_populate(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
+                                           bool write) {
+  bool locked = true;
+  std::int64_t result = 0;
+  while (start < end && result == 0) {
+    if (!locked) co_await mmap_read_lock(k, mm);
+    locked = true;
+    vm_area_struct* const vma = vma_lookup(mm, start);
+    if (!vma) {
+      result = -ENOMEM;
+    } else if ((vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
+               !(vma->vm_flags & (write ? VM_WRITE : VM_READ))) {
+      result = -EINVAL;
+    } else {
+      const Vaddr stop = vma->vm_end < end ? vma->vm_end : end;
+      result = co_await faultin_page_range(k, *vma, &start, stop, write, &locked);
+    }
+  }
+  if (!locked) co_await mmap_read_lock(k, mm);
+  co_return result;
+}
+
+static std::optional<std::int64_t> check_arguments(std::uint64_t start, std::uint64_t len_in,
+                                                   std::uint64_t advice) {
+  if (kind_of(advice) == Kind::invalid) return -EINVAL;
+  if (start & ~PAGE_MASK) return -EINVAL;
+  const std::uint64_t len = (len_in + PAGE_SIZE - 1) & PAGE_MASK;
+  if (len_in != 0 && len == 0) return -EINVAL;
+  if (start + len < start) return -EINVAL;
+  if (len == 0) return 0;
+  return std::nullopt;
+}
+
+Path<std::int64_t> do_madvise(Kernel& k, std::uint64_t start, std::uint64_t len_in,
+                              std::uint64_t advice) {
+  if (const auto done = check_arguments(start, len_in, advice)) co_return *done;
+  const Kind kind = kind_of(advice);
+  if (kind == Kind::unmodelled) {
+    k.unmodelled("this advice to madvise; it is refused");
+    co_return -EINVAL;
+  }
+  const Vaddr from(start);
+  const Vaddr end(start + ((len_in + PAGE_SIZE - 1) & PAGE_MASK));
+  mm_struct& mm = *k.current().mm;
+  std::int64_t result = 0;
+  if (kind == Kind::flags) {
+    co_await mmap_write_lock(k, mm);
+    result = co_await madvise_walk_vmas(k, mm, from, end, advice);
+    mmap_write_unlock(k, mm);
+    co_return result;
+  }
+  co_await mmap_read_lock(k, mm);
+  if (kind == Kind::populate) {
+    result = co_await madvise_populate(k, mm, from, end, advice == MADV_POPULATE_WRITE);
+  } else {
+    result = co_await madvise_walk_vmas(k, mm, from, end, advice);
+  }
+  mmap_read_unlock(k, mm);
+  co_return result;
+}
+
+}  // namespace faultline

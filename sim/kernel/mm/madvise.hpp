@@ -1,0 +1,17 @@
+// madvise(2). Linux 6.12 mm/madvise.c. Left out: KSM, hardware poison, collapsing, and the
+// advice that only reclaim would heed (COLD, PAGEOUT).
+#pragma once
+
+#include "kernel/mm/vma.hpp"
+
+namespace faultline {
+
+/// madvise(2): 0 or a negative errno. Arguments as given, unjudged.
+Path<std::int64_t> do_madvise(Kernel& k, std::uint64_t start, std::uint64_t len,
+                              std::uint64_t advice);
+
+/// mlock(2) and munlock(2): 0 or a negative errno. mm/mlock.c.
+Path<std::int64_t> do_mlock(Kernel& k, std::uint64_t start, std::uint64_t len);
+Path<std::int64_t> do_munlock(Kernel& k, std::uint64_t start, std::uint64_t len);
+
+}  // namespace faultline
