@@ -16,7 +16,8 @@ LockSide side_of(std::uint64_t flags) {
 // Acquired and released with nothing between by might_fault() and by allocations.
 bool may_be_annotation(std::string_view name, std::uint64_t flags) {
   if ((flags & flag_try) != 0) return false;
-  return name == "fs_reclaim" || (name == "&mm->mmap_lock" && (flags & flag_read) != 0);
+  return name == "fs_reclaim" ||
+         ((name == "&mm->mmap_lock" || name == "&mm->mmap_sem") && (flags & flag_read) != 0);
 }
 
 // Records of a task that tries to get a lock, until it has it.

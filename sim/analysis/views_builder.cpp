@@ -14,7 +14,9 @@
 namespace faultline {
 namespace {
 
-constexpr std::string_view mmap_lock = "&mm->mmap_lock";
+bool is_mmap_lock(std::string_view name) {
+  return name == "&mm->mmap_lock" || name == "&mm->mmap_sem";
+}
 
 /// A fault of the test program's own: on its image, which is linked below 4 GiB, or on the stack
 /// that it was started with. Its regions under test lie between the two.
@@ -158,7 +160,7 @@ void ViewBuilder::acquire(std::uint64_t key, std::string_view task, std::string_
   }
   const bool touch = *name == "sb_writers" && take.trylock;
   push(who, *name, acquire_text(*name, take), touch ? Role::take_sb_writers : Role::plain, true);
-  who.pulse = *name == mmap_lock && take.read && !take.trylock;
+  who.pulse = is_mmap_lock(*name) && take.read && !take.trylock;
 }
 
 void ViewBuilder::release(std::uint64_t key, std::string_view task, std::string_view lock) {
@@ -168,7 +170,7 @@ void ViewBuilder::release(std::uint64_t key, std::string_view task, std::string_
   who.pulse = false;
   const auto name = counted_class(lock);
   if (!name) return;
-  if (pulse && *name == mmap_lock) {
+  if (pulse && is_mmap_lock(*name)) {
     // Taken and dropped with nothing between: not a lock, but the annotation that says that what
     // follows may fault.
     const bool kept =

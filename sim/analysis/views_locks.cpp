@@ -10,11 +10,16 @@
 namespace faultline {
 namespace {
 
-constexpr std::array<std::string_view, 18> counted_classes{
+constexpr std::array<std::string_view, 23> counted_classes{
+    "&(&ip->i_mmaplock)->mr_lock",
+    "&(&mapping->tree_lock)->rlock",
+    "&(&mm->page_table_lock)->rlock",
+    "&(ptlock_ptr(page))->rlock",
     "&anon_vma->rwsem",
     "&cil->xc_ctx_lock",
     "&mapping->i_mmap_rwsem",
     "&mm->mmap_lock",
+    "&mm->mmap_sem",
     "&mm->page_table_lock",
     "&sb->s_type->i_mutex_key",
     "&vma->vm_lock->lock",

@@ -31,6 +31,16 @@ class Shared {
     void await_resume() const { shared.value_ = value; }
   };
 
+  struct Test {
+    Load word;
+    T mask;
+    bool await_ready() const { return word.await_ready(); }
+    void await_suspend(std::coroutine_handle<> frame) { word.await_suspend(frame); }
+    bool await_resume() const { return (word.await_resume() & mask) != 0; }
+  };
+  /// `co_await x.test(mask)`: whether a load has one of these bits.
+  Test test(T mask) { return {load(), mask}; }
+
   /// `co_await x.load()`
   Load load() { return {*this, engine_->choice_point()}; }
   /// `co_await x.store(v)`

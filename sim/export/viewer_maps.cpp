@@ -15,8 +15,8 @@ std::uint8_t number(ViewerExtent state) { return static_cast<std::uint8_t>(state
 
 // Locks that belong to one mm, whoever takes them. The child's of a fork have a subclass.
 bool is_mm_lock(std::string_view name) {
-  return name == "&mm->mmap_lock" || name == "&vma->vm_lock->lock" || name == "vm_lock" ||
-         name == "&mm->page_table_lock";
+  return name == "&mm->mmap_lock" || name == "&mm->mmap_sem" || name == "&vma->vm_lock->lock" ||
+         name == "vm_lock" || name == "&mm->page_table_lock";
 }
 
 ViewerExtent extent_state(std::string_view type) {

@@ -10,8 +10,10 @@
 
 namespace faultline {
 
+// The mm has no user any more, so before 5.14 nothing was locked.
 Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
-  co_await mmap_read_lock(k, mm);
+  const bool locks = k.profile.exit_locks_mm;
+  if (locks) co_await mmap_read_lock(k, mm);
   mmu_gather tlb;
   tlb.fullmm = true;
   vma_munmap_struct all;
@@ -19,9 +21,11 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
     all.vmas.push_back(vma);
   }
   co_await unmap_vmas(k, tlb, all.vmas);
-  mmap_read_unlock(k, mm);
-  co_await mmap_write_lock(k, mm);
-  co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0), true);
+  if (locks) {
+    mmap_read_unlock(k, mm);
+    co_await mmap_write_lock(k, mm);
+  }
+  co_await free_pgtables(k, tlb, mm, all.vmas, Vaddr(0), Vaddr(0), locks);
   co_await tlb_finish_mmu(k, mm, tlb);
   for (vm_area_struct* const vma : all.vmas) {
     vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
@@ -33,7 +37,7 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   mm.mm_mt.clear();
   mm.map_count = 0;
   k.trace<Event::exit_mmap>(mm.id);
-  mmap_write_unlock(k, mm);
+  if (locks) mmap_write_unlock(k, mm);
 }
 
 // acct_collect(): the size of the process for its record.

@@ -91,7 +91,7 @@ struct Kernel {
 
   /// An allocation that may enter reclaim: the fs_reclaim annotation and its time.
   void might_alloc() {
-    locks.annotate(fs_reclaim, HoldMode::exclusive);
+    if (profile.reclaim_annotation) locks.annotate(fs_reclaim, HoldMode::exclusive);
     engine.charge(costs.page_alloc);
   }
 

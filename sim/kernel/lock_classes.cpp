@@ -5,23 +5,29 @@ namespace faultline {
 
 LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   const bool counted = profile.vma_lock == VmaLock::refcount;
-  mmap_lock = c.lock_class("&mm->mmap_lock", LockType::rwsem);
-  mmap_lock_nested = c.lock_class("&mm->mmap_lock", LockType::rwsem, 1);
-  ptlock_nested = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock, 1);
+  const bool old = profile.lock_names == LockWords::mmap_sem;
+  const char* const mmap_lock_name = old ? "&mm->mmap_sem" : "&mm->mmap_lock";
+  const char* const ptlock_name = old ? "&(ptlock_ptr(page))->rlock" : "ptlock_ptr(ptdesc)";
+  mmap_lock = c.lock_class(mmap_lock_name, LockType::rwsem);
+  mmap_lock_nested = c.lock_class(mmap_lock_name, LockType::rwsem, 1);
+  ptlock_nested = c.lock_class(ptlock_name, LockType::spinlock, 1);
   dup_mmap_sem = c.lock_class("dup_mmap_sem", LockType::percpu_rwsem);
   vm_lock = c.lock_class(counted ? "vm_lock" : "&vma->vm_lock->lock", LockType::rwsem);
-  page_table_lock = c.lock_class("&mm->page_table_lock", LockType::spinlock);
-  ptlock = c.lock_class("ptlock_ptr(ptdesc)", LockType::spinlock);
+  page_table_lock = c.lock_class(old ? "&(&mm->page_table_lock)->rlock" : "&mm->page_table_lock",
+                                 LockType::spinlock);
+  ptlock = c.lock_class(ptlock_name, LockType::spinlock);
   anon_vma = c.lock_class("&anon_vma->rwsem", LockType::rwsem);
   sb_writers = c.lock_class("sb_writers", LockType::percpu_rwsem);
   sb_pagefaults = c.lock_class("sb_pagefaults", LockType::percpu_rwsem);
   sb_internal = c.lock_class("sb_internal", LockType::percpu_rwsem);
   s_umount = c.lock_class("&type->s_umount_key", LockType::rwsem);
   i_rwsem = c.lock_class("&sb->s_type->i_mutex_key", LockType::rwsem);
-  invalidate_lock = c.lock_class("mapping.invalidate_lock", LockType::rwsem);
+  invalidate_lock = c.lock_class(old ? "&(&ip->i_mmaplock)->mr_lock" : "mapping.invalidate_lock",
+                                 LockType::rwsem);
   ilock = c.lock_class("&xfs_nondir_ilock_class", LockType::rwsem);
   i_mmap_rwsem = c.lock_class("&mapping->i_mmap_rwsem", LockType::rwsem);
-  xa_lock = c.lock_class("&xa->xa_lock", LockType::spinlock);
+  xa_lock =
+      c.lock_class(old ? "&(&mapping->tree_lock)->rlock" : "&xa->xa_lock", LockType::spinlock);
   xc_ctx_lock = c.lock_class("&cil->xc_ctx_lock", LockType::rwsem);
   dax_srcu = c.lock_class("dax_srcu", LockType::annotation);
   c.set_recursive(dax_srcu);
@@ -36,7 +42,7 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   buf_rmapbt = c.lock_class("xfs_buf(rmapbt)", LockType::bitlock);
   buf_inode = c.lock_class("xfs_buf(inode)", LockType::bitlock);
   buf_bmbt = c.lock_class("xfs_buf(bmbt)", LockType::bitlock);
-  folio = c.lock_class("folio", LockType::bitlock);
+  folio = c.lock_class(old ? "page" : "folio", LockType::bitlock);
 }
 
 }  // namespace faultline

@@ -59,7 +59,8 @@ struct task_struct {
   FaultRecord last_fault;
 };
 
-inline constexpr unsigned CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17, CAP_SYS_ADMIN = 21;
+inline constexpr unsigned CAP_LINUX_IMMUTABLE = 9, CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17,
+                          CAP_SYS_ADMIN = 21;
 inline bool capable(const task_struct& t, unsigned cap) { return (t.caps >> cap) & 1; }
 
 }  // namespace faultline

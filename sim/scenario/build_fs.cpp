@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernel/fs/inode.hpp"
 #include "kernel/fs/xfs/xfs_aops.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
@@ -268,18 +269,12 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   const bool directory = node.type == InodeType::directory;
   // A device without memory behind it mounts without DAX, whatever was asked for.
   node.dax = device_.pmem && !directory;
-  node.i_fop = directory ? &xfs_dir_file_operations : &xfs_file_operations;
+  node.i_fop = directory ? &xfs_dir_file_operations : &xfs_file_operations_of(k_.profile);
+  init_inode_locks(k_, node);
   if (!node.dax && !directory) node.i_data.a_ops = &xfs_address_space_operations;
   node.i_atime = time_of(k_, file.atime);
   node.i_mtime = node.i_ctime = time_of(k_, file.mtime);
   node.i_sb = &sb;
-  const auto init = [&](LockBase& lock, LockClassId cls, std::uint64_t n) {
-    init_lock(lock, k_.locks, cls, lock_id(LockOwner::inode, index, n));
-  };
-  init(node.i_rwsem, k_.cls.i_rwsem, 0);
-  init(node.i_data.invalidate_lock, k_.cls.invalidate_lock, 1);
-  init(node.i_data.i_mmap_rwsem, k_.cls.i_mmap_rwsem, 3);
-  init(node.i_data.xa_lock, k_.cls.xa_lock, 4);
   node.xfs = std::make_unique<xfs_inode>();
   node.xfs->i_mount = sb.mount.get();
   node.xfs->i_disk_size = file.size;
@@ -288,7 +283,8 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.xfs->cow.ino = ino;
   node.xfs->cow.in_core = true;
   node.xfs->reflink = reflink_[f];
-  init(node.xfs->i_lock, k_.cls.ilock, 2);
+  init_lock(node.xfs->i_lock, k_.locks, k_.cls.ilock, lock_id(LockOwner::inode, index, 2));
+  node.xfs->i_mapdcount.emplace(k_.engine, 0);
   return node;
 }
 

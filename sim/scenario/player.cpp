@@ -204,6 +204,8 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   std::int64_t result = 0;
   switch (step.verb) {
     case Verb::mmap:
+    case Verb::mmap3:
+    case Verb::fcntl:
     case Verb::munmap:
     case Verb::mremap:
     case Verb::mprotect:

@@ -1,6 +1,7 @@
 // The player's system calls on memory: from the words of the frame to the kernel's functions.
 #include "base/bug.hpp"
 #include "kernel/mm/madvise.hpp"
+#include "kernel/fs/fcntl.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mprotect.hpp"
 #include "kernel/mm/mremap.hpp"
@@ -16,6 +17,13 @@ HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const Sysc
     case Verb::mmap:
       result = co_await ksys_mmap_pgoff(k, args[0], args[1], args[2], args[3],
                                         static_cast<std::int64_t>(args[4]), args[5]);
+      break;
+    case Verb::mmap3:
+      result = co_await mmap_pgoff_strict(k, args[0], args[1], args[2], args[3],
+                                          static_cast<std::int64_t>(args[4]), args[5] << 12);
+      break;
+    case Verb::fcntl:
+      result = co_await do_fcntl(k, static_cast<std::int64_t>(args[0]), args[1]);
       break;
     case Verb::munmap:
       result = co_await vm_munmap(k, args[0], args[1]);

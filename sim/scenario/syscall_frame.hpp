@@ -40,7 +40,14 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
     constexpr std::uint64_t fifreeze = 0xc0045877, fithaw = 0xc0045878;
     return {16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
   }
+  if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
+    return {72, {resolve(a->fd), a->cmd}};
+  }
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
+    if (step.verb == Verb::mmap3) {  // takes its offset in pages
+      return {333,
+              {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset >> 12}};
+    }
     return {9, {resolve(a->addr), a->length, a->prot, a->flags, resolve(a->fd), a->offset}};
   }
   if (const auto* const a = std::get_if<ProtectArgs>(&step.args)) {

@@ -62,6 +62,9 @@ World::World(const Scenario& scenario, Tracer& tracer, const WorldOptions& optio
   cpus_ = std::make_unique<Cpus>(engine_, scenario.machine.cpus, costs_);
   kernel_ = std::make_unique<Kernel>(engine_, *cpus_, costs_, lock_costs(costs_),
                                      make_profile(scenario), scenario.machine.tick);
+  if (kernel_->profile.known_events_only) {
+    tracer.restrict_to(EventMask::of_family(family_of(scenario.kernel.profile)));
+  }
   errors_ = build_filesystems(scenario, *kernel_, inodes_);
   if (!errors_.empty()) return;
   make_processes();

@@ -312,6 +312,14 @@ EventMask EventMask::of_level(Level level) {
   return mask;
 }
 
+EventMask EventMask::of_family(Family family) {
+  EventMask mask;
+  for (std::size_t i = 0; i < event_count; ++i) {
+    if (infos[i].families & family) mask.set(Event(i));
+  }
+  return mask;
+}
+
 EventMask EventMask::of_globs(std::string_view globs) {
   EventMask mask;
   for (std::size_t begin = 0; begin <= globs.size();) {

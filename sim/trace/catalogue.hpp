@@ -185,6 +185,8 @@ class EventMask {
   static EventMask of_level(Level level);
   /// Every event.
   static EventMask all() { return of_level(Level::all); }
+  /// Every event that kernels of this family have.
+  static EventMask of_family(Family family);
   /// Events whose name matches one of the comma-separated globs (`*`, `?`); nothing when none does.
   static EventMask of_globs(std::string_view globs);
 

@@ -56,6 +56,9 @@ class Tracer {
   /// From now on `sink` gets every record of the events in `mask`.
   void add_sink(SinkRef sink, const EventMask& mask);
 
+  /// From now on nothing else than these events is recorded, whatever sinks want.
+  void restrict_to(const EventMask& mask) { wanted_ = wanted_ & mask; }
+
   /// Records one event in the context of a task. The arguments are the fields in catalogue order:
   /// integers, bools, enums and strong types; a symbol field takes a SymbolId, a string literal
   /// (kept by address: it must outlive the tracer) or a std::string_view.

@@ -1,9 +1,9 @@
 // Direct access to persistent memory: the page-cache slots of a DAX file hold values, not pages,
 // and each value has a lock bit. Linux 6.12 fs/dax.c. dax_entry.cpp holds entries and their locks,
-// dax_fault.cpp the PTE and PMD faults, dax_sync.cpp the second phase of a synchronous fault,
-// dax_rw.cpp read(2) and write(2), dax_writeback.cpp write-back, dax_layout.cpp removal of entries,
-// dax_zero.cpp zeroing. Left out: poison recovery and
-// reflinked extents.
+// dax_fault.cpp the PTE and PMD faults, dax_fault_4_13.cpp those of 4.13, dax_sync.cpp the second
+// phase of a synchronous fault, dax_rw.cpp read(2) and write(2), dax_writeback.cpp write-back,
+// dax_layout.cpp removal of entries, dax_zero.cpp zeroing. Left out: poison recovery and reflinked
+// extents.
 #pragma once
 
 #include "kernel/fs/iomap.hpp"
@@ -112,6 +112,32 @@ void dax_clear_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entr
 
 /// One fault of the given order, with the file system's MMAPLOCK held.
 Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops);
+
+// Between the faults of the two eras.
+vm_fault_t dax_fault_return(std::int64_t error);
+/// dax_iomap_direct_access(): the frames behind a mapping, looked up under dax_read_lock.
+struct DirectAccess {
+  std::int64_t error = 0;
+  Pfn pfn{};
+};
+DirectAccess dax_iomap_direct_access(Kernel& k, const inode& host, const iomap& map,
+                                     std::uint64_t pos, std::uint64_t size);
+Path<vm_fault_t> dax_pmd_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry);
+/// A private write gets its own copy; the mapping's entry stays empty.
+Path<vm_fault_t> dax_fault_cow_page(Kernel& k, vm_fault& vmf, const iomap_iter& iter);
+
+/// Linux 4.13: the slot of a hole that was read holds a page of zeros, whose lock is the page's.
+/// The value in the slot is the page's frame with two flags that no entry has together.
+constexpr std::uint64_t DAX_PAGE = DAX_ZERO_PAGE | DAX_EMPTY;
+constexpr bool dax_is_page(XaEntry e) { return (xa_to_value(e) & DAX_PAGE) == DAX_PAGE; }
+/// The page of zeros in slot `index` goes, and with it its mappings.
+Path<void> dax_drop_hole_page(Kernel& k, address_space& mapping, Pgoff index);
+
+namespace v4_13 {
+Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops);
+/// A store to an entry that is mapped read-only: dirty, and writable if it is still there.
+Path<vm_fault_t> dax_pfn_mkwrite(Kernel& k, vm_fault& vmf);
+}  // namespace v4_13
 
 /// read(2) and write(2) on a DAX file: bytes moved, or a negative errno. The caller holds IOLOCK.
 /// `buffer`: user address, or nothing for a buffer of the kernel's own that never faults.

@@ -216,6 +216,11 @@ static Path<void> dax_invalidate_mapping_entry_sync(Kernel& k, address_space& ma
   co_await spin_lock(mapping.xa_lock);
   bool conflict = false;
   const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict);
+  if (entry != 0 && dax_is_page(entry)) {
+    spin_unlock(mapping.xa_lock);
+    co_await dax_drop_hole_page(k, mapping, index);
+    co_return;
+  }
   const bool clean = entry != 0 && !mapping.i_pages.get_mark(index.v, XaMark::dirty);
   if (clean) {
     const unsigned order = dax_entry_order(entry);

@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::uint64_t PG_PMD_COLOUR = (PMD_SIZE >> PAGE_SHIFT) - 1;
 
-vm_fault_t dax_fault_return(std::int64_t error) {
-  if (error == 0) return VM_FAULT_NOPAGE;
-  if (error == -ENOMEM) return VM_FAULT_OOM;
-  if (error == -EHWPOISON) return VM_FAULT_HWPOISON;
-  return VM_FAULT_SIGBUS;
-}
-
 inode& host_of(const vm_fault& vmf) { return *vmf.vma->vm_file->f_inode; }
 
 template <Event E>
@@ -36,11 +29,24 @@ void trace_pmd(Kernel& k, const vm_fault& vmf, Pgoff max_pgoff, vm_fault_t resul
              vmf.vma->vm_start, vmf.vma->vm_end, vmf.pgoff, max_pgoff, result);
 }
 
-// dax_iomap_direct_access(): the frames behind a mapping, looked up under dax_read_lock.
-struct DirectAccess {
-  std::int64_t error = 0;
-  Pfn pfn{};
-};
+Path<vm_fault_t> dax_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
+  address_space& mapping = host_of(vmf).i_data;
+  const DaxInsert insert{vmf.pgoff, k.zero_pfn, DAX_ZERO_PAGE, false};
+  *entry = co_await dax_insert_entry(k, mapping, *entry, insert);
+  const vm_fault_t ret = co_await vmf_insert_mixed(k, vmf, k.zero_pfn);
+  trace_pte<Event::dax_load_hole>(k, vmf, ret);
+  co_return ret;
+}
+
+}  // namespace
+
+vm_fault_t dax_fault_return(std::int64_t error) {
+  if (error == 0) return VM_FAULT_NOPAGE;
+  if (error == -ENOMEM) return VM_FAULT_OOM;
+  if (error == -EHWPOISON) return VM_FAULT_HWPOISON;
+  return VM_FAULT_SIGBUS;
+}
+
 DirectAccess dax_iomap_direct_access(Kernel& k, const inode& host, const iomap& map,
                                      std::uint64_t pos, std::uint64_t size) {
   k.locks.annotate(k.dax_srcu, HoldMode::shared);
@@ -75,15 +81,6 @@ std::int64_t dax_iomap_copy_around(Kernel& k, const iomap_iter& iter, Pfn to, st
   return 0;
 }
 
-Path<vm_fault_t> dax_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
-  address_space& mapping = host_of(vmf).i_data;
-  const DaxInsert insert{vmf.pgoff, k.zero_pfn, DAX_ZERO_PAGE, false};
-  *entry = co_await dax_insert_entry(k, mapping, *entry, insert);
-  const vm_fault_t ret = co_await vmf_insert_mixed(k, vmf, k.zero_pfn);
-  trace_pte<Event::dax_load_hole>(k, vmf, ret);
-  co_return ret;
-}
-
 Path<vm_fault_t> dax_pmd_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
   inode& host = host_of(vmf);
   const Vaddr pmd_addr(vmf.address.v & PMD_MASK);
@@ -114,7 +111,6 @@ Path<vm_fault_t> dax_pmd_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
   co_return VM_FAULT_NOPAGE;
 }
 
-// A private write gets its own copy; the mapping's entry stays empty.
 Path<vm_fault_t> dax_fault_cow_page(Kernel& k, vm_fault& vmf, const iomap_iter& iter) {
   switch (iter.map.type) {
     case IOMAP_HOLE:
@@ -137,6 +133,8 @@ Path<vm_fault_t> dax_fault_cow_page(Kernel& k, vm_fault& vmf, const iomap_iter& 
   if (!ret) co_return VM_FAULT_DONE_COW;
   co_return ret;
 }
+
+namespace {
 
 Path<vm_fault_t> dax_fault_iter(Kernel& k, vm_fault& vmf, const iomap_iter& iter, XaEntry* entry,
                                 unsigned order) {

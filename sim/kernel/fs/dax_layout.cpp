@@ -18,6 +18,12 @@ HelperPath<bool> delete_entry(Kernel& k, address_space& mapping, Pgoff index, Wa
   bool conflict = false;
   const XaEntry entry = co_await get_unlocked_entry(k, mapping, index, 0, &conflict);
   if (entry == 0) co_return false;
+  if (dax_is_page(entry)) {
+    spin_unlock(mapping.xa_lock);
+    co_await dax_drop_hole_page(k, mapping, index);
+    co_await spin_lock(mapping.xa_lock);
+    co_return true;
+  }
   const unsigned order = dax_entry_order(entry);
   const std::uint64_t first = index.v & ~((1ULL << order) - 1);
   mapping.i_pages.store(first, order, 0);

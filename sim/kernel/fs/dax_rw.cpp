@@ -6,6 +6,7 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/fs/dax.hpp"
+#include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/tlb.hpp"
 
 namespace faultline {
@@ -40,6 +41,8 @@ HelperPath<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_
     if (io.write) device.content().store_pattern(device_at, length, 0);
     co_return length;
   }
+  // Copies to user memory announce that they may fault; the copy of a write has no such call.
+  if (!io.write) might_fault(k);
   std::uint64_t copied = 0;
   while (copied < length) {
     const Vaddr at = *io.buffer + (done + copied);
@@ -54,6 +57,7 @@ HelperPath<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_
 HelperPath<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t done,
                                      std::uint64_t length) {
   if (!io.buffer) co_return length;
+  might_fault(k);
   std::uint64_t cleared = 0;
   while (cleared < length) {
     const Vaddr at = *io.buffer + (done + cleared);
@@ -109,6 +113,7 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
   k.locks.acquiring(k.dax_srcu, HoldMode::shared);
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
   const std::uint64_t n = co_await copy(k, io, at, done, length);
+  co_await k.engine.spend(Nanos{});  // the copy takes its time under the locks, not after them
   k.locks.released(k.dax_srcu);
   co_return n == 0 ? -EFAULT : static_cast<std::int64_t>(n);
 }

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <faultline/types.hpp>
 
 #include "engine/path.hpp"
+#include "engine/shared.hpp"
 #include "kernel/lib/xarray.hpp"
 #include "locking/percpu_rwsem.hpp"
 #include "locking/rwsem.hpp"
@@ -88,6 +90,11 @@ inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u
 /// What a file system or driver does for its open files. Null: the operation does not exist.
 struct file_operations {
   Path<std::int64_t> (*mmap)(Kernel&, file&, vm_area_struct&) = nullptr;
+  /// ->mmap with the flags of the system call, as MAP_DIRECT's first patch gives it to every file;
+  /// the hooks that do not look at them stay above.
+  Path<std::int64_t> (*mmap_flagged)(Kernel&, file&, vm_area_struct&,
+                                     std::uint64_t map_flags) = nullptr;
+  std::uint64_t mmap_extra_flags = 0;  ///< that mmap3 lets through beyond the old ones
   Path<std::int64_t> (*mmap_prepare)(Kernel&, file&, vm_area_desc&) = nullptr;
   Path<std::int64_t> (*fsync)(Kernel&, file&, std::uint64_t start, std::uint64_t end,
                               bool datasync) = nullptr;
@@ -108,6 +115,9 @@ struct inode {
   std::uint32_t i_mode = 0644;
   std::uint64_t i_size = 0;  ///< bytes; written under IOLOCK, in a DAX fault stable by MMAPLOCK
   bool append = false, immutable = false, noexec = false;
+  /// S_* flags that are changed while the file is in use, each change a read and a write of the
+  /// word under whatever lock its writer happens to hold.
+  std::optional<Shared<std::uint32_t>> i_flags;
   bool dax = false;                ///< IS_DAX
   std::uint64_t blocksize = 4096;  ///< of its pages; larger for huge pages
   bool dirty_pages = false;        ///< I_DIRTY_PAGES
@@ -124,6 +134,11 @@ struct inode {
   inode();
   ~inode();
 };
+
+inline constexpr std::uint32_t S_SYNC = 1, S_NOATIME = 2, S_APPEND = 4, S_IMMUTABLE = 8,
+                               S_IOMAP_SEALED = 16384;
+/// IS_IOMAP_SEALED(): the block map of the file may not change (MAP_DIRECT).
+inline auto is_iomap_sealed(inode& node) { return node.i_flags->test(S_IOMAP_SEALED); }
 
 inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2;
 
@@ -142,6 +157,7 @@ struct file {
   std::uint32_t f_flags = 0;  ///< O_* as given to open
   std::uint64_t f_pos = 0;
   std::uint32_t f_count = 0;
+  bool f_map_direct = false;  ///< may be mapped with MAP_DIRECT by who has no capability
   file_ra_state f_ra;
 };
 

@@ -11,6 +11,7 @@ void init_inode_locks(Kernel& k, inode& node) {
   const auto init = [&](LockBase& lock, LockClassId cls, std::uint64_t n) {
     init_lock(lock, k.locks, cls, lock_id(LockOwner::inode, node.index, n));
   };
+  node.i_flags.emplace(k.engine, 0);
   init(node.i_rwsem, k.cls.i_rwsem, 0);
   init(node.i_data.invalidate_lock, k.cls.invalidate_lock, 1);
   init(node.i_data.i_mmap_rwsem, k.cls.i_mmap_rwsem, 3);

@@ -116,14 +116,16 @@ static std::int64_t check_fallocate_mode(std::uint64_t mode) {
   }
 }
 
+// `sealed`: whether the block map may not change, as it was seen without any lock.
 static std::int64_t check_fallocate(const file& f, std::uint64_t mode, std::int64_t offset,
-                                    std::int64_t len) {
+                                    std::int64_t len, bool sealed) {
   const inode& node = *f.f_inode;
   if (offset < 0 || len <= 0) return -EINVAL;
   if (const std::int64_t error = check_fallocate_mode(mode)) return error;
   if (!(f.f_mode & FMODE_WRITE)) return -EBADF;
   if ((mode & ~std::uint64_t{FALLOC_FL_KEEP_SIZE}) && node.append) return -EPERM;
   if (node.immutable) return -EPERM;
+  if (sealed) return -ETXTBSY;
   if (node.type == InodeType::pipe) return -ESPIPE;
   if (node.type == InodeType::directory) return -EISDIR;
   if (node.type != InodeType::regular) return -ENODEV;
@@ -136,7 +138,8 @@ Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode
                                   std::int64_t offset, std::int64_t len) {
   file* const f = fget(k, fd);
   if (!f) co_return -EBADF;
-  std::int64_t error = check_fallocate(*f, mode, offset, len);
+  const bool sealed = co_await is_iomap_sealed(*f->f_inode);
+  std::int64_t error = check_fallocate(*f, mode, offset, len, sealed);
   if (!error) {
     super_block& sb = *f->f_inode->i_sb;
     co_await sb_start_write(sb);

@@ -77,7 +77,8 @@ static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_
     found = filemap_get_folio(k, mapping, index);
     if (found) folio_test_locked(k, *found);  // notices a read that is complete
     const bool needs_lock = !found || !found->uptodate;
-    if ((needs_lock || bool(*ret & VM_FAULT_MAJOR)) && !io.mapping_locked) {
+    const bool locks = k.profile.filemap_fault_locks && !io.mapping_locked;
+    if ((needs_lock || bool(*ret & VM_FAULT_MAJOR)) && locks) {
       co_await down_read(mapping.invalidate_lock);
       io.mapping_locked = true;
     }

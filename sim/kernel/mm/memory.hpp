@@ -23,6 +23,8 @@ Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf);
 Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf);
 /// Maps vmf.cow_page, or a page of vmf.folio, into the slot if that is unchanged, else NOPAGE.
 Path<vm_fault_t> finish_fault(Kernel& k, vm_fault& vmf);
+/// The write-protected entry of vmf becomes writable; NOPAGE if it has changed meanwhile.
+Path<vm_fault_t> finish_mkwrite_fault(Kernel& k, vm_fault& vmf);
 /// Whether ->fault and its kin may be called: drivers without map_pages never were under the lock
 /// of a VMA. RETRY, with that lock released, if not.
 vm_fault_t vmf_can_call_fault(const vm_fault& vmf);

@@ -22,7 +22,7 @@ vm_fault_t vmf_can_call_fault(const vm_fault& vmf) {
 }
 
 static Path<vm_fault_t> __do_fault(Kernel& k, vm_fault& vmf) {
-  if (pmd_none(*vmf.pmd) && !vmf.prealloc_pte) {
+  if (k.profile.fault_preallocates && pmd_none(*vmf.pmd) && !vmf.prealloc_pte) {
     // Before ->fault locks a page: an allocation under it could wait for its write-back.
     vmf.prealloc_pte = pte_alloc_one(k, *vmf.vma->vm_mm);
     if (!vmf.prealloc_pte) co_return VM_FAULT_OOM;

@@ -30,6 +30,7 @@ Path<vm_fault_t> fault_dirty_shared_page(Kernel& k, vm_fault& vmf) {
   const bool page_mkwrite = vma.vm_ops->page_mkwrite != nullptr;
   if (!page_mkwrite) co_await file_update_time(k, *vma.vm_file->f_inode);
   if ((!dirtied && !page_mkwrite) || !in_cache) co_return vm_fault_t{};
+  if (!k.profile.dirtying_fault_unlocks) co_return vm_fault_t{};
   co_return maybe_unlock_mmap_for_io(k, vmf) ? VM_FAULT_COMPLETED : vm_fault_t{};
 }
 

@@ -16,8 +16,7 @@ static Path<vm_fault_t> wp_page_reuse(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
-// finish_mkwrite_fault(): the entry becomes writable unless it has changed meanwhile.
-static Path<vm_fault_t> finish_mkwrite_fault(Kernel& k, vm_fault& vmf) {
+Path<vm_fault_t> finish_mkwrite_fault(Kernel& k, vm_fault& vmf) {
   mm_struct& mm = *vmf.vma->vm_mm;
   vmf.ptl = &pte_lockptr(k, mm, vmf.pmd);
   vmf.pte = mm.pgtables->pte_offset(vmf.pmd, vmf.address);

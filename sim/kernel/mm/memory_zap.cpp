@@ -1,6 +1,8 @@
 // Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c
 // (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when
 // their entry goes, not after the TLB flush: no other task can observe the difference here.
+#include <algorithm>
+
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
@@ -177,7 +179,7 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
                          std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling,
                          bool mm_wr_locked) {
   if (tlb.vma_pfn) co_await flush_vma_pfn(k, tlb, mm);
-  constexpr std::size_t batch_size = 8;  // UNLINK_VMA_BATCH
+  const std::size_t batch_size = std::max<std::size_t>(1, k.profile.unlink_vma_batch);
   std::vector<vm_area_struct*> batch;
   for (std::size_t i = 0; i < vmas.size();) {
     // VMAs that are near each other give their tables back together.
@@ -216,7 +218,12 @@ Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
 Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr,
                                bool even_cows) {
   const Pgoff last = nr == 0 ? Pgoff(~0ULL) : start + (nr - 1);
-  co_await down_read(mapping.i_mmap_rwsem);
+  const bool writes = k.profile.rmap_walk_writes;
+  if (writes) {
+    co_await down_write(mapping.i_mmap_rwsem);
+  } else {
+    co_await down_read(mapping.i_mmap_rwsem);
+  }
   // By index: the list may not change while i_mmap_rwsem is held for reading.
   for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
     vm_area_struct& vma = *mapping.i_mmap[i];
@@ -232,7 +239,7 @@ Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, s
     co_await unmap_page_range(k, tlb, vma, begin, end);
     co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
   }
-  up_read(mapping.i_mmap_rwsem);
+  writes ? up_write(mapping.i_mmap_rwsem) : up_read(mapping.i_mmap_rwsem);
 }
 
 Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t start,

@@ -11,6 +11,7 @@
 #include "kernel/fs/open.hpp"
 #include "kernel/mm/get_unmapped_area.hpp"
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_4_13.hpp"
 #include "kernel/mm/mmap_action.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/vm_account.hpp"
@@ -162,8 +163,13 @@ static Path<std::int64_t> vm_mmap_pgoff(Kernel& k, file* file, std::uint64_t add
   mm_struct& mm = *k.current().mm;
   std::uint64_t populate = 0;
   co_await mmap_write_lock(k, mm);
-  const std::int64_t result =
-      co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, &populate);
+  std::int64_t result = 0;
+  if (k.profile.mmap_region == MmapRegion::unmaps_first) {
+    const v4_13::MmapArguments args{addr, len, prot, flags, pgoff};
+    result = co_await v4_13::do_mmap(k, mm, file, args, &populate);
+  } else {
+    result = co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, &populate);
+  }
   mmap_write_unlock(k, mm);
   if (populate) {
     co_await mm_populate(k, Vaddr(static_cast<std::uint64_t>(result)), populate);
@@ -189,6 +195,9 @@ Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t 
     len = (len + size - 1) & ~(size - 1);
     file = &hugetlb_file_setup(k, size);
   }
+  if (k.profile.mmap_region == MmapRegion::unmaps_first) {
+    flags &= ~std::uint64_t{MAP_EXECUTABLE | MAP_DENYWRITE};  // only callers in the kernel may
+  }
   const std::int64_t result =
       co_await vm_mmap_pgoff(k, file, addr, len, prot, flags, offset >> PAGE_SHIFT);
   if (file) fput(k, *file);
@@ -198,8 +207,9 @@ Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t 
 Path<std::int64_t> vm_munmap(Kernel& k, std::uint64_t start, std::uint64_t len) {
   mm_struct& mm = *k.current().mm;
   co_await mmap_write_lock(k, mm);
-  const std::int64_t result = co_await do_vmi_munmap(k, mm, Vaddr(start), len, true);
-  if (result) mmap_write_unlock(k, mm);
+  const bool downgrades = k.profile.munmap_downgrades;
+  const std::int64_t result = co_await do_vmi_munmap(k, mm, Vaddr(start), len, downgrades);
+  if (result || !downgrades) mmap_write_unlock(k, mm);
   co_return result;
 }
 

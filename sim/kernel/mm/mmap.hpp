@@ -9,6 +9,11 @@ namespace faultline {
 Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t len,
                                    std::uint64_t prot, std::uint64_t flags, std::int64_t fd,
                                    std::uint64_t offset);
+/// mmap3 of the MAP_DIRECT proposal: mmap(2) for flags that the kernel and the file know.
+/// `offset` in bytes, as for mmap(2). The address, or a negative errno.
+Path<std::int64_t> mmap_pgoff_strict(Kernel& k, std::uint64_t addr, std::uint64_t len,
+                                     std::uint64_t prot, std::uint64_t flags, std::int64_t fd,
+                                     std::uint64_t offset);
 /// munmap(2): 0 or a negative errno.
 Path<std::int64_t> vm_munmap(Kernel& k, std::uint64_t start, std::uint64_t len);
 

@@ -76,6 +76,7 @@ void might_fault(Kernel& k) {
 
 Path<void> vma_start_write(Kernel& k, vm_area_struct& vma) {
   if (vma.vm_lock_seq == vma.vm_mm->mm_lock_seq) co_return;
+  if (k.profile.vma_lock == VmaLock::none) co_return;
   if (vma.unlinked && k.profile.vma_lock == VmaLock::refcount) {
     // Its count says that it is detached: there can be no reader to wait for.
     vma.vm_lock_seq = vma.vm_mm->mm_lock_seq;

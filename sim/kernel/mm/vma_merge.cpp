@@ -25,7 +25,10 @@ MergeRequest merge_request(const vm_area_struct& vma, Vaddr start, Vaddr end, vm
           vma.anon_vma_chain.size() > 1};
 }
 
-static bool is_mergeable_vma(const vm_area_struct& vma, const MergeRequest& r) {
+static bool is_mergeable_vma(const Kernel& k, const vm_area_struct& vma, const MergeRequest& r) {
+  // Before 6.1 a VMA with `close` was not even extended.
+  const bool closes = vma.vm_ops && vma.vm_ops->close;
+  if (closes && !k.profile.merge_extends_closing) return false;
   return !((vma.vm_flags ^ r.flags) & ~VM_SOFTDIRTY) && vma.vm_file == r.vm_file;
 }
 
@@ -53,7 +56,7 @@ static bool anon_vmas_compatible(const vm_area_struct& a, const vm_area_struct& 
 // The VMA that ends where the range begins, if the range can be added to it.
 static vm_area_struct* left_neighbour(Kernel& k, const mm_struct& mm, const MergeRequest& r) {
   vm_area_struct* const prev = find_vma_prev(mm, r.start);
-  if (!prev || prev->vm_end != r.start || !is_mergeable_vma(*prev, r)) return nullptr;
+  if (!prev || prev->vm_end != r.start || !is_mergeable_vma(k, *prev, r)) return nullptr;
   if (!is_mergeable_anon_vma(k, r, *prev)) return nullptr;
   return prev->vm_pgoff + vma_pages(*prev) == r.pgoff ? prev : nullptr;
 }
@@ -61,7 +64,7 @@ static vm_area_struct* left_neighbour(Kernel& k, const mm_struct& mm, const Merg
 static vm_area_struct* right_neighbour(Kernel& k, const mm_struct& mm, const MergeRequest& r,
                                        const vm_area_struct* left) {
   vm_area_struct* const next = find_vma(mm, r.end);
-  if (!next || next->vm_start != r.end || !is_mergeable_vma(*next, r)) return nullptr;
+  if (!next || next->vm_start != r.end || !is_mergeable_vma(k, *next, r)) return nullptr;
   if (!is_mergeable_anon_vma(k, r, *next)) return nullptr;
   if (r.pgoff + ((r.end - r.start) >> PAGE_SHIFT) != next->vm_pgoff) return nullptr;
   return !left || anon_vmas_compatible(*left, *next) ? next : nullptr;

@@ -9,6 +9,7 @@
 
 #include "base/bug.hpp"
 #include "kernel/profiles/knob_setter.hpp"
+#include "kernel/profiles/linux_4_13_knobs.hpp"
 #include "kernel/profiles/mmap_knobs.hpp"
 
 namespace faultline {
@@ -43,9 +44,9 @@ constexpr std::array knobs{
     Knob{"mm.stack_guard_gap", KnobKind::number, "", "256",
          "Pages kept free below a stack when an address is searched.",
          set_member<&Profile::stack_guard_gap>},
-    Knob{"mm.vma_lock", KnobKind::word, "rwsem|refcount", "rwsem",
+    Knob{"mm.vma_lock", KnobKind::word, "rwsem|refcount|none", "rwsem",
          "How a VMA is locked: by a rwsem of its own, or (6.15 and later) by a count in the VMA, "
-         "which a fresh VMA's first writer need not touch.",
+         "which a fresh VMA's first writer need not touch; or (before 6.4) not at all.",
          set_member<&Profile::vma_lock>},
     Knob{"mm.mmap_prepare", KnobKind::boolean, "", "false",
          "Files prepare a mapping with f_op->mmap_prepare, before the merge attempt and before "
@@ -84,9 +85,10 @@ constexpr std::array knobs{
          "Who works on an iomap moves the iterator itself (6.15 and later), so that iomap_iter "
          "shows the new position and a status, not the bytes processed.",
          set_member<&Profile::iomap_actor_advances>},
-    Knob{"xfs.fault_events", KnobKind::word, "filemap_fault|read_write", "filemap_fault",
-         "Which tracepoints an XFS fault has: xfs_filemap_fault, or xfs_read_fault and "
-         "xfs_write_fault.",
+    Knob{"xfs.fault_events", KnobKind::word, "filemap_fault|read_write|per_handler",
+         "filemap_fault",
+         "Which tracepoints an XFS fault has: xfs_filemap_fault; xfs_read_fault and "
+         "xfs_write_fault; or, with the handlers of 4.13, one for each handler.",
          set_member<&Profile::xfs_fault_events>},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
@@ -106,6 +108,12 @@ const std::array profiles{
         "linux-6.12", "Linux 6.12.117, checked line by line against traces of that kernel.", {}},
     ProfileRow{"linux-7.1", "Linux 7.1.5: mmap_prepare, VMA locks as counts, DAX pages as folios.",
                linux_7_1_values()},
+    ProfileRow{"linux-4.13+map-direct-v6",
+               "Linux 4.13 with MAP_DIRECT as proposed in August 2017, version 6.",
+               linux_4_13_map_direct_v6_values()},
+    ProfileRow{"linux-4.13+map-direct-v5",
+               "The same, version 5: MAP_DENYWRITE and MAP_EXECUTABLE are known flags.",
+               linux_4_13_map_direct_v5_values()},
 };
 
 // The value of a knob of a profile's table, by the knob's type.
@@ -124,8 +132,9 @@ void set_from_text(Profile& profile, const KnobValue& value) {
 std::span<const Knob> all_knobs() {
   static const std::vector<Knob> all = [] {
     std::vector<Knob> list(knobs.begin(), knobs.end());
-    const std::span<const Knob> more = mmap_knobs();
-    list.insert(list.end(), more.begin(), more.end());
+    for (const std::span<const Knob> more : {mmap_knobs(), linux_4_13_knobs()}) {
+      list.insert(list.end(), more.begin(), more.end());
+    }
     return list;
   }();
   return all;

@@ -13,9 +13,29 @@ namespace faultline {
 
 enum class ThpMode : std::uint8_t { always, madvise, never };
 /// How the lock of a VMA is built: a rwsem of its own, or a count in the VMA itself.
-enum class VmaLock : std::uint8_t { rwsem, refcount };
+enum class VmaLock : std::uint8_t { rwsem, refcount, none };
 /// Which tracepoints XFS has for its faults.
-enum class XfsFaultEvents : std::uint8_t { filemap_fault, read_write };
+enum class XfsFaultEvents : std::uint8_t { filemap_fault, read_write, per_handler };
+
+/// Which entry of a page fault, by its function in arch/x86/mm/fault.c.
+enum class FaultEntry : std::uint8_t { do_user_addr_fault, do_page_fault };
+/// Under which names lock debugging knows the locks of mm and of XFS inodes.
+enum class LockWords : std::uint8_t { mmap_lock, mmap_sem };
+/// How mmap(2) deals with what is mapped in its range.
+enum class MmapRegion : std::uint8_t { gathers, unmaps_first };
+/// What bit 0x80000 of mmap's flags is.
+enum class MapBit : std::uint8_t { sync, direct };
+/// What the slots of a DAX file hold, and with it the whole of its faults.
+enum class DaxEntries : std::uint8_t { xarray, radix_tree };
+/// The locks of an XFS inode under which MAP_DIRECT seals it and lifts the seal.
+enum class SealLocks : std::uint8_t {
+  none,
+  iolock,
+  mmaplock,
+  iolock_mmaplock,
+  ilock,
+  mmaplock_ilock
+};
 
 enum class OvercommitMode : std::uint8_t { guess, always, never };
 enum class HugetlbMode : std::uint8_t { empty, off };
@@ -63,6 +83,25 @@ struct Profile {
   bool vvar_vclock = false;                                   ///< vvar_vclock
   bool process_accounting = false;                            ///< process_accounting
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
+  FaultEntry fault_entry = FaultEntry::do_user_addr_fault;          ///< mm.fault_entry
+  LockWords lock_names = LockWords::mmap_lock;                      ///< mm.lock_names
+  MmapRegion mmap_region = MmapRegion::gathers;                     ///< mm.mmap_region
+  bool munmap_downgrades = true;                                    ///< mm.munmap_downgrades
+  bool exit_locks_mm = true;                                        ///< mm.exit_locks_mm
+  std::uint64_t unlink_vma_batch = 8;                               ///< mm.unlink_vma_batch
+  bool fault_preallocates = true;                                   ///< mm.fault_preallocates
+  bool rmap_walk_writes = false;                                    ///< mm.rmap_walk_writes
+  bool reclaim_annotation = true;                                   ///< mm.reclaim_annotation
+  MapBit map_bit = MapBit::sync;                                    ///< mm.map_0x80000
+  bool map_mask_denywrite = true;                                   ///< mm.map_mask_denywrite
+  DaxEntries dax_entries = DaxEntries::xarray;                      ///< fs.dax_entries
+  bool iolock_tries_first = false;                                  ///< xfs.iolock_tries_first
+  bool breaks_busy_layouts = true;                                  ///< xfs.breaks_busy_layouts
+  bool merge_extends_closing = true;                                ///< mm.merge_extends_closing
+  bool dirtying_fault_unlocks = true;                               ///< mm.dirtying_fault_unlocks
+  bool filemap_fault_locks = true;                                  ///< mm.filemap_fault_locks
+  SealLocks seal_locks = SealLocks::iolock_mmaplock;                ///< xfs.map_direct.seal_locks
+  bool known_events_only = false;                                   ///< trace.known_events_only
   HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory
   std::uint64_t overcommit_ratio = 50;  ///< mm.overcommit_ratio, percent
@@ -89,6 +128,10 @@ struct KnobValue {
 };
 /// Where linux-7.1 differs from the defaults; sim/kernel/profiles/linux_7_1.cpp.
 std::span<const KnobValue> linux_7_1_values();
+
+/// Where linux-4.13+map-direct-v6 differs from them; sim/kernel/profiles/linux_4_13.cpp.
+std::span<const KnobValue> linux_4_13_map_direct_v6_values();
+std::span<const KnobValue> linux_4_13_map_direct_v5_values();
 
 /// One line per profile: name, what it is, which knobs it sets.
 struct ProfileRow {

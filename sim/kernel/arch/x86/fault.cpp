@@ -16,14 +16,13 @@ void force_sig_fault(Kernel& k, int sig, int code, Vaddr address) {
   if (!current.pending_signal) current.pending_signal = PendingSignal{sig, code, address};
 }
 
-// What the hardware refused: is the VMA's permission the reason?
-static bool access_error(std::uint32_t error_code, const vm_area_struct& vma) {
+bool access_error(std::uint32_t error_code, const vm_area_struct& vma) {
   if (error_code & X86_PF_WRITE) return !(vma.vm_flags & VM_WRITE);
   if (error_code & X86_PF_PROT) return true;
   return !(vma.vm_flags & VM_ACCESS_FLAGS);
 }
 
-static bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int code) {
+bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int code) {
   if (mode == FaultMode::user) force_sig_fault(k, SIGSEGV, code, address);
   return mode == FaultMode::user;
 }
@@ -62,8 +61,7 @@ static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vadd
   co_return vma;
 }
 
-// The result of the fault when it is an error.
-static bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
+bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
   if (mode == FaultMode::uaccess) return false;
   if (fault & VM_FAULT_OOM) {
     // Re-executing the access would fault again for ever: nobody frees memory here.
@@ -155,6 +153,15 @@ static void note_fault(task_struct& current, Vaddr address, vm_fault_t fault, Na
   }
 }
 
+// Hands on the path of one of the two entries: it has no frame of its own.
+static Path<bool> handle_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code,
+                                    FaultMode mode, vm_fault_t* fault) {
+  if (k.profile.fault_entry == FaultEntry::do_page_fault) {
+    return v4_13::__do_page_fault(k, address, error_code, mode, fault);
+  }
+  return do_user_addr_fault(k, address, error_code, mode, fault);
+}
+
 HelperPath<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, FaultMode mode,
                                 std::uint64_t ip) {
   const Nanos start = k.now();
@@ -168,7 +175,7 @@ HelperPath<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_co
   }
   vm_fault_t fault;
   k.current().last_fault.leaf_order = ~0u;
-  const bool ok = co_await do_user_addr_fault(k, address, error_code, mode, &fault);
+  const bool ok = co_await handle_page_fault(k, address, error_code, mode, &fault);
   co_await k.engine.spend(k.costs.exception_exit);
   note_fault(k.current(), address, fault, k.now() - start);
   co_return ok;

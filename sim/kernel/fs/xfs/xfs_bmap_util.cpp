@@ -4,6 +4,7 @@
 #include "kernel/fs/xfs/xfs_bmap_util.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
@@ -77,6 +78,8 @@ Path<std::int64_t> xfs_flush_unmap_range(Kernel& k, inode& ip, std::uint64_t off
 Path<std::int64_t> xfs_free_file_space(Kernel& k, inode& ip, std::uint64_t offset,
                                        std::uint64_t len) {
   k.trace<Event::xfs_free_file_space>(ip.i_sb->s_dev, ip.i_ino, 0);
+  const bool sealed = co_await is_iomap_sealed(ip);
+  if (sealed) co_return -ETXTBSY;
   if (len == 0) co_return 0;
   std::int64_t error = co_await xfs_flush_unmap_range(k, ip, offset, len);
   if (error) co_return error;

@@ -131,9 +131,34 @@ const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
                                           .fop_flags = FOP_MMAP_SYNC};
 const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};
 
+const file_operations& xfs_file_operations_of(const Profile& profile) {
+  const bool old = profile.xfs_fault_events == XfsFaultEvents::per_handler;
+  return old ? v4_13::xfs_file_operations : xfs_file_operations;
+}
+
 static std::int64_t no_page_cache(Kernel& k) {
   k.unmodelled("read and write of a file without DAX; they fail with EIO");
   return -EIO;
+}
+
+// IOLOCK for read(2) and write(2) on a DAX file. 4.13 tries first, for those who may not wait.
+static HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, const char* caller) {
+  if (k.profile.iolock_tries_first) {
+    const bool exclusive = lock == XFS_IOLOCK_EXCL;
+    k.locks.try_then_wait(ip.i_rwsem, exclusive ? HoldMode::exclusive : HoldMode::shared);
+    const bool taken = co_await xfs_ilock_nowait(k, ip, lock, caller);
+    if (taken) co_return;
+    co_await xfs_ilock(k, ip, lock, caller);
+    co_return;
+  }
+  co_await xfs_ilock(k, ip, lock, "xfs_ilock_iocb");
+}
+
+// generic_write_checks(): what the file's size and its seal have against a write. 0 or an errno.
+static HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const DaxIo& io) {
+  if (io.pos + io.length <= ip.i_size) co_return 0;
+  const bool sealed = co_await is_iomap_sealed(ip);
+  co_return sealed ? -ETXTBSY : 0;
 }
 
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
@@ -142,8 +167,8 @@ Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   if (!ip.dax) co_return no_page_cache(k);
   k.trace<Event::xfs_file_dax_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                     io.length);
-  co_await xfs_ilock(k, ip, XFS_IOLOCK_SHARED, "xfs_ilock_iocb");
-  const std::int64_t ret = co_await dax_iomap_rw(k, io, xfs_read_iomap_ops);
+  co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
+  const std::int64_t ret = co_await dax_iomap_rw(k, io, xfs_read_iomap_ops_of(k.profile));
   xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
   co_await touch_atime(k, ip);
   co_return ret;
@@ -151,12 +176,13 @@ Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
 
 static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
-  co_await xfs_ilock(k, ip, XFS_IOLOCK_EXCL, "xfs_ilock_iocb");
-  std::int64_t ret = co_await file_update_time(k, ip);
+  co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_EXCL, "xfs_file_dax_write");
+  std::int64_t ret = co_await generic_write_checks(k, ip, io);
+  if (ret == 0) ret = co_await file_update_time(k, ip);
   if (ret == 0) {
     k.trace<Event::xfs_file_dax_write>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                        io.length);
-    ret = co_await dax_iomap_rw(k, io, xfs_dax_write_iomap_ops);
+    ret = co_await dax_iomap_rw(k, io, xfs_dax_write_iomap_ops_of(k.profile));
     const bool extended = ret > 0 && io.pos + static_cast<std::uint64_t>(ret) > ip.i_size;
     if (extended) {
       ip.i_size = io.pos + static_cast<std::uint64_t>(ret);

@@ -9,6 +9,13 @@ namespace faultline::xfs {
 extern const vm_operations_struct xfs_file_vm_ops;
 extern const file_operations xfs_file_operations;
 extern const file_operations xfs_dir_file_operations;
+/// Those of regular files under a profile.
+const file_operations& xfs_file_operations_of(const Profile& profile);
+
+namespace v4_13 {
+/// With MAP_DIRECT; xfs_file_4_13.cpp.
+extern const file_operations xfs_file_operations;
+}  // namespace v4_13
 
 Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);
 /// The same as a hook that runs before there is a VMA. Linux 7.1.

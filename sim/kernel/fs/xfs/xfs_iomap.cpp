@@ -159,6 +159,31 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
   co_return 0;
 }
 
+// xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose.
+Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                        std::uint64_t length, unsigned flags, iomap& map) {
+  constexpr std::uint64_t max_fsb = 1024;
+  co_await k.engine.spend(k.costs.iomap_begin);
+  const std::uint64_t offset_fsb = offset >> block_shift;
+  const std::uint64_t end_fsb = to_fsb(offset + length);
+  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_data_map_shared");
+  Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  if (!(flags & IOMAP_WRITE) || !imap_needs_alloc(imap, flags)) {
+    xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_file_iomap_begin");
+    trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
+    xfs_bmbt_to_iomap(ip, map, imap, 0);
+    co_return 0;
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_iomap_write_direct");
+  const std::uint64_t end = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
+  const std::int64_t error =
+      co_await xfs_iomap_write_direct(k, ip, offset_fsb, end - offset_fsb, imap);
+  if (error) co_return error;
+  trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, length, imap);
+  xfs_bmbt_to_iomap(ip, map, imap, IOMAP_F_NEW);
+  co_return 0;
+}
+
 // xfs_buffered_write_iomap_begin(): ILOCK exclusive, since it may reserve blocks.
 Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                                   std::uint64_t length, unsigned, iomap& map,
@@ -194,6 +219,7 @@ Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t o
 const iomap_ops xfs_read_iomap_ops{"xfs_read_iomap_ops", xfs_read_iomap_begin, nullptr};
 const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_write_iomap_begin,
                                         xfs_dax_write_iomap_end};
+const iomap_ops xfs_iomap_ops{"xfs_iomap_ops", xfs_file_iomap_begin, nullptr};
 const iomap_ops xfs_page_mkwrite_iomap_ops{"xfs_page_mkwrite_iomap_ops",
                                            xfs_buffered_write_iomap_begin, nullptr};
 

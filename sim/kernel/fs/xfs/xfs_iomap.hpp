@@ -9,6 +9,15 @@ namespace faultline::xfs {
 extern const iomap_ops xfs_read_iomap_ops;
 extern const iomap_ops xfs_dax_write_iomap_ops;
 extern const iomap_ops xfs_page_mkwrite_iomap_ops;
+/// Linux 4.13: one table for everything.
+extern const iomap_ops xfs_iomap_ops;
+
+inline const iomap_ops& xfs_read_iomap_ops_of(const Profile& profile) {
+  return profile.dax_entries == DaxEntries::radix_tree ? xfs_iomap_ops : xfs_read_iomap_ops;
+}
+inline const iomap_ops& xfs_dax_write_iomap_ops_of(const Profile& profile) {
+  return profile.dax_entries == DaxEntries::radix_tree ? xfs_iomap_ops : xfs_dax_write_iomap_ops;
+}
 
 /// xfs_zero_range: zeroes [pos, pos + len) where there are blocks. `did_zero`: some had to be.
 Path<std::int64_t> xfs_zero_range(Kernel& k, inode& ip, std::uint64_t pos, std::uint64_t len,

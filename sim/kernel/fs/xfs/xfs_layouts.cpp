@@ -13,7 +13,7 @@ static Path<std::int64_t> xfs_break_dax_layouts(Kernel& k, inode& ip) {
 }
 
 Path<std::int64_t> xfs_break_layouts(Kernel& k, inode& ip, unsigned&, LayoutBreak reason) {
-  if (reason == LayoutBreak::unmap) {
+  if (reason == LayoutBreak::unmap && k.profile.breaks_busy_layouts) {
     const std::int64_t error = co_await xfs_break_dax_layouts(k, ip);
     if (error) co_return error;
   }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernel/fs/fs_types.hpp"
@@ -50,6 +51,7 @@ struct xfs_inode {
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
+  std::optional<Shared<std::int32_t>> i_mapdcount;  ///< MAP_DIRECT mappings of it
   bool li_buf = true;  ///< its cluster buffer is attached; not after write-back cleaned the inode
 
   /// xfs_ipincount(): a change of the inode is in a checkpoint that is not on disk yet.

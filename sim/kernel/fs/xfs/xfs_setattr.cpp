@@ -4,6 +4,8 @@
 // other attributes.
 #include "kernel/fs/xfs/xfs_setattr.hpp"
 
+#include <cerrno>
+
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
@@ -79,6 +81,9 @@ HelperPath<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize
 
 Path<std::int64_t> xfs_vn_setattr_size(Kernel& k, inode& ip, std::uint64_t newsize) {
   k.trace<Event::xfs_setattr>(ip.i_sb->s_dev, ip.i_ino, 0);
+  // inode_newsize_ok(): the size of a sealed file stands, also for who asks for the one it has.
+  const bool sealed = co_await is_iomap_sealed(ip);
+  if (sealed) co_return -ETXTBSY;
   const std::uint64_t oldsize = ip.i_size;
   if (newsize == 0 && oldsize == 0 && ip.xfs->df.nextents == 0) {
     const std::int64_t error = co_await xfs_setattr_nonsize(k, ip);

@@ -1,0 +1,37 @@
+// Profiles of MAP_DIRECT: Linux 4.13 (read in a 4.13.4 tree) with the five patches of the proposal.
+// No lock per VMA, mmap_sem, XFS with its own MMAPLOCK, DAX entries in a radix tree whose holes are
+// pages. Left out: mandatory locks, and the switch of a live inode's DAX flag that release
+// candidates of 4.13 had.
+#include <array>
+
+#include "kernel/profiles/profile.hpp"
+
+namespace faultline {
+
+namespace {
+constexpr std::array v5{
+    KnobValue{"mm.per_vma_lock", "false"},           KnobValue{"mm.vma_lock", "none"},
+    KnobValue{"mm.fault_entry", "__do_page_fault"},  KnobValue{"mm.lock_names", "mmap_sem"},
+    KnobValue{"mm.mmap_region", "unmaps_first"},     KnobValue{"mm.munmap_downgrades", "false"},
+    KnobValue{"mm.exit_locks_mm", "false"},          KnobValue{"mm.unlink_vma_batch", "1"},
+    KnobValue{"mm.fault_preallocates", "false"},     KnobValue{"mm.rmap_walk_writes", "true"},
+    KnobValue{"mm.reclaim_annotation", "false"},     KnobValue{"mm.merge_extends_closing", "false"},
+    KnobValue{"mm.dirtying_fault_unlocks", "false"}, KnobValue{"mm.filemap_fault_locks", "false"},
+    KnobValue{"mm.map_0x80000", "direct"},           KnobValue{"fs.dax_entries", "radix_tree"},
+    KnobValue{"xfs.fault_events", "per_handler"},    KnobValue{"xfs.breaks_busy_layouts", "false"},
+    KnobValue{"xfs.iolock_tries_first", "true"},     KnobValue{"trace.known_events_only", "true"},
+};
+
+// Version 6 differs in one mask.
+constexpr auto v6 = [] {
+  std::array<KnobValue, v5.size() + 1> values{};
+  for (std::size_t i = 0; i < v5.size(); ++i) values[i] = v5[i];
+  values.back() = KnobValue{"mm.map_mask_denywrite", "false"};
+  return values;
+}();
+}  // namespace
+
+std::span<const KnobValue> linux_4_13_map_direct_v5_values() { return v5; }
+std::span<const KnobValue> linux_4_13_map_direct_v6_values() { return v6; }
+
+}  // namespace faultline

@@ -1,0 +1,87 @@
+// Knobs by which Linux 4.13 and the proposal of MAP_DIRECT on it differ from 6.12, whose values are
+// the defaults.
+#include "kernel/profiles/linux_4_13_knobs.hpp"
+
+#include <array>
+
+#include "kernel/profiles/knob_setter.hpp"
+
+namespace faultline {
+
+namespace {
+
+constexpr std::array knobs{
+    Knob{"mm.fault_entry", KnobKind::word, "do_user_addr_fault|__do_page_fault",
+         "do_user_addr_fault",
+         "The entry of a page fault: the one with VMA locks and any number of retries, or that of "
+         "4.13 with mmap_sem only and one retry.",
+         set_member<&Profile::fault_entry>},
+    Knob{"mm.lock_names", KnobKind::word, "mmap_lock|mmap_sem", "mmap_lock",
+         "Names of locks as lock debugging prints them: those of 6.12, or those of 4.13.",
+         set_member<&Profile::lock_names>},
+    Knob{"mm.mmap_region", KnobKind::word, "gathers|unmaps_first", "gathers",
+         "mmap(2) gathers the mappings in its way and frees them last, or (4.13) unmaps them "
+         "before anything else and never merges after the file's hook.",
+         set_member<&Profile::mmap_region>},
+    Knob{"mm.munmap_downgrades", KnobKind::boolean, "", "true",
+         "munmap(2) holds mmap_lock only for reading while it clears page tables and calls "
+         "->close; before 4.20 for writing.",
+         set_member<&Profile::munmap_downgrades>},
+    Knob{"mm.exit_locks_mm", KnobKind::boolean, "", "true",
+         "The last user of an mm unmaps under mmap_lock; before 5.14 without any lock.",
+         set_member<&Profile::exit_locks_mm>},
+    Knob{"mm.unlink_vma_batch", KnobKind::number, "", "8",
+         "How many VMAs of a file are unlinked from it under one hold of i_mmap_rwsem.",
+         set_member<&Profile::unlink_vma_batch>},
+    Knob{"mm.fault_preallocates", KnobKind::boolean, "", "true",
+         "A page table is allocated before ->fault is called (5.0 and later).",
+         set_member<&Profile::fault_preallocates>},
+    Knob{"mm.rmap_walk_writes", KnobKind::boolean, "", "false",
+         "unmap_mapping_range holds i_mmap_rwsem for writing (before 5.17).",
+         set_member<&Profile::rmap_walk_writes>},
+    Knob{"mm.reclaim_annotation", KnobKind::boolean, "", "true",
+         "Allocations that may reclaim take the pseudo-lock fs_reclaim (4.14 and later).",
+         set_member<&Profile::reclaim_annotation>},
+    Knob{"mm.merge_extends_closing", KnobKind::boolean, "", "true",
+         "A VMA whose operations have ->close may be extended by a merge (6.1 and later).",
+         set_member<&Profile::merge_extends_closing>},
+    Knob{"mm.dirtying_fault_unlocks", KnobKind::boolean, "", "true",
+         "A fault that has made a page dirty gives its lock up before it is throttled (5.5 and "
+         "later).",
+         set_member<&Profile::dirtying_fault_unlocks>},
+    Knob{"mm.filemap_fault_locks", KnobKind::boolean, "", "true",
+         "filemap_fault takes the invalidate lock on a miss (5.15 and later); before, the file "
+         "system's handler holds its own around it.",
+         set_member<&Profile::filemap_fault_locks>},
+    Knob{"mm.map_0x80000", KnobKind::word, "sync|direct", "sync",
+         "What bit 0x80000 of mmap's flags is: MAP_SYNC, or MAP_DIRECT of the proposal.",
+         set_member<&Profile::map_bit>},
+    Knob{"mm.map_mask_denywrite", KnobKind::boolean, "", "true",
+         "MAP_DENYWRITE and MAP_EXECUTABLE are among the flags that mmap3 and a file's hook take.",
+         set_member<&Profile::map_mask_denywrite>},
+    Knob{"fs.dax_entries", KnobKind::word, "xarray|radix_tree", "xarray",
+         "What the slots of a DAX file hold: value entries, or (4.13) entries and pages of zeros, "
+         "with which a first store faults twice.",
+         set_member<&Profile::dax_entries>},
+    Knob{"xfs.breaks_busy_layouts", KnobKind::boolean, "", "true",
+         "Before blocks go, XFS unmaps the file and waits for pages that are still in use (4.18 "
+         "and later).",
+         set_member<&Profile::breaks_busy_layouts>},
+    Knob{"xfs.iolock_tries_first", KnobKind::boolean, "", "false",
+         "read(2) and write(2) on a DAX file try IOLOCK before they wait for it (4.13).",
+         set_member<&Profile::iolock_tries_first>},
+    Knob{"xfs.map_direct.seal_locks", KnobKind::word,
+         "none|iolock|mmaplock|iolock_mmaplock|ilock|mmaplock_ilock", "iolock_mmaplock",
+         "The locks of the inode, all exclusive, that MAP_DIRECT takes in ->mmap to seal it and in "
+         "->close to lift the seal.",
+         set_member<&Profile::seal_locks>},
+    Knob{"trace.known_events_only", KnobKind::boolean, "", "false",
+         "Tracepoints that the profile's kernel does not have are not recorded.",
+         set_member<&Profile::known_events_only>},
+};
+
+}  // namespace
+
+std::span<const Knob> linux_4_13_knobs() { return knobs; }
+
+}  // namespace faultline
