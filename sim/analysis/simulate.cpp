@@ -60,6 +60,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   if (options.lock_order) tracer.add_sink(sink_ref(order), order.mask());
   if (!expectations.mask().none()) tracer.add_sink(sink_ref(expectations), expectations.mask());
   if (options.digest) tracer.add_sink(sink_ref(digest), EventMask::all());
+  if (options.watcher.fn) tracer.add_sink(options.watcher, EventMask::all());
 
   WorldOptions world_options;
   world_options.max_events = options.max_events;

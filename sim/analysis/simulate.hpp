@@ -14,6 +14,7 @@
 #include "scenario/expectations.hpp"
 #include "scenario/run_result.hpp"
 #include "trace/catalogue.hpp"
+#include "trace/tracer.hpp"
 
 namespace faultline {
 
@@ -22,6 +23,7 @@ struct SimulateOptions {
   std::string* trace_text = nullptr;  ///< the trace in memory, instead of a file
   Level level = Level::all;
   std::string events;  ///< globs; "" for all of the level
+  SinkRef watcher;     ///< gets every record, if set
   bool digest = false;
   bool lock_order = true;  ///< look for cycles in the order of locks
   std::uint64_t max_events = ~0ULL;

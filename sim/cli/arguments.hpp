@@ -32,6 +32,7 @@ struct CheckArguments {
   bool update = false;
   bool require_golden = false;
   unsigned jobs = 1;
+  bool coverage = false;
   std::string junit;  ///< file, "" for none
 };
 

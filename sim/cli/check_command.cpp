@@ -1,6 +1,6 @@
 // faultline check: plays every scenario below the given paths and compares golden traces
 // (NAME.trace.zst or NAME.trace beside NAME.json). --update writes them anew. --junit writes the
-// result for CI. Left out: --coverage.
+// result for CI, --coverage says what of Faultline nothing has used.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "analysis/simulate.hpp"
 #include "base/bug.hpp"
 #include "cli/arguments.hpp"
+#include "cli/coverage.hpp"
 #include "cli/golden.hpp"
 #include "cli/junit.hpp"
 #include "cli/load_command.hpp"
@@ -28,6 +29,7 @@ struct Checked {
   fs::path path{};
   int code = 0;           ///< as an exit code
   std::string message{};  ///< one line or more, why it is not 0
+  Coverage coverage{};
 };
 
 bool collect(const std::string& path, std::vector<Checked>& out) {
@@ -61,6 +63,10 @@ void check_one(const CheckArguments& a, Checked& c) {
   std::string trace;
   SimulateOptions options;
   options.trace_text = &trace;
+  if (a.coverage) {
+    c.coverage.add(*scenario);
+    options.watcher = sink_ref(c.coverage);
+  }
   const Simulation run = simulate(*scenario, options);
   if (!run.errors.empty()) {
     c.code = 2;
@@ -119,6 +125,11 @@ int check_command(const CheckArguments& a) {
     fmt::print("{}{}", c.message, c.message.empty() || c.message.back() == '\n' ? "" : "\n");
   }
   fmt::print("{} scenarios, {} failed\n", all.size(), failed);
+  if (a.coverage) {
+    Coverage sum;
+    for (const Checked& c : all) sum.add(c.coverage);
+    fmt::print("{}", sum.text());
+  }
   if (a.junit.empty()) return code;
   std::vector<JunitCase> cases;
   for (const Checked& c : all) cases.push_back({c.path.string(), c.code, c.message});

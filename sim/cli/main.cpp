@@ -70,6 +70,8 @@ void add_check(CLI::App& app, CheckArguments& a) {
   check->add_flag("--update", a.update, "write the golden traces anew");
   check->add_flag("--require-golden", a.require_golden, "a missing golden trace is a failure");
   check->add_option("--junit", a.junit, "write the result as JUnit XML")->type_name("FILE");
+  check->add_flag("--coverage", a.coverage,
+                  "say which profiles, verbs, knobs and events no scenario has used");
   check->add_option("-j,--jobs", a.jobs, "scenarios played at once")->check(CLI::Range(1, 256));
 }
 

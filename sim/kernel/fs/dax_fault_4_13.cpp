@@ -207,7 +207,7 @@ Path<folio*> find_or_create_page(Kernel& k, address_space& mapping, Pgoff index,
   const std::optional<Pfn> pfn = k.frames.alloc_folio(0);
   k.engine.charge(k.costs.page_alloc + k.costs.page_zero);
   if (!pfn) co_return nullptr;
-  folio& page = k.folios.make(mapping, index.v, *pfn, 0);
+  folio& page = k.folios.make(&mapping, index.v, *pfn, 0);
   k.dram.zero(pfn->v << PAGE_SHIFT, PAGE_SIZE);
   folio_trylock(k, page);
   DaxEntryLock& lock = dax_entry_lock(k, mapping, index, *entry);
@@ -262,8 +262,8 @@ HelperPath<vm_fault_t> pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry
   iter.pos = vmf.pgoff.v << PAGE_SHIFT;
   iter.len = PAGE_SIZE;
   iter.flags = IOMAP_FAULT | (write && !vmf.has_cow_page ? IOMAP_WRITE : 0);
-  const std::int64_t error =
-      co_await ops.iomap_begin(k, *iter.host, iter.pos, iter.len, iter.flags, iter.map);
+  const std::int64_t error = co_await ops.iomap_begin(k, *iter.host, iter.pos, iter.len, iter.flags,
+                                                      iter.map, iter.srcmap);
   if (error) co_return dax_fault_return(error);
   if (vmf.has_cow_page) {
     const vm_fault_t copied = co_await dax_fault_cow_page(k, vmf, iter);
@@ -330,8 +330,8 @@ HelperPath<vm_fault_t> pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry
   iter.pos = (vmf.pgoff.v << PAGE_SHIFT) & PMD_MASK;
   iter.len = PMD_SIZE;
   iter.flags = IOMAP_FAULT | (write ? IOMAP_WRITE : 0);
-  const std::int64_t error =
-      co_await ops.iomap_begin(k, *iter.host, iter.pos, iter.len, iter.flags, iter.map);
+  const std::int64_t error = co_await ops.iomap_begin(k, *iter.host, iter.pos, iter.len, iter.flags,
+                                                      iter.map, iter.srcmap);
   if (error) co_return VM_FAULT_FALLBACK;
   if (iter.map.offset + iter.map.length < iter.pos + PMD_SIZE) co_return VM_FAULT_FALLBACK;
   if (iter.map.type == IOMAP_MAPPED) {

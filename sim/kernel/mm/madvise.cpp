@@ -186,8 +186,7 @@ static Path<std::int64_t> madvise_walk_vmas(Kernel& k, mm_struct& mm, Vaddr star
       if (start >= end) break;
     }
     const Vaddr stop = vma->vm_end < end ? vma->vm_end : end;
-    const std::int64_t error =
-        co_await madvise_vma_behavior(k, *vma, start, stop, advice, &start);
+    const std::int64_t error = co_await madvise_vma_behavior(k, *vma, start, stop, advice, &start);
     if (error) co_return error;
   }
   co_return holes;

@@ -30,8 +30,8 @@ static Path<void> mlock_vma_pages_range(Kernel& k, vm_area_struct& vma, Vaddr st
   for (Vaddr addr = start; addr < end;) {
     const PmdStep step = next_pmd(*vma.vm_mm->pgtables, addr, end);
     if (step.pmd) {
-      spinlock_t& ptl = pmd_leaf(*step.pmd) ? pmd_lockptr(k, step.pmd)
-                                            : pte_lockptr(k, *vma.vm_mm, step.pmd);
+      spinlock_t& ptl =
+          pmd_leaf(*step.pmd) ? pmd_lockptr(k, step.pmd) : pte_lockptr(k, *vma.vm_mm, step.pmd);
       co_await spin_lock(ptl);
       spin_unlock(ptl);
     }

@@ -73,8 +73,8 @@ Path<std::int64_t> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
       address = stop;
       continue;
     }
-    result = co_await faultin_page_range(k, *vma, &address, stop, populates_by_writing(*vma),
-                                         &locked);
+    result =
+        co_await faultin_page_range(k, *vma, &address, stop, populates_by_writing(*vma), &locked);
   }
   if (locked) mmap_read_unlock(k, mm);
   co_return result;

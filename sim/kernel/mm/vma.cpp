@@ -9,9 +9,7 @@
 
 namespace faultline {
 
-vm_area_struct* find_vma(const mm_struct& mm, Vaddr address) {
-  return mm.mm_mt.above(address);
-}
+vm_area_struct* find_vma(const mm_struct& mm, Vaddr address) { return mm.mm_mt.above(address); }
 
 vm_area_struct* vma_lookup(const mm_struct& mm, Vaddr address) {
   vm_area_struct* const vma = find_vma(mm, address);

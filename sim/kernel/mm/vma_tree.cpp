@@ -216,8 +216,7 @@ std::uint64_t VmaTree::gap_in(const Node& node, std::uint64_t top, const Search&
   return 0;
 }
 
-std::uint64_t VmaTree::highest_gap(std::uint64_t low, std::uint64_t high,
-                                   std::uint64_t len) const {
+std::uint64_t VmaTree::highest_gap(std::uint64_t low, std::uint64_t high, std::uint64_t len) const {
   const std::uint64_t found = gap_in(*root_, high, {low, high, len});
   if (found != 0) return found;
   const std::uint64_t top = root_->count == 0 ? high : std::min(high, root_->entry[0].start);

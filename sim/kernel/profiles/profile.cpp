@@ -63,7 +63,6 @@ constexpr std::array knobs{
          "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
          "before anything else is locked (until 6.16).",
          set_member<&Profile::dup_untracks_pfns>},
-         set_member<&Profile::dup_untracks_pfns>},
     Knob{"mm.fork_allocates_first", KnobKind::boolean, "", "false",
          "Fork allocates a child's anon_vma before it links the parent's to the child, not between "
          "(6.19 and later).",

@@ -161,7 +161,8 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
 
 // xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose.
 Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                        std::uint64_t length, unsigned flags, iomap& map) {
+                                        std::uint64_t length, unsigned flags, iomap& map,
+                                        iomap&) {
   constexpr std::uint64_t max_fsb = 1024;
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
