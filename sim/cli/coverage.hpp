@@ -10,6 +10,7 @@
 #include <faultline/scenario.hpp>
 
 #include "trace/catalogue.hpp"
+#include "trace/record.hpp"
 
 namespace faultline {
 

@@ -96,14 +96,6 @@ std::int64_t advised_flags(const vm_area_struct& vma, std::uint64_t advice) {
 
 }  // namespace
 
-static Path<std::int64_t> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start,
-                                                Vaddr end) {
-  mmu_gather tlb;
-  co_await unmap_page_range(k, tlb, vma, start, end);
-  co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
-  co_return 0;
-}
-
 // Clean pages could be taken at any time; nobody takes them here, so they keep their content.
 static Path<void> madvise_free_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
                                          pmd_ptr pmd, Vaddr addr, Vaddr end) {
@@ -146,8 +138,8 @@ static Path<std::int64_t> madvise_dontneed_free(Kernel& k, vm_area_struct& vma, 
     const std::int64_t result = co_await madvise_free_single_vma(k, vma, start, end);
     co_return result;
   }
-  const std::int64_t result = co_await zap_page_range_single(k, vma, start, end);
-  co_return result;
+  co_await zap_page_range_single(k, vma, start, end);
+  co_return 0;
 }
 
 // One VMA. Where the next one is to be looked for, in `next`.
