@@ -21,7 +21,8 @@ struct Diagnostic {
   std::string what;          ///< a sentence without its full stop, hint included
 };
 
-/// "FILE:LINE:COL: /pointer: what is wrong; did you mean ...?", without what is not there.
+/// "FILE:LINE:COL: /pointer: what is wrong; did you mean ...?", without what is not there. One
+/// line: control characters print as \uXXXX.
 std::string to_string(const Diagnostic& diagnostic);
 
 }  // namespace faultline

@@ -108,6 +108,11 @@ int check_command(const CheckArguments& a) {
         all[i].code = 3;
         all[i].message = "a defect of Faultline itself: " + e.what +
                          "\nreproduce with: faultline run " + all[i].path.string();
+      } catch (const std::exception& e) {
+        all[i].code = 3;
+        all[i].message =
+            fmt::format("a defect of Faultline itself: {}\nreproduce with: faultline run {}",
+                        e.what(), all[i].path.string());
       }
     }
   };

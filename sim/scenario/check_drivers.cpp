@@ -96,7 +96,9 @@ void Reader::check_driver(NodeId node, const CharDescription& driver) {
     if (remap && !call.args.pfn) check_frames(each, driver, call.args);
     if (call.kind >= DriverCallKind::vm_insert_page) check_pages(each, driver, call.args);
   }
-  const NodeId fault = get(get(node, "vm_ops"), "fault");
+  // Without the key, it is the preset's handler that lacks something.
+  const NodeId handler = get(get(node, "vm_ops"), "fault");
+  const NodeId fault = handler == no_node ? node : handler;
   if (driver.fault == DriverFault::insert_page && driver.page_count == 0) {
     wrong(fault, [] { return std::string("the device has no page array: \"pages\" is missing"); });
   }

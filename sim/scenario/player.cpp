@@ -217,6 +217,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       break;
     case Verb::read_maps:
       result = co_await read_proc_maps(k);
+      break;
     case Verb::fork:
       result = co_await perform_fork(k, std::get<TaskArgs>(step.args).task);
       break;

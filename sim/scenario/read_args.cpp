@@ -190,14 +190,15 @@ StepArgs Reader::read_other_args(NodeId node, Step& step) {
   };
   switch (step.verb) {
     case Verb::fork: {
-      const TaskId child = task("child");
-      if (scenario_.tasks[child.v].parent != task_) {
-        wrong(get(node, "child"), [&] {
-          return fmt::format("\"{}\" does not name this task as its parent",
-                             scenario_.tasks[child.v].name);
+      const NodeId name = get(node, "child");
+      const auto child = named(name, tasks_, "task");
+      if (child && scenario_.tasks[*child].parent != task_) {
+        wrong(name, [&] {
+          return fmt::format("{} does not name this task as its parent",
+                             json_quote(scenario_.tasks[*child].name));
         });
       }
-      return TaskArgs{child, 0};
+      return TaskArgs{TaskId(child.value_or(0)), 0};
     }
     case Verb::wait:
       return TaskArgs{task("task"), 0};

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/suggest.hpp"
+#include "scenario/json_tree.hpp"
 #include "trace/field_text.hpp"
 #include "trace/names.hpp"
 
@@ -83,7 +84,7 @@ const NamedWord* named(std::span<const NamedWord> words, FieldType type, std::st
 std::string unknown(std::span<const NamedWord> words, std::string_view text) {
   std::vector<std::string_view> names;
   for (const NamedWord& word : words) names.push_back(word.name);
-  return fmt::format("\"{}\" is no word of this field{}", text, did_you_mean(text, names));
+  return fmt::format("{} is no word of this field{}", json_quote(text), did_you_mean(text, names));
 }
 
 /// Turns the text of one field into a test; `error` says why not.
@@ -116,7 +117,7 @@ class FieldCompiler {
 
 bool FieldCompiler::is_word(std::optional<std::uint64_t> value, std::string_view what) {
   if (!value) {
-    error = fmt::format("\"{}\" is not {}", text_, what);
+    error = fmt::format("{} is not {}", json_quote(text_), what);
     return false;
   }
   test_.kind = Kind::word;
@@ -151,7 +152,7 @@ bool FieldCompiler::device() {
 bool FieldCompiler::truth(std::string_view yes, std::string_view no, std::uint64_t mask) {
   const auto as_number = number(text_);
   if (text_ != yes && text_ != no && (!as_number || *as_number > 1)) {
-    error = fmt::format("\"{}\" is neither \"{}\" nor \"{}\"", text_, yes, no);
+    error = fmt::format("{} is neither \"{}\" nor \"{}\"", json_quote(text_), yes, no);
     return false;
   }
   test_.kind = Kind::truth;
@@ -259,8 +260,8 @@ MatchError unknown_field(const EventInfo& info, const std::string& name) {
   for (const Field& field : info.fields) {
     if (field.type != FieldType::ret_kind) names.push_back(field.name);
   }
-  return {name,
-          fmt::format("{} has no field \"{}\"{}", info.name, name, did_you_mean(name, names))};
+  return {name, fmt::format("{} has no field {}{}", info.name, json_quote(name),
+                            did_you_mean(name, names))};
 }
 
 bool prints_as(const FieldTest& test, const Record& record) {
@@ -310,8 +311,8 @@ std::variant<CompiledMatch, MatchError> compile_match(const RecordMatch& match, 
   if (!event) {
     std::vector<std::string_view> names;
     for (const auto& row : catalogue::rows) names.emplace_back(row.name);
-    return MatchError{
-        "", fmt::format("unknown event \"{}\"{}", match.event, did_you_mean(match.event, names))};
+    return MatchError{"", fmt::format("unknown event {}{}", json_quote(match.event),
+                                      did_you_mean(match.event, names))};
   }
   const EventInfo& info = catalogue::info(*event);
   const Format& format = catalogue::format(*event, family);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 
 #include <faultline/scenario.hpp>
 
@@ -15,34 +16,46 @@ struct SyscallFrame {
   std::array<std::uint64_t, 6> args{};
 };
 
+/// The calls on files, of which describe_syscall is made; nothing for any other.
+template <class Resolve>
+std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve resolve) {
+  constexpr std::uint64_t at_fdcwd = static_cast<std::uint64_t>(-100);
+  if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
+    return SyscallFrame{257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
+  }
+  if (const auto* const a = std::get_if<FdArgs>(&step.args)) {
+    const int nr = step.verb == Verb::fsync ? 74 : step.verb == Verb::fdatasync ? 75 : 3;
+    return SyscallFrame{nr, {resolve(a->fd)}};
+  }
+  if (const auto* const a = std::get_if<MsyncArgs>(&step.args)) {
+    return SyscallFrame{26, {resolve(a->addr), a->length, a->flags}};
+  }
+  if (const auto* const a = std::get_if<TruncateArgs>(&step.args)) {
+    return SyscallFrame{77, {resolve(a->fd), a->length}};
+  }
+  if (const auto* const a = std::get_if<FallocateArgs>(&step.args)) {
+    return SyscallFrame{285, {resolve(a->fd), a->mode, a->at, a->length}};
+  }
+  if (std::holds_alternative<FsArgs>(step.args)) {
+    constexpr std::uint64_t fifreeze = 0xc0045877, fithaw = 0xc0045878;
+    return SyscallFrame{16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
+  }
+  if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
+    return SyscallFrame{72, {resolve(a->fd), a->cmd}};
+  }
+  if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
+    const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
+    return SyscallFrame{step.verb == Verb::pwrite ? 18 : 17,
+                        {resolve(a->fd), buffer, a->length, a->at}};
+  }
+  return std::nullopt;
+}
+
 /// Number and arguments of a step that is a system call. `resolve` turns AddressRef and FdRef into
 /// numbers.
 template <class Resolve>
 SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
-  constexpr std::uint64_t at_fdcwd = static_cast<std::uint64_t>(-100);
-  if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
-    return {257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
-  }
-  if (const auto* const a = std::get_if<FdArgs>(&step.args)) {
-    const int nr = step.verb == Verb::fsync ? 74 : step.verb == Verb::fdatasync ? 75 : 3;
-    return {nr, {resolve(a->fd)}};
-  }
-  if (const auto* const a = std::get_if<MsyncArgs>(&step.args)) {
-    return {26, {resolve(a->addr), a->length, a->flags}};
-  }
-  if (const auto* const a = std::get_if<TruncateArgs>(&step.args)) {
-    return {77, {resolve(a->fd), a->length}};
-  }
-  if (const auto* const a = std::get_if<FallocateArgs>(&step.args)) {
-    return {285, {resolve(a->fd), a->mode, a->at, a->length}};
-  }
-  if (std::holds_alternative<FsArgs>(step.args)) {
-    constexpr std::uint64_t fifreeze = 0xc0045877, fithaw = 0xc0045878;
-    return {16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
-  }
-  if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
-    return {72, {resolve(a->fd), a->cmd}};
-  }
+  if (const auto on_file = describe_file_syscall(step, resolve)) return *on_file;
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     if (step.verb == Verb::mmap3) {  // takes its offset in pages
       return {333,
@@ -58,15 +71,10 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
     return {nr, {resolve(a->addr), a->length}};
   }
   if (const auto* const a = std::get_if<MremapArgs>(&step.args)) {
-    return {25,
-            {resolve(a->addr), a->old_length, a->new_length, a->flags, resolve(a->new_addr)}};
+    return {25, {resolve(a->addr), a->old_length, a->new_length, a->flags, resolve(a->new_addr)}};
   }
   if (const auto* const a = std::get_if<AdviseArgs>(&step.args)) {
     return {28, {resolve(a->addr), a->length, a->advice}};
-  }
-  if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
-    const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
-    return {step.verb == Verb::pwrite ? 18 : 17, {resolve(a->fd), buffer, a->length, a->at}};
   }
   if (const auto* const a = std::get_if<TaskArgs>(&step.args)) {
     // A C library wants the child's id written, and cleared when the child ends.

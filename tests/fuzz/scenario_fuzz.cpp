@@ -39,7 +39,8 @@ void check_complaints(const std::vector<Diagnostic>& complaints) {
   for (const auto& complaint : complaints) {
     demand(!complaint.what.empty(), "a complaint that says nothing");
     const auto text = to_string(complaint);
-    demand(text.find('\n') == std::string::npos, "a complaint of more than one line");
+    demand(text.find('\n') == std::string::npos,
+           ("a complaint of more than one line: " + text).c_str());
     if (before && before->file == complaint.file && complaint.line != 0) {
       demand(std::pair(before->line, before->column) <= std::pair(complaint.line, complaint.column),
              "complaints out of order");

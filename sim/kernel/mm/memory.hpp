@@ -88,12 +88,12 @@ Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, s
 Path<void> unmap_mapping_range(Kernel& k, address_space& mapping, std::uint64_t start,
                                std::uint64_t len, bool even_cows);
 
-/// Faults in the pages of [start, end), part of one VMA, with mmap_lock held in any mode; errors
-/// end it silently.
-Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end);
-
-/// Faults in the pages of [*address, end), part of one VMA; `write`: for stores. Stops when
-/// mmap_lock was dropped on the way (*locked false), which null forbids. 0, -ENOMEM or -EFAULT.
+/// Faults in the pages of [*start, end), part of one VMA, for stores where they are private to it.
+/// Stops when mmap_lock was dropped on the way (*locked false), which null forbids. 0, -ENOMEM or
+/// -EFAULT.
+Path<std::int64_t> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr* start, Vaddr end,
+                                           bool* locked);
+/// The same for MADV_POPULATE_READ and, with `write`, MADV_POPULATE_WRITE.
 Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* address, Vaddr end,
                                       bool write, bool* locked);
 /// Faults a range in, as MAP_POPULATE and mlock do. 0, or the errno of what ended it.

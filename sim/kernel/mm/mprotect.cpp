@@ -82,7 +82,7 @@ static Path<std::int64_t> mprotect_fixup(Kernel& k, mmu_gather& tlb, vm_area_str
   if ((old_flags & VM_ACCOUNT) && !(flags & VM_ACCOUNT)) vm_unacct_memory(k, pages);
   // A locked private mapping is broken out now, so that its stores never fault.
   if ((old_flags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && (flags & VM_WRITE)) {
-    co_await populate_vma_page_range(k, vma, start, end);
+    co_await populate_vma_page_range(k, vma, &start, end, nullptr);
   }
   vm_stat_account(mm, old_flags, -static_cast<std::int64_t>(pages));
   vm_stat_account(mm, flags, static_cast<std::int64_t>(pages));

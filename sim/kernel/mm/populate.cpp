@@ -1,6 +1,6 @@
 // Faulting a range in ahead of use: MAP_POPULATE, mlock and MADV_POPULATE. Linux 6.12 mm/gup.c
-// __mm_populate, populate_vma_page_range, faultin_page_range. Each page is one handle_mm_fault
-// under mmap_lock.
+// __mm_populate, populate_vma_page_range, faultin_page_range, __get_user_pages. Each page is one
+// handle_mm_fault under mmap_lock. Left out: references to the pages.
 #include <cerrno>
 
 #include "kernel/mm/memory.hpp"
@@ -28,8 +28,9 @@ static std::int64_t vm_fault_to_errno(vm_fault_t ret) {
   return ret & VM_FAULT_OOM ? -ENOMEM : -EFAULT;
 }
 
-Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* address, Vaddr end,
-                                      bool write, bool* locked) {
+// Moves `address` on over what is there. Once `locked` is false mmap_lock is not held any more.
+static Path<std::int64_t> __get_user_pages(Kernel& k, vm_area_struct& vma, Vaddr* address,
+                                           Vaddr end, bool write, bool* locked) {
   while (*address < end) {
     if (!is_populated(*vma.vm_mm, *address, write)) {
       const vm_fault_t ret = co_await faultin_page(k, vma, *address, write, locked != nullptr);
@@ -44,13 +45,22 @@ Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* add
   co_return 0;
 }
 
+Path<std::int64_t> faultin_page_range(Kernel& k, vm_area_struct& vma, Vaddr* address, Vaddr end,
+                                      bool write, bool* locked) {
+  const std::int64_t result = co_await __get_user_pages(k, vma, address, end, write, locked);
+  co_return result;
+}
+
 // A private writable page is broken out at once; a shared one is only read in.
 static bool populates_by_writing(const vm_area_struct& vma) {
   return (vma.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
 }
 
-Path<void> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end) {
-  co_await faultin_page_range(k, vma, &start, end, populates_by_writing(vma), nullptr);
+Path<std::int64_t> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr* start, Vaddr end,
+                                           bool* locked) {
+  const bool write = populates_by_writing(vma);
+  const std::int64_t result = co_await __get_user_pages(k, vma, start, end, write, locked);
+  co_return result;
 }
 
 Path<std::int64_t> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
@@ -73,8 +83,7 @@ Path<std::int64_t> mm_populate(Kernel& k, Vaddr start, std::uint64_t len) {
       address = stop;
       continue;
     }
-    result =
-        co_await faultin_page_range(k, *vma, &address, stop, populates_by_writing(*vma), &locked);
+    result = co_await populate_vma_page_range(k, *vma, &address, stop, &locked);
   }
   if (locked) mmap_read_unlock(k, mm);
   co_return result;

@@ -110,6 +110,8 @@ TEST_CASE("descriptions that mean nothing are refused") {
   CHECK(complaints(with_device(R"({"vm_ops": {"fault": "insert_page"}})")) ==
         Lines{"s.json:2:22: /devices/d/char/vm_ops/fault: the device has no page array: \"pages\" "
               "is missing"});
+  CHECK(complaints(with_device(R"({"preset": "afs", "pages": {"count": 0}})")) ==
+        Lines{"s.json:2:1: /devices/d/char: the device has no page array: \"pages\" is missing"});
   CHECK(complaints(with_device(R"({"vm_ops": {"flush": {}}})")) ==
         Lines{"s.json:2:13: /devices/d/char/vm_ops/flush: unknown key \"flush\" (known here: "
               "open, close, mapped, fault, may_split, mremap, mprotect)"});
