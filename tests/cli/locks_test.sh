@@ -70,11 +70,9 @@ expect inferred 0 "no lock events" "XFS_MMAPLOCK" -- locks kernel.trace
 # MAP_DIRECT of 2017: its circle from one thread with write(2) goes through a try that would have
 # waited, so that a kernel's validator says nothing; with a read it speaks at once.
 direct=$top/scenarios/map_direct
-if [[ -d $direct ]]; then
-  expect circle 1 "possible circular locking" "tried, and would have waited for" "mmap_sem" \
-    -- locks "$direct/one_thread_shows_the_circle.json"
-  expect silent 0 "nothing to complain of" -- locks --as-lockdep "$direct/one_thread_shows_the_circle.json"
-  expect loud 1 "possible circular locking" -- locks --as-lockdep "$direct/a_read_shows_the_circle_to_lockdep.json"
-fi
+expect circle 1 "possible circular locking" "tried, and would have waited for" "mmap_sem" \
+  -- locks "$direct/one_thread_shows_the_circle.json"
+expect silent 0 "nothing to complain of" -- locks --as-lockdep "$direct/one_thread_shows_the_circle.json"
+expect loud 1 "possible circular locking" -- locks --as-lockdep "$direct/a_read_shows_the_circle_to_lockdep.json"
 
 finish
