@@ -105,6 +105,9 @@ class LockOrder {
   /// failed. False when that is not what is on top.
   bool top_was_try_then_wait(const LockPlace& place, std::uint64_t instance);
 
+  /// The task holds nothing as far as anybody knows: what it does hold is told of anew.
+  void forget(TaskId task) { stack_of(task, Context::task).held.clear(); }
+
   /// Releases in any order. False if this task does not hold the lock, which is then a misuse.
   [[gnu::always_inline]] bool release(const LockPlace& place, std::uint64_t instance,
                                       LockVertex cls) {

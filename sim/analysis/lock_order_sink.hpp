@@ -35,6 +35,8 @@ class LockOrderSink {
   /// The events it needs.
   EventMask mask() const;
   void on_record(const Record& record);
+  /// For who does not send every record: what is told of this task next begins with nothing held.
+  void forget(TaskId task) { order_.forget(task); }
   /// Records are missing here: what is held is unknown from now on.
   void lost();
 

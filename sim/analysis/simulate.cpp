@@ -35,6 +35,39 @@ struct Watchdog {
   }
 };
 
+// From an order watch to the sink that knows records, with the call path of each.
+struct OrderFeed {
+  LockOrderSink* order = nullptr;
+  Engine* engine = nullptr;
+  std::vector<SymbolId> calls;
+
+  static void tell(void* self, std::span<const OrderStep> steps) {
+    auto& feed = *static_cast<OrderFeed*>(self);
+    SymbolTable& symbols = feed.engine->tracer().symbols();
+    feed.order->forget(steps.front().record.task);
+    for (const auto& [record, where] : steps) {
+      feed.calls.clear();
+      for (const std::string& function : feed.engine->calls().path(where)) {
+        feed.calls.push_back(symbols.intern(function));
+      }
+      feed.order->set_path(record.task, record.context, feed.calls);
+      feed.order->on_record(record);
+    }
+  }
+};
+
+// Whether somebody wants the records of lock events anyway. Locks that a scenario declares may be
+// misused, which only records tell all about.
+bool lock_records_exist(const Scenario& scenario, const SimulateOptions& options,
+                        const EventMask& expected) {
+  const EventMask locks = EventMask::of_level(Level::locks);
+  const EventMask kernel = EventMask::of_level(Level::kernel);
+  if (options.trace_text || !options.trace_path.empty() || options.digest || options.watcher.fn) {
+    return true;
+  }
+  return !scenario.locks.empty() || (expected & locks) != (expected & kernel);
+}
+
 }  // namespace
 
 Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
@@ -42,10 +75,11 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   Tracer tracer;
   std::optional<TextWriter> writer;
   const bool traced = options.trace_text || !options.trace_path.empty();
-  LockOrderOptions order_options;
-  order_options.paths = traced || options.digest;
-  LockOrderSink order(order_options, &tracer.symbols());
   ExpectationSink expectations(scenario, tracer.symbols());
+  const bool by_records = lock_records_exist(scenario, options, expectations.mask());
+  LockOrderOptions order_options;
+  order_options.paths = by_records;
+  LockOrderSink order(order_options, &tracer.symbols());
   Digest digest(tracer);
   if (traced) {
     TraceHeader header;
@@ -57,7 +91,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
     writer.emplace(tracer, header, make_sink(options));
     tracer.add_sink(sink_ref(*writer), chosen_events(options.level, options.events));
   }
-  if (options.lock_order) tracer.add_sink(sink_ref(order), order.mask());
+  if (options.lock_order && by_records) tracer.add_sink(sink_ref(order), order.mask());
   if (!expectations.mask().none()) tracer.add_sink(sink_ref(expectations), expectations.mask());
   if (options.digest) tracer.add_sink(sink_ref(digest), EventMask::all());
   if (options.watcher.fn) tracer.add_sink(options.watcher, EventMask::all());
@@ -70,6 +104,10 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   out.errors = world.errors();
   for (Diagnostic& d : check_matches(scenario)) out.errors.push_back(std::move(d));
   if (!out.errors.empty()) return out;
+  OrderFeed feed{&order, &world.engine(), {}};
+  if (options.lock_order && !by_records) {
+    world.kernel().locks.set_order_watch({&feed, &OrderFeed::tell});
+  }
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);
   out.result = world.run();

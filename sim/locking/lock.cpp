@@ -43,12 +43,6 @@ int LockContext::find_held(const Task& task, const LockBase& lock) const {
   return -1;
 }
 
-namespace {
-constexpr std::uint64_t flags_of(HoldMode mode, bool trylock) {
-  return (trylock ? 1u : 0u) | (mode == HoldMode::shared ? 2u : 0u);
-}
-}  // namespace
-
 void LockContext::announce(LockBase& lock) {
   if (lock.announced) return;
   lock.announced = true;
@@ -67,7 +61,7 @@ void LockContext::record_acquiring(LockBase& lock, HoldMode mode) {
     // The records of a bit lock say when it is held, not when it is asked for; see acquired().
     return;
   }
-  engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), c.printed);
+  engine_.trace<Event::lock_acquire>(lock.id, acquire_flags(mode, false), c.printed);
 }
 
 const LockBase* LockContext::no_sleep_under(const Task& task) const {
@@ -80,7 +74,7 @@ const LockBase* LockContext::no_sleep_under(const Task& task) const {
 }
 
 void LockContext::wait_context(LockBase& lock, HoldMode mode, const LockBase& held) {
-  engine_.trace<Event::sim_lock_wait_context>(lock.id, flags_of(mode, false),
+  engine_.trace<Event::sim_lock_wait_context>(lock.id, acquire_flags(mode, false),
                                               classes_[lock.cls].printed, held.id);
 }
 
@@ -96,7 +90,7 @@ void LockContext::contended(LockBase& lock, HoldMode) {
 void LockContext::record_acquired(LockBase& lock, HoldMode mode, bool waited) {
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
-    engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, false), c.printed);
+    engine_.trace<Event::sim_bitlock_acquire>(lock.id, acquire_flags(mode, false), c.printed);
   } else if (waited) {
     engine_.trace<Event::lock_acquired>(lock.id, c.printed);
   }
@@ -107,9 +101,9 @@ void LockContext::record_try_acquired(LockBase& lock, HoldMode mode) {
     announce(lock);
   const LockClass& c = classes_[lock.cls];
   if (c.kind == LockType::bitlock) {
-    engine_.trace<Event::sim_bitlock_acquire>(lock.id, flags_of(mode, true), c.printed);
+    engine_.trace<Event::sim_bitlock_acquire>(lock.id, acquire_flags(mode, true), c.printed);
   } else {
-    engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, true), c.printed);
+    engine_.trace<Event::lock_acquire>(lock.id, acquire_flags(mode, true), c.printed);
   }
 }
 
@@ -142,8 +136,14 @@ bool LockContext::release_below_top(LockBase& lock) {
   Task& task = engine_.current();
   auto& held = state(task).held;
   const int i = find_held(task, lock);
-  if (i < 0) return false;
+  if (i < 0) {
+    if (watcher_ && classes_[lock.cls].kind != LockType::bitlock) {
+      tell_watch(lock, HoldMode::exclusive, false, Event::lock_release);
+    }
+    return false;
+  }
   held.erase(held.begin() + i);
+  if (watcher_) rehash_from(held, static_cast<std::size_t>(i));
   return true;
 }
 
@@ -151,25 +151,29 @@ void LockContext::downgraded(LockBase& lock) {
   Task& task = engine_.current();
   const int i = find_held(task, lock);
   FL_ASSERT(i >= 0);
-  state(task).held[static_cast<std::size_t>(i)].mode = HoldMode::shared;
+  auto& held = state(task).held;
+  held[static_cast<std::size_t>(i)].mode = HoldMode::shared;
+  if (watcher_) rehash_from(held, static_cast<std::size_t>(i));
   engine_.trace<Event::sim_lock_downgrade>(lock.id, classes_[lock.cls].printed);
 }
 
 void LockContext::try_then_wait(LockBase& lock, HoldMode mode) {
+  if (watcher_) watch(lock, mode, false, Event::sim_lock_try_wait);
   if (!engine_.tracer().wants(Event::sim_lock_try_wait)) [[likely]]
     return;
   announce(lock);
-  engine_.trace<Event::sim_lock_try_wait>(lock.id, flags_of(mode, false),
+  engine_.trace<Event::sim_lock_try_wait>(lock.id, acquire_flags(mode, false),
                                           classes_[lock.cls].printed);
 }
 
 void LockContext::annotate(LockBase& lock, HoldMode mode) {
+  if (watcher_) watch(lock, mode, false, Event::lock_acquire);
   const Tracer& tracer = engine_.tracer();
   if (!tracer.wants(Event::lock_acquire) && !tracer.wants(Event::lock_release)) [[likely]]
     return;
   if (tracer.wants(Event::sim_lock_info)) announce(lock);
   const SymbolId name = classes_[lock.cls].printed;
-  engine_.trace<Event::lock_acquire>(lock.id, flags_of(mode, false), name);
+  engine_.trace<Event::lock_acquire>(lock.id, acquire_flags(mode, false), name);
   engine_.trace<Event::lock_release>(lock.id, name);
 }
 

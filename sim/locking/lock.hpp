@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <faultline/types.hpp>
 
 #include "engine/engine.hpp"
+#include "locking/order_watch.hpp"
 
 namespace faultline {
 
@@ -66,6 +68,7 @@ struct HeldLock {
   CallNode calls = 0;  ///< where it was taken
   HoldMode mode = HoldMode::exclusive;
   bool trylock = false;
+  StackHash stack = 0;  ///< of the stack up to here, while somebody watches the order
 };
 
 /// What a blocked task waits for: a lock, or a step of the task `on`.
@@ -149,6 +152,7 @@ class LockContext {
   void acquiring(LockBase& lock, HoldMode mode) {
     if (recording()) [[unlikely]]
       record_acquiring(lock, mode);
+    if (watcher_) watch(lock, mode, false, Event::lock_acquire);
   }
   void contended(LockBase& lock, HoldMode mode);
   void acquired(LockBase& lock, HoldMode mode, bool waited) {
@@ -159,6 +163,7 @@ class LockContext {
   void try_acquired(LockBase& lock, HoldMode mode) {
     if (recording()) [[unlikely]]
       record_try_acquired(lock, mode);
+    if (watcher_) watch(lock, mode, true, Event::lock_acquire);
     push_held(lock, mode, true);
   }
   /// Before a try that is followed by a wait if it fails: a dependency that a lock validator, which
@@ -199,6 +204,10 @@ class LockContext {
   /// for locks and steps, also in deadlock() afterwards; empty if they are merely stuck.
   const std::vector<DeadlockMember>& final_cycle();
 
+  /// From now on `watch` is told what is new in the order of locks. Who watches needs no records;
+  /// bit locks are left out.
+  void set_order_watch(const OrderWatch& watch);
+
   void set_signal_oracle(const SignalOracle& oracle) { signals_ = oracle; }
   /// Whether a signal that ends killable waits is pending for `task`.
   bool signal_pending(const Task& task) const {
@@ -238,10 +247,33 @@ class LockContext {
            tracer.wants(Event::lock_release) || tracer.wants(Event::sim_lock_info) ||
            tracer.wants(Event::sim_bitlock_acquire) || tracer.wants(Event::sim_bitlock_release);
   }
-  void push_held(LockBase& lock, HoldMode mode, bool trylock) {
-    state(engine_.current())
-        .held.push_back({&lock, engine_.now(), engine_.call_path(), mode, trylock});
+  static constexpr std::uint64_t acquire_flags(HoldMode mode, bool trylock) {
+    return (trylock ? 1u : 0u) | (mode == HoldMode::shared ? 2u : 0u);
   }
+  // Bit locks leave the hash as it is: they are none of the order's.
+  StackHash hash_on(StackHash below, const LockBase& lock, HoldMode mode, bool trylock) const {
+    if (classes_[lock.cls].kind == LockType::bitlock) return below;
+    return stack_hash(below, lock.id, lock.cls,
+                      static_cast<unsigned>(acquire_flags(mode, trylock)));
+  }
+  static StackHash top_of(const std::vector<HeldLock>& held) {
+    return held.empty() ? 0 : held.back().stack;
+  }
+  void watch(LockBase& lock, HoldMode mode, bool trylock, Event event) {
+    if (classes_[lock.cls].kind == LockType::bitlock) return;
+    const StackHash below = top_of(state(engine_.current()).held);
+    const bool waits = event == Event::sim_lock_try_wait;
+    const auto how = static_cast<unsigned>(acquire_flags(mode, trylock)) | (waits ? 4u : 0u);
+    if (watcher_->seen.add(stack_hash(below, lock.id, lock.cls, how))) [[unlikely]]
+      tell_watch(lock, mode, trylock, event);
+  }
+  void push_held(LockBase& lock, HoldMode mode, bool trylock) {
+    auto& held = state(engine_.current()).held;
+    const StackHash stack = watcher_ ? hash_on(top_of(held), lock, mode, trylock) : 0;
+    held.push_back({&lock, engine_.now(), engine_.call_path(), mode, trylock, stack});
+  }
+  void rehash_from(std::vector<HeldLock>& held, std::size_t first);
+  void tell_watch(LockBase& lock, HoldMode mode, bool trylock, Event event);
   void record_acquiring(LockBase& lock, HoldMode mode);
   void record_acquired(LockBase& lock, HoldMode mode, bool waited);
   void record_try_acquired(LockBase& lock, HoldMode mode);
@@ -272,6 +304,7 @@ class LockContext {
   std::vector<DeadlockMember> deadlock_;
   SignalOracle signals_;
   std::uint32_t spinners_ = 0;
+  std::unique_ptr<OrderWatcher> watcher_;  // null: nobody watches
 };
 
 /// Prepares an instance. Call once before use.

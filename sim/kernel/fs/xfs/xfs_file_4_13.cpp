@@ -194,13 +194,13 @@ const vm_operations_struct xfs_file_vm_ops{
     .pfn_mkwrite = xfs_filemap_pfn_mkwrite,
 };
 const vm_operations_struct xfs_file_vm_direct_ops{
+    .open = xfs_filemap_direct_open,
+    .close = xfs_filemap_direct_close,
     .fault = xfs_filemap_fault,
     .huge_fault = xfs_filemap_huge_fault,
     .map_pages = filemap_map_pages,
     .page_mkwrite = xfs_filemap_page_mkwrite,
     .pfn_mkwrite = xfs_filemap_pfn_mkwrite,
-    .open = xfs_filemap_direct_open,
-    .close = xfs_filemap_direct_close,
 };
 
 }  // namespace
