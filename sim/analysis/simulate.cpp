@@ -20,6 +20,16 @@ TextSink make_sink(const SimulateOptions& options) {
   return TextSink::to_file(options.trace_path);
 }
 
+TraceHeader header_of(const Scenario& scenario, const SimulateOptions& options) {
+  TraceHeader header;
+  header.scenario = scenario.name;
+  header.profile = scenario.kernel.profile;
+  header.seed = scenario.schedule.seed;
+  header.level = options.level;
+  header.events = options.events;
+  return header;
+}
+
 // Ends the run soon after a signal asked for it, or when the trace cannot be written any more.
 struct Watchdog {
   Engine* engine = nullptr;
@@ -82,13 +92,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   LockOrderSink order(order_options, &tracer.symbols());
   Digest digest(tracer);
   if (traced) {
-    TraceHeader header;
-    header.scenario = scenario.name;
-    header.profile = scenario.kernel.profile;
-    header.seed = scenario.schedule.seed;
-    header.level = options.level;
-    header.events = options.events;
-    writer.emplace(tracer, header, make_sink(options));
+    writer.emplace(tracer, header_of(scenario, options), make_sink(options));
     tracer.add_sink(sink_ref(*writer), chosen_events(options.level, options.events));
   }
   if (options.lock_order && by_records) tracer.add_sink(sink_ref(order), order.mask());
