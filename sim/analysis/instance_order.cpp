@@ -1,5 +1,6 @@
 // Recording dependencies of instances, and a graph of them at the end: it has a vertex for each
-// class that has no other subclass, and one for each instance of the others.
+// class that has no other subclass, and one for each instance of the others. That a name has two
+// subclasses may show late in a trace, so the different stacks of a trace are kept to its end.
 #include "analysis/instance_order.hpp"
 
 #include <algorithm>
@@ -7,105 +8,213 @@
 
 namespace faultline {
 
-namespace {
-constexpr std::uint32_t instance_bit = 1u << 31;
-}  // namespace
-
-void InstanceOrder::add_class(LockVertex cls, std::uint32_t family, const LockOrder& order) {
+void InstanceOrder::add_class(LockVertex cls, std::uint32_t family) {
   families_.resize(std::max<std::size_t>(families_.size(), cls + 1));
   families_[cls] = family;
-  members_.resize(std::max<std::size_t>(members_.size(), family + 1));
-  split_.resize(members_.size());
-  if (family == 0 || ++members_[family] != 2) return;
-  split_[family] = true;
-  active_ = true;
-  note_what_classes_know(family, order);
+  const std::size_t families = std::max<std::size_t>(split_.size(), family + 1);
+  split_.resize(families);
+  here_.resize(families);
 }
 
-// Until now that name had one subclass, and only the first sighting of each dependency is left.
-void InstanceOrder::note_what_classes_know(std::uint32_t family, const LockOrder& order) {
-  for (const LockEdge& e : order.graph().edges()) {
-    if (families_[e.from] != family && families_[e.to] != family) continue;
-    for (unsigned bit = 0; bit < e.seen.size(); ++bit) {
-      const auto kind = static_cast<std::uint8_t>(1u << bit);
-      if (e.kinds & kind) note(kind, {e.from, e.to, order.graph().sighting(e.seen[bit])});
+void InstanceOrder::begin_trace(std::uint32_t trace) {
+  trace_ = trace;
+  std::fill(here_.begin(), here_.end(), Here());
+  known_.clear();
+  vertices_.clear();
+  stacks_.clear();
+  entries_.clear();
+  stacks_missing_ = false;
+  seen_ = {};
+}
+
+// A class is wanted: is it the second of its name in this trace?
+bool InstanceOrder::newly_split(LockVertex cls) {
+  Here& here = here_[families_[cls]];
+  if (families_[cls] == 0 || here.split) return false;
+  if (!here.any) here.first = cls;
+  here.any = true;
+  here.split = here.first != cls;
+  return here.split;
+}
+
+std::uint32_t InstanceOrder::vertex(LockVertex cls, std::uint64_t instance) {
+  const std::uint32_t family = families_[cls] != 0 ? families_[cls] : ~cls;
+  const auto [it, fresh] = vertices_.try_emplace({family, instance}, next_vertex_);
+  next_vertex_ += fresh;
+  return it->second;
+}
+
+void InstanceOrder::note(std::uint8_t kind, const InstanceStep& step,
+                         std::vector<AlwaysHeld> common) {
+  const LockSighting& s = step.seen;
+  if (families_[step.held] == families_[step.wanted] && families_[step.held] != 0 &&
+      s.held_instance == s.wanted_instance) {
+    return;
+  }
+  const std::uint32_t from = vertex(step.held, s.held_instance);
+  const std::uint32_t to = vertex(step.wanted, s.wanted_instance);
+  const auto [it, fresh] =
+      known_.try_emplace({from, to, step.held, step.wanted, kind}, edges_.size());
+  if (!fresh) return keep_common(edges_[it->second].common, common);
+  if (edges_.size() < max_edges) {
+    edges_.push_back({from, to, kind, step, std::move(common)});
+  } else {
+    truncated_ = true;
+    known_.erase(it);
+  }
+}
+
+bool InstanceOrder::seen_before(const LockUse& use, std::span<const HeldEntry> held) {
+  std::uint64_t h = 0;
+  const auto mix = [&h](const LockUse& u) {
+    h = (h ^ u.instance) * 0x9e37'79b9'7f4a'7c15;
+    h ^= (h >> 32) ^ (std::uint64_t{u.cls} << 8 | static_cast<std::uint64_t>(u.mode) << 4 |
+                      static_cast<std::uint64_t>(u.attempt));
+  };
+  for (const HeldEntry& entry : held) mix(entry.use);
+  mix(use);
+  h = (h * 0xd6e8'feb8'6659'fd93) | 1;
+  std::uint64_t& slot = seen_[h >> 52];
+  if (slot == h) return true;
+  slot = h;
+  return false;
+}
+
+void InstanceOrder::acquire(const LockPlace& place, const LockUse& use,
+                            std::span<const HeldEntry> held) {
+  if (newly_split(use.cls)) {
+    split_[families_[use.cls]] = true;
+    truncated_ |= stacks_missing_;
+    for (const Stack& s : stacks_) {
+      note_all(s.place, s.use, std::span(entries_).subspan(s.begin, s.end - s.begin));
     }
   }
-}
-
-std::uint32_t InstanceOrder::vertex(LockVertex cls, std::uint32_t trace, std::uint64_t instance) {
-  if (!split(cls)) return cls;
-  const auto next = static_cast<std::uint32_t>(seen_.size());
-  return instance_bit | seen_.try_emplace({trace, instance}, next).first->second;
-}
-
-void InstanceOrder::note(std::uint8_t kind, const InstanceStep& step) {
-  if (edges_.size() >= max_edges) return;
-  const LockSighting& s = step.seen;
-  const std::uint32_t from = vertex(step.held, s.trace, s.held_instance);
-  const std::uint32_t to = vertex(step.wanted, s.trace, s.wanted_instance);
-  if (from == to) return;
-  const std::uint64_t both = std::uint64_t{from} << 32 | to;
-  if (known_.try_emplace({both, kind}, edges_.size()).second) {
-    edges_.push_back({from, to, kind, step});
+  if (use.attempt == LockAttempt::trylock || held.empty() || seen_before(use, held)) return;
+  note_all(place, use, held);
+  if (stacks_.size() == max_stacks) {
+    stacks_missing_ = true;
+    return;
   }
+  stacks_.push_back({place, use, entries_.size(), entries_.size() + held.size()});
+  entries_.insert(entries_.end(), held.begin(), held.end());
 }
 
-void InstanceOrder::acquire(const LockPlace& place, std::uint32_t trace, const LockUse& use,
-                            std::span<const HeldEntry> held) {
-  const bool all = split(use.cls);
+// The dependencies in which an instance matters.
+void InstanceOrder::note_all(const LockPlace& place, const LockUse& use,
+                             std::span<const HeldEntry> held) {
   const bool try_wait = use.attempt == LockAttempt::try_then_wait;
   for (const HeldEntry& h : held) {
-    if (!all && !split(h.use.cls)) continue;
+    if (!split_here(h.use.cls) && !split_here(use.cls)) continue;
     // A nest lock serialises whoever takes several of a name.
     if (use.nest != 0 && families_[h.use.cls] == families_[use.cls]) continue;
+    std::vector<AlwaysHeld> others;
+    for (const HeldEntry& other : held) {
+      if (&other == &h) continue;
+      others.push_back(
+          {{other.use.cls, other.use.instance}, other.use.mode == OrderMode::exclusive});
+    }
     note(edge_kind::of(h.use.mode, use.mode, try_wait),
          {h.use.cls,
           use.cls,
-          {place.time, trace, place.task, place.context, h.use.mode, use.mode, h.use.instance,
-           use.instance, h.path, place.path}});
+          {place.time, trace_, place.task, place.context, h.use.mode, use.mode, h.use.instance,
+           use.instance, h.path, place.path}},
+         std::move(others));
   }
 }
 
-std::vector<InstanceCircle> InstanceOrder::circles(const LockOrder& order) const {
-  std::vector<InstanceCircle> out;
-  if (!active_) return out;
+namespace {
+
+// The lock that two steps of the circle always hold and that is none of its own.
+std::optional<LockGuard> guard_of(const std::vector<InstanceStep>& steps,
+                                  const std::vector<std::vector<AlwaysHeld>>& common) {
+  const auto own = [&](const LockGuard& lock) {
+    return std::any_of(steps.begin(), steps.end(), [&](const InstanceStep& s) {
+      return s.held == lock.cls && s.seen.held_instance == lock.instance;
+    });
+  };
+  std::vector<AlwaysHeld> seen;
+  for (const std::vector<AlwaysHeld>& here : common) {
+    for (const AlwaysHeld& h : here) {
+      if (own(h.lock)) continue;
+      const bool excluded = std::any_of(seen.begin(), seen.end(), [&](const AlwaysHeld& s) {
+        return s.lock == h.lock && (s.exclusive || h.exclusive);
+      });
+      if (excluded) return h.lock;
+    }
+    seen.insert(seen.end(), here.begin(), here.end());
+  }
+  return std::nullopt;
+}
+
+// The graph in which circles are searched, with what each of its edges stands for.
+struct InstanceGraph {
+  struct Meaning {
+    LockVertex held, wanted;
+    std::vector<AlwaysHeld> common;
+  };
   LockGraph graph;
-  std::map<std::uint32_t, LockVertex> vertices;
-  std::vector<std::pair<LockVertex, LockVertex>> classes;  // by edge
-  const auto add = [&](std::uint32_t from, std::uint32_t to, std::uint8_t kind,
-                       const InstanceStep& step) {
-    for (const std::uint32_t v : {from, to}) {
+  std::map<std::uint64_t, LockVertex> vertices;
+  std::vector<Meaning> meanings;  // by edge
+
+  void add(std::uint64_t from, std::uint64_t to, std::uint8_t kind, const InstanceStep& step,
+           const std::vector<AlwaysHeld>& common) {
+    for (const std::uint64_t v : {from, to}) {
       if (!vertices.contains(v)) vertices.emplace(v, graph.add_vertex());
     }
     const auto edge = graph.add(vertices.at(from), vertices.at(to), kind, step.seen);
-    if (edge == classes.size()) classes.emplace_back(step.held, step.wanted);
+    if (edge == meanings.size()) {
+      meanings.push_back({step.held, step.wanted, common});
+    } else {
+      keep_common(meanings[edge].common, common);
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<InstanceCircle> InstanceOrder::circles(const LockOrder& order) const {
+  std::vector<InstanceCircle> out;
+  if (edges_.empty()) return out;
+  InstanceGraph all;
+  constexpr std::uint64_t instance_bit = 1ULL << 32;
+  const auto place = [&](LockVertex cls, std::uint32_t vertex) {
+    return split(cls) ? instance_bit | vertex : std::uint64_t{cls};
   };
-  for (const LockEdge& e : order.graph().edges()) {
+  const std::vector<LockEdge>& edges = order.graph().edges();
+  for (std::uint32_t i = 0; i < edges.size(); ++i) {
+    const LockEdge& e = edges[i];
     if (split(e.from) || split(e.to) || e.from == e.to) continue;
+    const auto common = order.always_held(i);
     for (unsigned bit = 0; bit < e.seen.size(); ++bit) {
       const auto kind = static_cast<std::uint8_t>(1u << bit);
       if (!(e.kinds & kind)) continue;
-      add(e.from, e.to, kind, {e.from, e.to, order.graph().sighting(e.seen[bit])});
+      all.add(e.from, e.to, kind, {e.from, e.to, order.graph().sighting(e.seen[bit])},
+              common.value_or(std::vector<AlwaysHeld>()));
     }
   }
-  for (const Edge& e : edges_) add(e.from, e.to, e.kind, e.step);
+  for (const Edge& e : edges_) {
+    all.add(place(e.step.held, e.from), place(e.step.wanted, e.to), e.kind, e.step, e.common);
+  }
   std::set<std::set<LockVertex>> known;
   for (const LockCircle& circle : order.graph().circles()) {
     std::set<LockVertex> set;
-    for (const CircleStep& s : circle.steps) set.insert(order.graph().edges()[s.edge].from);
+    for (const CircleStep& s : circle.steps) set.insert(edges[s.edge].from);
     known.insert(std::move(set));
   }
-  for (const LockCircle& circle : graph.circles()) {
-    InstanceCircle found{{}, circle.try_wait, circle.time};
+  for (const LockCircle& circle : all.graph.circles()) {
+    InstanceCircle found{{}, circle.try_wait, circle.time, {}};
+    std::vector<std::vector<AlwaysHeld>> common;
     std::set<LockVertex> set;
     for (const CircleStep& s : circle.steps) {
-      const auto [held, wanted] = classes[s.edge];
-      found.steps.push_back({held, wanted, graph.sighting(s)});
-      set.insert({held, wanted});
+      const auto& meaning = all.meanings[s.edge];
+      found.steps.push_back({meaning.held, meaning.wanted, all.graph.sighting(s)});
+      common.push_back(meaning.common);
+      set.insert({meaning.held, meaning.wanted});
     }
     // One of a kind is enough: a file system has many inodes.
-    if (known.insert(std::move(set)).second) out.push_back(std::move(found));
+    if (!known.insert(std::move(set)).second) continue;
+    found.guard = guard_of(found.steps, common);
+    out.push_back(std::move(found));
   }
   return out;
 }

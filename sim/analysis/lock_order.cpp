@@ -66,9 +66,10 @@ bool LockOrder::link(Stack& stack, std::size_t at) {
 // A sequence that was never seen before: its dependencies are found once and for all.
 void LockOrder::learn(Stack& stack, std::size_t at) {
   std::vector<std::uint32_t> edges;
-  examine(stack, at, edges);
+  const bool recursion = examine(stack, at, edges);
   sequences_.push_back({0, static_cast<std::uint32_t>(edge_lists_.size()),
-                        static_cast<std::uint32_t>(edges.size()), stack.held[at].use.instance});
+                        static_cast<std::uint32_t>(edges.size()), stack.held[at].use.instance,
+                        recursion});
   FL_ASSERT(sequences_.size() == prefixes_.size());
   edge_lists_.insert(edge_lists_.end(), edges.begin(), edges.end());
 }
@@ -108,38 +109,43 @@ bool LockOrder::link_nested(Stack& stack, std::size_t at, PrefixTree::Node below
 }
 
 // The same-class test. It compares classes, not instances.
-bool LockOrder::same_class_is_fine(Stack& stack, std::size_t at) {
+LockOrder::SameClassTest LockOrder::test_same_class(Stack& stack, std::size_t at) {
   const HeldEntry& wanted = stack.held[at];
-  if (rules_[wanted.use.cls] == SameClass::is_allowed) return true;
+  if (rules_[wanted.use.cls] == SameClass::is_allowed) return SameClassTest::fine;
   bool nest_held = false;
   for (std::size_t i = 0; i < at; ++i) {
     const HeldEntry& held = stack.held[i];
     nest_held |= wanted.use.nest != 0 && held.use.instance == wanted.use.nest;
     if (held.use.cls != wanted.use.cls || held.folded) continue;
     if (wanted.use.mode == OrderMode::recursive && held.use.mode != OrderMode::exclusive) continue;
-    if (!nest_held) {
-      const LockPlace place{wanted.since, stack.task, stack.context, wanted.path};
-      note({LockMisuse::Kind::recursion, place, wanted.use, held, stack.task, true});
-    }
-    return false;
+    if (nest_held) return SameClassTest::nested;
+    const LockPlace place{wanted.since, stack.task, stack.context, wanted.path};
+    note({LockMisuse::Kind::recursion, place, wanted.use, held, stack.task, true});
+    return SameClassTest::recursion;
   }
-  return true;
+  return SameClassTest::fine;
 }
 
-void LockOrder::examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges) {
+bool LockOrder::examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges) {
   const HeldEntry& wanted = stack.held[at];
-  if (wanted.use.attempt == LockAttempt::trylock) return;
-  if (!same_class_is_fine(stack, at)) return;
+  if (wanted.use.attempt == LockAttempt::trylock) return false;
+  const SameClassTest test = test_same_class(stack, at);
+  if (test != SameClassTest::fine) return test == SameClassTest::recursion;
   for (std::size_t i = at; i-- > 0;) {
     const HeldEntry& held = stack.held[i];
     if (held.folded) continue;
     if (held.use.cls != wanted.use.cls || rules_[held.use.cls] == SameClass::is_recursion) {
       edges.push_back(add_edge(stack, held, wanted));
     }
-    // Locks below a holder that waited are reached through the edges into it. Past a trylock there
-    // are none; those into a recursive reader are too weak to go on through a shared hold.
-    if (held.use.attempt == LockAttempt::blocking && held.use.mode != OrderMode::recursive) break;
+    // Locks below a holder that waited are reached through the edges into it. Past a trylock and a
+    // recursion there are none; those into a recursive reader are too weak to go on through a
+    // shared hold.
+    if (held.use.attempt == LockAttempt::blocking && held.use.mode != OrderMode::recursive &&
+        !sequences_[held.node].recursion) {
+      break;
+    }
   }
+  return false;
 }
 
 std::uint32_t LockOrder::add_edge(const Stack& stack, const HeldEntry& from, const HeldEntry& to) {
@@ -285,7 +291,7 @@ std::vector<std::uint64_t> LockOrder::class_counts() const {
 }
 
 // The locks below the last of a sequence, as far as it is known which they were.
-void LockOrder::held_before(PrefixTree::Node node, std::vector<Common>& out) const {
+void LockOrder::held_before(PrefixTree::Node node, std::vector<AlwaysHeld>& out) const {
   for (PrefixTree::Node n = prefixes_.parent(node); n != 0; n = prefixes_.parent(n)) {
     if (sequences_[n].instance == various) continue;
     const std::uint32_t word = prefixes_.word(n);
@@ -294,47 +300,49 @@ void LockOrder::held_before(PrefixTree::Node node, std::vector<Common>& out) con
   }
 }
 
-std::optional<std::vector<LockOrder::Common>> LockOrder::held_at_all(std::uint32_t edge) const {
-  std::optional<std::vector<Common>> common;
-  std::vector<Common> here;
+void keep_common(std::vector<AlwaysHeld>& common, std::span<const AlwaysHeld> here) {
+  std::erase_if(common, [&](AlwaysHeld& c) {
+    const auto it = std::find_if(here.begin(), here.end(),
+                                 [&](const AlwaysHeld& h) { return h.lock == c.lock; });
+    if (it != here.end()) c.exclusive &= it->exclusive;
+    return it == here.end();
+  });
+}
+
+std::optional<std::vector<AlwaysHeld>> LockOrder::always_held(std::uint32_t edge) const {
+  if (forgot_) return std::nullopt;
+  if (std::find(unlisted_.begin(), unlisted_.end(), edge) != unlisted_.end()) return std::nullopt;
+  std::optional<std::vector<AlwaysHeld>> common;
+  std::vector<AlwaysHeld> here;
   for (PrefixTree::Node n = 1; n < sequences_.size(); ++n) {
     const Sequence& s = sequences_[n];
     const auto begin = edge_lists_.begin() + s.edges, end = begin + s.edge_count;
     if (std::find(begin, end, edge) == end) continue;
     here.clear();
     held_before(n, here);
-    if (!common) {
+    if (common) {
+      keep_common(*common, here);
+    } else {
       common = here;
-      continue;
     }
-    std::erase_if(*common, [&](Common& c) {
-      const auto it = std::find_if(here.begin(), here.end(), [&](const Common& h) {
-        return h.lock.cls == c.lock.cls && h.lock.instance == c.lock.instance;
-      });
-      if (it != here.end()) c.exclusive &= it->exclusive;
-      return it == here.end();
-    });
   }
   return common;
 }
 
 std::optional<LockGuard> LockOrder::guard(const LockCircle& circle) const {
-  if (forgot_) return std::nullopt;
-  std::vector<Common> seen;
+  std::vector<AlwaysHeld> seen;
   const auto in_circle = [&](LockVertex cls) {
     return std::any_of(circle.steps.begin(), circle.steps.end(),
                        [&](const CircleStep& s) { return graph_.edges()[s.edge].from == cls; });
   };
   for (const CircleStep& step : circle.steps) {
-    if (std::find(unlisted_.begin(), unlisted_.end(), step.edge) != unlisted_.end()) continue;
-    const auto common = held_at_all(step.edge);
+    const auto common = always_held(step.edge);
     if (!common) continue;
     // Outermost first: that is the lock a reader of the code thinks of.
     for (auto it = common->rbegin(); it != common->rend(); ++it) {
       if (in_circle(it->lock.cls)) continue;
-      const bool excluded = std::any_of(seen.begin(), seen.end(), [&](const Common& c) {
-        return c.lock.cls == it->lock.cls && c.lock.instance == it->lock.instance &&
-               (c.exclusive || it->exclusive);
+      const bool excluded = std::any_of(seen.begin(), seen.end(), [&](const AlwaysHeld& c) {
+        return c.lock == it->lock && (c.exclusive || it->exclusive);
       });
       if (excluded) return it->lock;
     }

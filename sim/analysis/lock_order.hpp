@@ -72,7 +72,17 @@ struct LockMisuse {
 struct LockGuard {
   LockVertex cls = 0;
   std::uint64_t instance = 0;
+  friend bool operator==(const LockGuard&, const LockGuard&) = default;
 };
+
+/// A lock that all sightings of a dependency hold.
+struct AlwaysHeld {
+  LockGuard lock;
+  bool exclusive = false;  ///< in all of them
+};
+
+/// Keeps of `common` what is in `here` too.
+void keep_common(std::vector<AlwaysHeld>& common, std::span<const AlwaysHeld> here);
 
 class LockOrder {
  public:
@@ -146,6 +156,8 @@ class LockOrder {
   std::vector<std::uint64_t> class_counts() const;
   /// The lock that keeps the circle's tasks apart in all that was seen, if there is one.
   std::optional<LockGuard> guard(const LockCircle& circle) const;
+  /// What all sightings of an edge hold, innermost first; nothing if that is not known.
+  std::optional<std::vector<AlwaysHeld>> always_held(std::uint32_t edge) const;
   /// The first of each kind and class, in order of occurrence.
   const std::vector<LockMisuse>& misuses() const { return misuses_; }
   std::span<const HeldEntry> held(TaskId task, Context context = Context::task) const;
@@ -165,11 +177,9 @@ class LockOrder {
     std::uint32_t edges = 0;  // its dependencies: edge_lists_[edges, edges + edge_count)
     std::uint32_t edge_count = 0;
     std::uint64_t instance = 0;  // that was taken last in it; or various
+    bool recursion = false;      // the last one was told of as that, and has no dependencies
   };
-  struct Common {  // a lock that all sightings of a dependency hold
-    LockGuard lock;
-    bool exclusive;
-  };
+  enum class SameClassTest : std::uint8_t { fine, nested, recursion };
 
   Stack& stack_of(TaskId task, Context context) {
     const std::size_t i = std::size_t{task.v} * 3 + static_cast<std::size_t>(context);
@@ -187,8 +197,8 @@ class LockOrder {
   bool link(Stack& stack, std::size_t at);
   bool link_nested(Stack& stack, std::size_t at, PrefixTree::Node below);
   void learn(Stack& stack, std::size_t at);
-  void examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges);
-  bool same_class_is_fine(Stack& stack, std::size_t at);
+  bool examine(Stack& stack, std::size_t at, std::vector<std::uint32_t>& edges);
+  SameClassTest test_same_class(Stack& stack, std::size_t at);
   std::uint32_t add_edge(const Stack& stack, const HeldEntry& from, const HeldEntry& to);
   void relink_from(Stack& stack, std::size_t at);
   bool same_edges(PrefixTree::Node a, PrefixTree::Node b) const;
@@ -196,8 +206,7 @@ class LockOrder {
   void not_held(const LockPlace& place, std::uint64_t instance, LockVertex cls);
   void note(const LockMisuse& misuse);
   void bound_nodes();
-  void held_before(PrefixTree::Node node, std::vector<Common>& out) const;
-  std::optional<std::vector<Common>> held_at_all(std::uint32_t edge) const;
+  void held_before(PrefixTree::Node node, std::vector<AlwaysHeld>& out) const;
   static std::size_t find(const Stack& stack, std::uint64_t instance);
 
   LockGraph graph_;

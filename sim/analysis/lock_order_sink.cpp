@@ -43,6 +43,7 @@ void LockOrderSink::on_record(const Record& r) {
     LockUse use = use_of(r, LockOrder::SameClass::is_recursion);
     if (closer_) [[unlikely]]
       look_closer(r, use);
+    order_instances(r, use);
     if (extended_) [[unlikely]]
       extended_->acquire(place_of(r), use);
     order_.acquire(place_of(r), use);
@@ -115,8 +116,7 @@ LockVertex LockOrderSink::add_class(std::uint64_t symbol, LockOrder::SameClass r
     }
     family = it->second;
   }
-  instances_.add_class(cls, family, order_);
-  closer_ |= instances_.active();
+  instances_.add_class(cls, family);
   classes_[symbol] = cls + 1;
   return cls;
 }
@@ -130,7 +130,7 @@ LockUse LockOrderSink::use_of(const Record& r, LockOrder::SameClass rule) {
   return use;
 }
 
-// What printed names do not say: recursive readers, nest locks, the order of instances.
+// What printed names do not say: recursive readers, nest locks.
 void LockOrderSink::look_closer(const Record& r, LockUse& use) {
   const auto it = std::lower_bound(
       specials_.begin(), specials_.end(), use.instance,
@@ -142,14 +142,15 @@ void LockOrderSink::look_closer(const Record& r, LockUse& use) {
   if (use.mode == OrderMode::shared && r.arg[2] < recursive_.size() && recursive_[r.arg[2]]) {
     use.mode = OrderMode::recursive;
   }
-  if (instances_.active() && use.attempt != LockAttempt::trylock) {
-    instances_.acquire(place_of(r), trace_, use, order_.held(r.task, r.context));
-  }
+}
+
+void LockOrderSink::order_instances(const Record& r, const LockUse& use) {
+  instances_.acquire(place_of(r), use, order_.held(r.task, r.context));
 }
 
 void LockOrderSink::begin_trace(std::uint32_t trace, bool beginning) {
-  trace_ = trace;
   order_.begin_trace(trace, beginning);
+  instances_.begin_trace(trace);
   if (extended_) extended_->begin_trace(trace, beginning);
   specials_.clear();
   paths_.clear();
@@ -191,6 +192,7 @@ void LockOrderSink::try_wait(const Record& r) {
   const bool was_try = use.attempt == LockAttempt::trylock;
   use.attempt = LockAttempt::try_then_wait;
   if (closer_) look_closer(r, use);
+  order_instances(r, use);
   const auto tell = [&](LockOrder& order) {
     if (was_try && order.top_was_try_then_wait(place_of(r), use.instance)) return;
     order.may_acquire(place_of(r), use);

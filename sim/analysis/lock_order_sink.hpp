@@ -52,6 +52,8 @@ class LockOrderSink {
   std::size_t cycles() const { return order_.graph().circles().size() + by_instance().size(); }
   /// Strong circles of instances that circles of classes do not show, one for each set of classes.
   std::vector<InstanceCircle> by_instance() const { return instances_.circles(order_); }
+  /// Some name with subclasses has more instances than were compared.
+  bool instances_truncated() const { return instances_.truncated(); }
   /// Symbols and names as the run had them. Bit locks are never in it.
   std::vector<Finding> findings(const SymbolTable& symbols, const TaskNamer& task) const;
 
@@ -83,6 +85,7 @@ class LockOrderSink {
   }
   LockVertex add_class(std::uint64_t symbol, LockOrder::SameClass rule);
   void look_closer(const Record& record, LockUse& use);
+  void order_instances(const Record& record, const LockUse& use);
   void other_record(const Record& record);
   void bit_set(const Record& record);
   LockUse use_of(const Record& record, LockOrder::SameClass rule);
@@ -98,12 +101,11 @@ class LockOrderSink {
   std::unique_ptr<LockOrder> extended_;
   std::vector<std::uint32_t> classes_;   // by symbol: class + 1, 0 for none yet
   std::vector<SymbolId> class_symbols_;  // by class
-  bool closer_ = false;  // some lock is special, or some class has a subclass or recursive readers
+  bool closer_ = false;            // some lock is special, or some class has recursive readers
   std::vector<Special> specials_;  // sorted by instance; those that names do not tell all of
   std::map<std::string, std::uint32_t, std::less<>> family_names_;
   std::vector<bool> recursive_;  // by symbol: set_recursive() was told
   InstanceOrder instances_;
-  std::uint32_t trace_ = 0;
   PrefixTree calls_;
   std::vector<PrefixTree::Node> paths_;  // by task and context
 };

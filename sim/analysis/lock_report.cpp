@@ -76,12 +76,14 @@ void add_circles(const LockSurvey& survey, const Namer& namer, LockReport& repor
     LockCircleRow row;
     row.instances = true;
     row.try_then_wait = circle.try_wait;
+    if (circle.guard) row.guard = survey.printed(circle.guard->cls);
     for (const InstanceStep& s : circle.steps) {
       row.steps.push_back(namer.seen(s.seen, s.held, s.wanted, false));
     }
     report.circles.push_back(std::move(row));
   }
   report.more_circles = graph.more_circles();
+  report.instances_truncated = survey.sink().instances_truncated();
 }
 
 }  // namespace

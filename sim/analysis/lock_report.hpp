@@ -66,6 +66,7 @@ struct LockReport {
   std::vector<LockEdgeRow> edges;
   std::vector<LockCircleRow> circles;
   bool more_circles = false;
+  bool instances_truncated = false;  ///< of names with subclasses, not all were compared
   std::vector<LockMisuseRow> misuses;
   std::vector<HappenedDeadlock> deadlocks;
 

@@ -126,10 +126,15 @@ std::string lock_report_json(const LockReport& report) {
   for (const HappenedDeadlock& d : report.deadlocks) {
     deadlocks.push_back(deadlock_json(report, d));
   }
-  const Json json = {{"format", 1},        {"traces", traces},
-                     {"classes", classes}, {"edges", edges},
-                     {"cycles", circles},  {"more_cycles", report.more_circles},
-                     {"misuses", misuses}, {"deadlocks", deadlocks}};
+  const Json json = {{"format", 1},
+                     {"traces", traces},
+                     {"classes", classes},
+                     {"edges", edges},
+                     {"cycles", circles},
+                     {"more_cycles", report.more_circles},
+                     {"instances_truncated", report.instances_truncated},
+                     {"misuses", misuses},
+                     {"deadlocks", deadlocks}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -20,6 +20,9 @@ class Printer {
     for (const LockMisuseRow& misuse : report_.misuses) print(misuse);
     for (const HappenedDeadlock& deadlock : report_.deadlocks) print(deadlock);
     if (report_.more_circles) line("There are more circles than are listed here.\n");
+    if (report_.instances_truncated) {
+      line("Names with subclasses have more instances than were compared.\n");
+    }
     tables();
     return std::move(text_);
   }
@@ -41,6 +44,11 @@ class Printer {
 
   static std::string end_text(const LockEnd& end) {
     return fmt::format("{} {:x} ({})", end.name, end.instance, mode_word(end.mode));
+  }
+
+  // A circle of instances is about which lock of a name it is.
+  static std::string which(const LockCircleRow& circle, const LockEnd& end) {
+    return circle.instances ? fmt::format("{} {:x}", end.name, end.instance) : end.name;
   }
 
   void seen(const LockSeen& s) {
@@ -77,12 +85,14 @@ class Printer {
   // CPU0 is the one whose attempt closed the circle: it holds its lock until the others have
   // theirs.
   void cpus(const LockCircleRow& circle) {
-    const auto call = [](const LockEnd& end) {
+    const auto call = [&](const LockEnd& end) {
       const char* const how = end.mode == OrderMode::exclusive ? "" : "r";
-      return fmt::format("{}lock({});", how, end.name);
+      return fmt::format("{}lock({});", how, which(circle, end));
     };
     std::size_t width = 24;
-    for (const LockSeen& s : circle.steps) width = std::max(width, s.held.name.size() + 10);
+    for (const LockSeen& s : circle.steps) {
+      width = std::max(width, which(circle, s.held).size() + 10);
+    }
     const bool all = circle.steps.size() <= 3;
     const std::size_t n = all ? circle.steps.size() : 2;
     // With more than three, the table shows the first and the last; the rest stands in words.
@@ -114,8 +124,9 @@ class Printer {
     const std::size_t n = circle.steps.size();
     for (std::size_t i = 0; i < n; ++i) {
       const LockSeen& s = circle.steps[i];
-      line("  {}. One task holds {} ({}) and goes for {} ({}), as {} did.", i + 1, s.held.name,
-           mode_word(s.held.mode), s.wanted.name, mode_word(s.wanted.mode), s.task);
+      line("  {}. One task holds {} ({}) and goes for {} ({}), as {} did.", i + 1,
+           which(circle, s.held), mode_word(s.held.mode), which(circle, s.wanted),
+           mode_word(s.wanted.mode), s.task);
     }
     for (std::size_t i = 0; i < n; ++i) {
       const LockSeen& s = circle.steps[i];

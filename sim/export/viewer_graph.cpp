@@ -35,11 +35,13 @@ Json instance_circle_json(const LockSurvey& survey, const InstanceCircle& circle
   for (const InstanceStep& step : circle.steps) {
     names.push_back(survey.printed(step.held));
   }
-  return {{"names", names},
-          {"edges", Json::array()},
-          {"try_wait", circle.try_wait},
-          {"ns", circle.time.v},
-          {"instances", true}};
+  Json out = {{"names", names},
+              {"edges", Json::array()},
+              {"try_wait", circle.try_wait},
+              {"ns", circle.time.v},
+              {"instances", true}};
+  if (circle.guard) out["guard"] = survey.printed(circle.guard->cls);
+  return out;
 }
 
 // Edges carry: from, to, kinds, count, flags (1: on a strong circle, 2: on a closed path that is

@@ -3,6 +3,8 @@
 // stacktrace, trace-cmd 3.1.6 and perf 6.1 print.
 #include "catch.hpp"
 
+#include <algorithm>
+
 #include "analysis/lock_report.hpp"
 #include "analysis/trace_files.hpp"
 
@@ -135,4 +137,47 @@ TEST_CASE("what the classes show is not told again by instance") {
       orders({{"one-1", {"A#11", "B#21"}}, {"two-2", {"B#21", "A#11"}}, {"three-3", {"A/1#12"}}});
   REQUIRE(report.circles.size() == 1);
   CHECK_FALSE(report.circles[0].instances);
+}
+
+TEST_CASE("which instance of a name was seen first does not matter") {
+  // K 1 and K 2 come before M, and M before K/1 2: in whatever order that is seen.
+  using Orders = std::vector<std::pair<std::string, std::vector<std::string>>>;
+  Orders seen = {{"a-1", {"K#11", "M#91"}}, {"b-2", {"K#12", "M#91"}}, {"c-3", {"M#91", "K/1#12"}}};
+  std::sort(seen.begin(), seen.end());
+  do {
+    const LockReport report = orders(seen);
+    REQUIRE(report.circles.size() == 1);
+    CHECK(report.circles[0].instances);
+  } while (std::next_permutation(seen.begin(), seen.end()));
+}
+
+TEST_CASE("many clean pairs of instances do not hide the one that is not") {
+  std::vector<std::pair<std::string, std::vector<std::string>>> seen;
+  for (unsigned i = 0; i < 5000; ++i) {
+    const auto number = [](unsigned n) { return "#" + std::to_string(100000 + n); };
+    seen.push_back({"a-1", {"K" + number(2 * i), "K/1" + number(2 * i + 1)}});
+  }
+  seen.push_back({"b-2", {"K#11", "K/1#12"}});
+  CHECK(orders(seen).clean());
+  seen.push_back({"c-3", {"K#12", "K/1#11"}});
+  const LockReport report = orders(seen);
+  CHECK(report.circles.size() == 1);
+  CHECK_FALSE(report.instances_truncated);
+}
+
+TEST_CASE("a circle of instances may be guarded") {
+  const auto guard = [](const std::string& second) {
+    const LockReport report =
+        orders({{"a-1", {"G#1f", "K#11", "K/1#12"}}, {"b-2", {second, "K#12", "K/1#11"}}});
+    REQUIRE(report.circles.size() == 1);
+    return report.circles[0].guard;
+  };
+  CHECK(guard("G#1f") == "G");
+  CHECK(guard("G#2f") == "");  // another lock of that name
+  // Once without it, and it is no guard.
+  const LockReport report = orders({{"a-1", {"G#1f", "K#11", "K/1#12"}},
+                                    {"b-2", {"G#1f", "K#12", "K/1#11"}},
+                                    {"b-2", {"K#12", "K/1#11"}}});
+  REQUIRE(report.circles.size() == 1);
+  CHECK(report.circles[0].guard == "");
 }

@@ -76,6 +76,11 @@ TEST_CASE("a recursion that was told adds no edges") {
   lab.play("A B A2");
   CHECK(lab.edges() == "A>B:EN");
   CHECK(lab.circles() == "");
+  // What is below it is not reached through it: it counts for what is taken next.
+  Lab later;
+  later.play("A B A2 C");
+  later.play("C B");
+  CHECK(later.circles() == "BC");
 }
 
 TEST_CASE("a recursive reader's edge to itself is kept and makes no circle") {
