@@ -2,10 +2,9 @@
 // `faultline diff` finds them, aligned by task and step, and marked by record.
 #include "export/viewer_page.hpp"
 
-#include <algorithm>
-
 #include "analysis/trace_diff.hpp"
 #include "export/viewer_collect.hpp"
+#include "export/viewer_differences.hpp"
 #include "export/viewer_pack.hpp"
 
 namespace faultline {
@@ -16,36 +15,26 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view mark = "<!--faultline-data-->";
 
-RecordIndex record_at_line(const ViewerModel& model, std::uint64_t line) {
-  const auto& lines = model.records.line;
-  const auto it = std::lower_bound(lines.begin(), lines.end(), line);
-  return it == lines.end() ? no_record : static_cast<RecordIndex>(it - lines.begin());
+Json place_json(const ViewerPlace& place) {
+  return place.at == no_record ? Json() : Json{place.at, place.side};
 }
 
-// What differs, as records of one side: {first: index, places: [[from, count, task, step]], facts}.
-Json side_json(const DiffResult& diff, const ViewerModel& model, bool is_a) {
+// What differs, as places of one side: a place is [record, side], see ViewerPlace.
+Json side_json(const DiffResult& diff, const ViewerDifferences& found, std::size_t of) {
   Json places = Json::array();
-  RecordIndex first = no_record;
-  for (const DiffHunk& hunk : diff.hunks) {
-    for (const DiffLine& line : hunk.lines) {
-      const std::uint64_t number = is_a ? line.line_a : line.line_b;
-      if (number == 0 || line.mark == ' ') continue;
-      const RecordIndex at = record_at_line(model, number);
-      first = std::min(first, at);
-      places.push_back({at, hunk.task, hunk.step});
-    }
-  }
+  for (const ViewerPlace& place : found.places[of]) places.push_back(place_json(place));
   Json columns = Json::array();
   for (const auto& [name, change] : diff.columns) {
-    const std::uint64_t line = is_a ? change.line_a : change.line_b;
-    const RecordIndex at = line == 0 ? no_record : record_at_line(model, line);
-    columns.push_back(
-        {{"name", name}, {"count", change.count}, {"at", at == no_record ? Json() : Json(at)}});
+    columns.push_back({{"name", name}, {"count", change.count}});
   }
-  return {{"side", is_a ? "A" : "B"}, {"same", diff.same},
-          {"equal", diff.equal},      {"only_a", diff.only_a},
-          {"only_b", diff.only_b},    {"first", first == no_record ? Json() : Json(first)},
-          {"places", places},         {"columns", columns},
+  return {{"side", of == 0 ? "A" : "B"},
+          {"same", diff.same},
+          {"equal", diff.equal},
+          {"only_a", diff.only_a},
+          {"only_b", diff.only_b},
+          {"first", place_json(found.first[of])},
+          {"places", places},
+          {"columns", columns},
           {"facts", diff.facts}};
 }
 
@@ -58,17 +47,19 @@ std::string viewer_page(const std::vector<std::string>& paths, std::vector<Diagn
   }
   if (!problems.empty()) return {};
   DiffResult diff;
+  ViewerDifferences found;
   if (paths.size() == 2) {
     DiffOptions options;
-    options.context = 0;
+    options.context = 1;
     options.max_hunks = 1000;
     options.max_lines = 200;
     diff = diff_traces(paths[0], paths[1], options);
+    found = viewer_differences(diff, inputs[0].model, inputs[1].model);
   }
   std::string data;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Json extra = Json::object();
-    if (inputs.size() == 2) extra["diff"] = side_json(diff, inputs[i].model, i == 0);
+    if (inputs.size() == 2) extra["diff"] = side_json(diff, found, i);
     data += "<script type=\"application/octet-stream;base64\" class=\"trace\">";
     data += pack_for_viewer(inputs[i], extra);
     data += "</script>\n";

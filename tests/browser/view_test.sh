@@ -65,6 +65,36 @@ expect two 0 -- view race.trace other.trace -o two.html
 selftest two two.html
 holds two "${works[@]}" 'p["traces"] == 2' 'None not in p["difference"]' '"They differ" in p["notices"]'
 
+# The difference is at the same height of both views, on either axis, and marked in both.
+side_by_side=('all(abs(a["part"] - b["part"]) < 0.01 and 0 < a["part"] < 1
+    for a, b in (p["beside"][k] for k in ("time", "order", "zoomed")))'
+  'all(v["records"] > 5 for v in p["beside"]["order"])' 'p["beside"]["whole"] == [True, True]')
+holds two "${side_by_side[@]}" \
+  'all(v["marked"] == "first difference" for k in ("time", "order") for v in p["beside"][k])'
+
+# Of a record that one trace has, the other shows the place; its clock may be another.
+place=$(grep -n 'sim_pte_set' race.trace | head -n 1 | cut -d: -f1)
+python3 - "$place" <<'PY'
+import re, sys
+place = int(sys.argv[1])
+lines = open("race.trace").read().splitlines()
+def later(m): return f"0.{int(m.group(1)) + 50000:09d}:"
+late = [re.sub(r"0\.(\d{9}):", later, l, count=1) for l in lines[place:]]
+late[-1] = re.sub(r"records=(\d+)", lambda m: f"records={int(m.group(1)) - 1}", late[-1])
+open("late.trace", "w").write("\n".join(lines[:place - 1] + late) + "\n")
+PY
+record=$(head -n "$place" race.trace | grep -vc '^#')
+for pair in 'race late A 0' 'late race B 1'; do
+  read -r a b has number <<<"$pair"
+  expect "$a-$b" 0 -- view "$a.trace" "$b.trace" -o "$a-$b.html"
+  selftest "$a-$b" "$a-$b.html"
+  holds "$a-$b" "${works[@]}" "${side_by_side[@]}" "p['beside']['holder'] == $number" \
+    "p['difference'][$number] == [$((record - 1)), 0]" \
+    "p['difference'][1 - $number] == [$((record - 2)), 1]" \
+    "all(p['beside'][k][1 - $number]['marked'] == 'first difference: only $has has it'
+      for k in ('time', 'order'))"
+done
+
 sed '$d' race.trace >cut.trace
 expect cut 0 -- view cut.trace -o cut.html
 selftest cut cut.html

@@ -211,11 +211,29 @@ function sameTask(view, d) {
   for (let k = view.cursor + d; k >= 0 && k < t.n; k += d) if (t.task[k] === t.task[view.cursor]) return go(view, k);
 }
 
+// Of two traces, zoom and position are common: as far from the start, or from the records that were
+// laid beside each other. The clocks of both traces need not agree.
+function link(v) {
+  if (app.linking) return;
+  app.linking = true;
+  for (const o of app.views) if (o !== v) o.show(v.from - v.base + o.base, v.to - v.base + o.base);
+  app.linking = false;
+}
+
+function fit() {
+  app.beside = false;
+  for (const v of app.views) { v.anchor = null; v.fit(); }
+}
+
+// Lays both traces beside each other at their first difference, also where one lacks a record.
 function difference() {
-  for (const v of [...app.views].reverse()) {
-    const first = v.firstDifference();
-    if (first !== null) go(v, first, true);
-  }
+  const places = app.views.map((v) => v.t.head.diff && v.t.head.diff.first);
+  if (!places.every(Boolean)) return;
+  app.beside = true;
+  app.views.forEach((v, i) => { [v.anchor] = places[i]; });
+  // Last, and thereby in the details: the record that is there.
+  const has = places.findIndex(([, side]) => side === 0);
+  for (const i of [1 - has, has]) go(app.views[i], places[i][0], true);
 }
 
 // The lock order alone, and back.
@@ -225,9 +243,18 @@ function large() {
   for (const v of app.views) v.draw();
 }
 
+// Each view goes over to the new axis by itself; the records in the middle stay beside each other.
 function axis() {
   const next = app.active.axis === 'time' ? 'order' : 'time';
-  for (const v of app.views) v.setAxis(next);
+  const whole = app.views.every((v) => v.from <= 0 && v.to >= v.end);
+  app.linking = true;
+  for (const v of app.views) {
+    if (!app.beside) v.anchor = next === 'order' && !whole ? v.recordAt((v.from + v.to) / 2) : null;
+    v.setAxis(next);
+    if (whole) v.fit();
+  }
+  app.linking = false;
+  if (!whole) link(app.active);
   $('axis').textContent = next === 'time' ? 'time' : 'records';
 }
 
@@ -238,7 +265,7 @@ const keys = {
   ArrowUp: (v) => sameTask(v, -1), ArrowDown: (v) => sameTask(v, 1),
   '/': () => $('search').focus(), n: () => step(app, 1, go), N: () => step(app, -1, go),
   '[': (v) => toWait(v, -1), ']': (v) => toWait(v, 1), o: axis, x: difference,
-  f: () => app.views.forEach((v) => v.fit()), t: () => theme(!document.documentElement.hasAttribute('data-dark')),
+  f: fit, t: () => theme(!document.documentElement.hasAttribute('data-dark')),
   c: (v) => { const open = v.t.lanes.some((l) => l.cpu === undefined && l.open); for (const l of v.t.lanes) l.open = l.cpu !== undefined || !open; v.draw(); },
   g: large, '?': () => $('keys').showModal(),
   Escape: () => { setFilter(null); $('search').value = ''; search(app, '', $('found')); },
@@ -260,7 +287,7 @@ function listen() {
   $('search').addEventListener('input', () => search(app, $('search').value, $('found')));
   for (const id of ['bits', 'reduce', 'only']) $(id).addEventListener('change', order);
   $('axis').onclick = axis;
-  $('fit').onclick = keys.f;
+  $('fit').onclick = fit;
   $('theme').onclick = keys.t;
   $('help').onclick = keys['?'];
   $('large').onclick = large;
@@ -286,7 +313,7 @@ async function start() {
     $('timelines').append(div);
     app.views.push(new Timeline(canvas, t, { hover, leave: () => { $('tip').hidden = true; },
       active: (v) => { app.active = v; },
-      view: (v) => { for (const o of app.views) if (o !== v && (o.from !== v.from || o.to !== v.to) && !o.linked) { o.linked = true; o.show(v.from, v.to); o.linked = false; } },
+      view: link,
       pick: (v, record, hit) => { go(v, record); if (hit && hit.row && /hold|wait/.test(hit.row.kind)) setFilter([v.t.spanName(hit.row.span[hit.i])]); } }));
   });
   app.active = app.views[0];

@@ -11,6 +11,27 @@ function inked(canvas) {
   return colors.size;
 }
 
+// Of two traces: on both axes, where in its view each first difference is and what is written there.
+function beside(app, keydown) {
+  const look = () => app.views.map((v) => {
+    v.paint();
+    const x = v.px(v.x(v.t.head.diff.first[0]));
+    return { part: (x - v.px(v.from)) / v.width, marked: v.marked, records: v.recordAt(v.to) - v.recordAt(v.from) };
+  });
+  keydown('x');
+  const time = look();
+  keydown('o');
+  const order = look();
+  keydown('w');
+  const zoomed = look();
+  keydown('o');
+  keydown('f');
+  keydown('o');
+  const whole = app.views.map((v) => v.from <= 0 && v.to >= v.end);
+  keydown('o');
+  return { time, order, zoomed, whole, holder: app.views.indexOf(app.active) };
+}
+
 export async function selftest(app) {
   const result = { painted_ms: Math.round(app.painted), ready_ms: Math.round(app.ready), traces: app.traces.length };
   const view = app.views[0];
@@ -41,6 +62,7 @@ export async function selftest(app) {
     edge.dispatchEvent(new PointerEvent('pointerleave'));
   }
   // A click on the timeline moves the cursor and shows the record.
+  keydown('f');
   const row = t.lanes.find((l) => l.cpu === undefined).rows.find((r) => r.y !== undefined);
   const k = row.begin.length >> 1;
   view.click((Math.max(view.px(view.x(row.begin[k])), 119) + view.px(view.x(row.end[k]))) / 2, row.y + 5);
@@ -58,6 +80,7 @@ export async function selftest(app) {
   keydown('o');
   result.axis = view.axis;
   keydown('o');
+  if (app.views.every((v) => v.t.head.diff && v.t.head.diff.first)) result.beside = beside(app, keydown);
   const dark = document.documentElement.hasAttribute('data-dark');
   keydown('t');
   result.theme = document.documentElement.hasAttribute('data-dark') !== dark;
@@ -71,7 +94,7 @@ export async function selftest(app) {
   result.pieces = [early];
   view.on.pick(view, t.n - 1, null);
   result.pieces.push(pieces());
-  result.difference = app.views.map((v) => v.firstDifference());
+  result.difference = app.views.map((v) => v.t.head.diff && v.t.head.diff.first);
   // How long a frame takes at several zooms, all of it in view first.
   const times = [];
   view.fit();

@@ -11,6 +11,8 @@ export class Timeline extends TimelinePainter {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
+  // The point that is laid beside the other trace's: the record `anchor`, else the start.
+  get base() { return this.anchor === null ? 0 : this.x(this.anchor); }
   fit() { this.from = -this.end * 0.01; this.to = this.end * 1.05; this.draw(); }
   recordAt(v) {
     const t = this.t;

@@ -10,6 +10,7 @@ export const AXIS = 26;
 export class TimelinePainter {
   constructor(canvas, t, on) {
     Object.assign(this, { canvas, t, on, cursor: 0, axis: 'time', scroll: 0, filter: null,
+      anchor: null,
       matches: null, hover: null });
     this.cx = canvas.getContext('2d');
   }
@@ -18,6 +19,8 @@ export class TimelinePainter {
     if (this.axis === 'time') return this.t.time[record] - this.t.start;
     return record < this.t.n ? record : record * 1.04 + 1;
   }
+  // A place is a record, or just before or behind one.
+  placeX([at, side]) { return this.x(at) + (this.axis === 'time' ? 0 : side / 2); }
   get end() { return Math.max(1, this.x(this.t.n - 1)); }
   get width() { return this.canvas.clientWidth - GUTTER; }
   px(v) { return GUTTER + (v - this.from) / (this.to - this.from) * this.width; }
@@ -236,35 +239,40 @@ export class TimelinePainter {
     const diff = this.t.head.diff;
     if (!diff) return;
     const { cx } = this;
-    cx.fillStyle = this.color('diff');
+    cx.strokeStyle = cx.fillStyle = this.color('diff');
     let last = -9;
-    for (const [at] of diff.places) {
-      const x = Math.round(this.px(this.x(at)));
+    cx.globalAlpha = 0.35;
+    for (const place of diff.places) {
+      const x = Math.round(this.px(this.placeX(place)));
       if (x < GUTTER || x > w || x - last < 2) continue;
       last = x;
-      cx.globalAlpha = 0.35;
-      cx.fillRect(x, AXIS, 1, h);
+      if (place[1] === 0) cx.fillRect(x, AXIS, 1, h);
+      else this.dashes(x, h, 1);
     }
     cx.globalAlpha = 1;
-    const first = this.firstDifference();
-    if (first === null) return;
-    const x = this.px(this.x(first));
+    this.marked = '';
+    if (!diff.first) return;
+    const x = this.px(this.placeX(diff.first));
     if (x < GUTTER || x > w) return;
-    cx.fillRect(x - 1, AXIS, 2.5, h);
+    const lacks = diff.first[1] !== 0;
+    if (lacks) this.dashes(x, h, 4);
+    else cx.fillRect(x - 1, AXIS, 2.5, h);
     cx.font = '600 11px system-ui, sans-serif';
-    const text = 'first difference';
+    const text = lacks ? `first difference: only ${diff.side === 'A' ? 'B' : 'A'} has it` : 'first difference';
     const room = cx.measureText(text).width + 12;
     const left = Math.min(x, w - room);
     cx.fillRect(left, h - 20, room, 18);
     cx.fillStyle = this.color('canvas');
     cx.fillText(text, left + 6, h - 7);
+    this.marked = text;
   }
 
-  firstDifference() {
-    const diff = this.t.head.diff;
-    if (!diff) return null;
-    const all = [diff.first, ...diff.columns.map((c) => c.at)].filter((v) => v !== null);
-    return diff.first ?? (all.length ? Math.min(...all) : null);
+  dashes(x, h, width) {
+    const { cx } = this;
+    cx.lineWidth = width;
+    cx.setLineDash([6, 5]);
+    cx.beginPath(); cx.moveTo(x, AXIS); cx.lineTo(x, h); cx.stroke();
+    cx.setLineDash([]);
   }
 
   paintGutter(h) {
