@@ -183,6 +183,7 @@ struct TaskArgs {
 };
 struct ExitArgs {
   std::uint64_t code = 0;
+  bool thread = false;  ///< exit, not exit_group
 };
 struct PinArgs {
   AddressRef addr;

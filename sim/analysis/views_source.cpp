@@ -16,6 +16,7 @@ namespace faultline {
 namespace {
 
 constexpr std::string_view setup_prefix = "setup";
+constexpr std::string_view same_prefix = "and_";  // goes on with what the step before it began
 constexpr std::uint64_t mark_base = 0x50460000;
 constexpr std::uint64_t mark_begin = 0x1000;
 constexpr std::uint64_t mark_end = 0x2000;
@@ -161,7 +162,11 @@ bool ViewSource::native_line(std::string_view task, std::int64_t pid, std::strin
     const auto step = next_word(rest);
     const auto dot = step.rfind('.');
     const auto id = dot == step.npos ? step : step.substr(dot + 1);
-    builder_.begin_step(key, task, label, !id.starts_with(setup_prefix));
+    if (id.starts_with(same_prefix)) {
+      builder_.other(key);
+    } else {
+      builder_.begin_step(key, task, label, !id.starts_with(setup_prefix));
+    }
   } else {
     builder_.other(key);
   }

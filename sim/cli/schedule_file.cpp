@@ -9,6 +9,7 @@
 #include "base/suggest.hpp"
 #include "cli/load_command.hpp"
 #include "scenario/load.hpp"
+#include "scenario/world.hpp"
 #include "trace/line_parser.hpp"
 
 namespace faultline {
@@ -20,10 +21,13 @@ constexpr std::uint64_t most_choices = 1'000'000'000;
 
 std::string schedule_text(const Scenario& scenario, const std::vector<std::uint32_t>& choices) {
   std::string text = std::string(first_line) + "\n";
+  const auto name_of = [&](std::uint32_t task) {
+    return task < scenario.tasks.size() ? scenario.tasks[task].name : std::string(kworker_name);
+  };
   for (std::size_t i = 0; i < choices.size();) {
     std::size_t end = i;
     while (end < choices.size() && choices[end] == choices[i]) ++end;
-    text += fmt::format("{} {}\n", end - i, scenario.tasks[choices[i]].name);
+    text += fmt::format("{} {}\n", end - i, name_of(choices[i]));
     i = end;
   }
   return text;
@@ -38,6 +42,7 @@ std::optional<std::vector<std::uint32_t>> read_schedule(const std::string& path,
   }
   std::vector<std::string> names;
   for (const TaskSpec& task : scenario.tasks) names.push_back(task.name);
+  names.emplace_back(kworker_name);
   std::vector<std::uint32_t> choices;
   std::vector<Diagnostic> wrong;
   const auto complain = [&](std::uint32_t line, std::string what) {

@@ -89,8 +89,8 @@ class Engine {
 
   /// A new task in state `created`. Its id is its index.
   Task& add_task();
-  /// Gives `task` its code and makes it ready to run from `start` on. Inside a task use fork(): a
-  /// path that is called there has begun already.
+  /// Gives `task`, which is new or done with what it had, its code and makes it ready to run from
+  /// `start` on. Inside a task use fork(): a path that is called there has begun already.
   void start(Task& task, Path<void> path, Nanos start = Nanos{});
   /// The same from inside a running task: `make()` calls the path.
   template <class Make>

@@ -48,9 +48,10 @@ static Path<void> acct_collect(Kernel& k) {
   mmap_read_unlock(k, mm);
 }
 
-static Path<void> exit_mm(Kernel& k) {
+static Path<void> exit_mm(Kernel& k, ExitScope scope) {
   mm_struct& mm = *k.current().mm;
-  if (mm.set_child_tid.v != 0) might_fault(k);  // the C library's list of robust futexes
+  // The C library's list of robust futexes, and a thread's id that is to be cleared.
+  if (mm.set_child_tid.v != 0 || scope == ExitScope::thread) might_fault(k);
   co_await mmap_read_lock(k, mm);
   k.current().mm = nullptr;
   mmap_read_unlock(k, mm);
@@ -67,16 +68,20 @@ static void exit_notify(Kernel& k, ChildCode code) {
   if (current.wait_chldexit) k.engine.wake(*current.wait_chldexit);
 }
 
-Path<void> do_exit(Kernel& k, ChildCode code) {
+Path<void> do_exit(Kernel& k, ChildCode code, ExitScope scope) {
   task_struct& current = k.current();
   const bool group_dead = !current.mm || current.mm->mm_users == 1;
   if (current.mm) {
     if (group_dead && k.profile.process_accounting) co_await acct_collect(k);
-    co_await exit_mm(k);
+    co_await exit_mm(k, scope);
   }
   if (!current.task_works.empty()) co_await task_work_run(k);
   current.exited = true;
-  if (!group_dead) co_return;
+  if (!group_dead) {
+    const bool seen = scope == ExitScope::thread && k.engine.timed();
+    if (seen) k.cpus.trace_switch(k.engine.current(), "X");  // nobody waits for a thread
+    co_return;
+  }
   exit_notify(k, code);
   if (k.engine.timed()) k.cpus.trace_switch(k.engine.current(), "Z");
 }

@@ -27,6 +27,7 @@
 namespace faultline {
 
 struct DaxEntryLock;
+struct iomap_ioend;
 
 struct Kernel {
   Kernel(Engine& engine, Cpus& cpus, const Costs& costs, const LockCosts& lock_costs,
@@ -69,13 +70,17 @@ struct Kernel {
   std::deque<char_device> char_devices;
   std::vector<file*> free_shmem_files;          ///< of unnamed shared memory that has gone
   std::uint32_t next_kernel_inode = 0x40'0000;  ///< index of inodes no scenario declares
-  std::uint64_t next_hook_seq = 1;    ///< of the calls of drivers' hooks, over all devices
+  std::uint64_t next_hook_seq = 1;  ///< of the calls of drivers' hooks, over all devices
   /// By CPU: whose translations its MMU uses, which a task without an mm leaves in place.
   struct LoadedMm {
     mm_struct* mm = nullptr;
     std::map<std::uint32_t, std::uint64_t> tlb_gens;  ///< by mm id: what was flushed when it left
   };
   std::vector<LoadedMm> loaded_mms;
+  /// Finished writes that still need a transaction, in order of completion, and who makes it; null
+  /// without a block device.
+  std::deque<std::unique_ptr<iomap_ioend>> completions;
+  Task* kworker = nullptr;
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kernel/fs/inode.hpp"
+#include "kernel/fs/iomap_folio.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/filemap.hpp"
 
@@ -43,6 +44,7 @@ void declare_cache(Kernel& k, const FileSpec& file, inode& node) {
       folio* const f = filemap_declare_folio(k, node.i_data, index, order);
       if (!f) return;
       read_blocks(k, node, *f);
+      if (!range.dirty) ifs_alloc(*f);  // its write-back has made it
       if (range.dirty) {
         f->dirty = true;
         node.i_data.i_pages.set_mark(f->index, f->order, XaMark::dirty);

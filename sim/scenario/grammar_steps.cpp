@@ -82,7 +82,9 @@ constexpr RuleField fsxattr_fields[] = {{"fd", &fd_rule, required},
 constexpr RuleField file_fields[] = {{"file", &text_rule, required}};
 constexpr RuleField fs_fields[] = {{"fs", &text_rule, required}};
 constexpr RuleField fork_fields[] = {{"child", &ident_rule, required}};
-constexpr RuleField exit_fields[] = {{"code", &argument_rule}};
+constexpr RuleField exit_fields[] = {
+    {"code", &argument_rule},
+    {"thread", &boolean_rule, optional, "", "only this task ends, not its whole process"}};
 constexpr RuleField wait_fields[] = {{"task", &ident_rule, required}};
 constexpr RuleField kill_fields[] = {{"task", &ident_rule, required},
                                      {"signal", &kill_signal_rule, required}};

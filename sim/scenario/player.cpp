@@ -5,9 +5,9 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/fork.hpp"
 #include "kernel/fs/proc_maps.hpp"
 #include "kernel/mm/memory.hpp"
-#include "kernel/fork.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "scenario/snapshot.hpp"
 
@@ -230,6 +230,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       k.engine.current().sleep = SleepState::uninterruptible;
       break;
     case Verb::exit:
+      if (std::get<ExitArgs>(step.args).thread) scope_ = ExitScope::thread;
       co_return 0;  // does not return to user mode; the task leaves after the step
     default:
       result = co_await perform_file(k, step, frame);

@@ -52,6 +52,7 @@ class Player {
   Kernel& k_;
   TaskId task_;
   ChildCode code_ = ChildCode::exited;
+  ExitScope scope_ = ExitScope::group;
 };
 
 }  // namespace faultline

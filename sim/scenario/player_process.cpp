@@ -43,12 +43,12 @@ void Player::release_unforked() {
   }
 }
 
-// The task ends: with it every thread of its process, at their next step. The last one tears the mm
-// down; threads that had no steps left are gone already.
+// The task ends: unless it ends alone, with it every thread of its process, at their next step. The
+// last one tears the mm down; threads that had no steps left are gone already.
 HelperPath<void> Player::leave(Kernel& k) {
-  process().exiting = true;
+  if (scope_ == ExitScope::group) process().exiting = true;
   wake_waiters();
-  if (k.current().mm) co_await do_exit(k, code_);
+  if (k.current().mm) co_await do_exit(k, code_, scope_);
 }
 
 }  // namespace faultline

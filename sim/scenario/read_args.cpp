@@ -205,7 +205,8 @@ StepArgs Reader::read_other_args(NodeId node, Step& step) {
     case Verb::kill:
       return TaskArgs{task("task"), values_.flags(get(node, "signal"), signal_names)};
     case Verb::exit:
-      return ExitArgs{values_.argument(get(node, "code"))};
+      return ExitArgs{values_.argument(get(node, "code")),
+                      values_.truth(get(node, "thread"), false)};
     case Verb::sleep:
     case Verb::compute: {
       const NodeId length = get(node, "for");

@@ -82,7 +82,9 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
     if (step.verb == Verb::fork) return {56, {flags, 0, 0}};
     return {61, {static_cast<std::uint64_t>(k.tasks[a->task.v].pid.v), 0, 0}};
   }
-  if (const auto* const a = std::get_if<ExitArgs>(&step.args)) return {231, {a->code}};
+  if (const auto* const a = std::get_if<ExitArgs>(&step.args)) {
+    return {a->thread ? 60 : 231, {a->code}};
+  }
   if (step.verb == Verb::read_maps) return {0, {3, 0, 65536}};
   return {230, {1, 0, 0, 0, 0, 0}};  // clock_nanosleep
 }

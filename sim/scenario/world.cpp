@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/tlb.hpp"
@@ -113,9 +114,24 @@ void World::make_tasks() {
       errors_.push_back(std::move(overlap));
     }
   }
+  if (!kernel_->block.empty()) make_kworker();
   cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task* from, Task& to) {
     switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
   });
+}
+
+// After all declared tasks, so that it changes nobody's number.
+void World::make_kworker() {
+  Task& task = engine_.add_task();
+  std::vector<std::uint32_t> anywhere(cpus_->size());
+  std::iota(anywhere.begin(), anywhere.end(), 0);
+  cpus_->allow(task, std::move(anywhere));
+  task_struct& ts = kernel_->tasks.emplace_back();
+  ts.id = task.id;
+  ts.comm = kworker_name;
+  ts.pid = Pid(first_pid + static_cast<std::int32_t>(scenario_.tasks.size()));
+  tracer_.set_task(task.id, ts.comm, ts.pid.v);
+  kernel_->kworker = &task;
 }
 
 bool World::is_forked(ProcessRef process) const {
@@ -177,7 +193,7 @@ RunResult World::run() {
 FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
   const LockBase* const lock = wanted ? member.wants.lock : member.held.lock;
   FindingLock out;
-  out.task = scenario_.tasks[member.task.v].name;
+  out.task = kernel_->tasks[member.task.v].comm;
   out.role = wanted ? "wanted" : "held";
   if (lock) {
     const LockClass& cls = kernel_->locks.class_of(*lock);
@@ -272,7 +288,8 @@ std::uint64_t World::content(FileRef file, std::uint64_t at) const {
     }
     const std::uint64_t off = (at + i) >> PAGE_SHIFT;
     const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, off, 1);
-    const bool has_data = e.start != xfs::HOLESTARTBLOCK && e.state == xfs::ExtState::written;
+    const bool real = e.start != xfs::HOLESTARTBLOCK && !e.delalloc();
+    const bool has_data = real && e.state == xfs::ExtState::written;
     if (!has_data) continue;
     std::array<std::byte, 1> byte{};
     const Paddr where = node.xfs->i_mount->space.geo.device_offset(e.start);

@@ -18,6 +18,9 @@
 
 namespace faultline {
 
+/// The task that a World has beside the declared ones; no declared task can be named so.
+inline constexpr const char* kworker_name = "kworker/0";
+
 /// Limits and deviations of one run.
 struct WorldOptions {
   std::uint64_t max_events = ~0ULL;
@@ -63,6 +66,8 @@ class World final : public FinalState {
   void start_process(ProcessRef process);
   bool is_forked(ProcessRef process) const;
   void make_tasks();
+  /// The kernel's worker for what follows writes to a block device.
+  void make_kworker();
   void add_lock_findings(RunResult& result);
   FindingLock describe(const DeadlockMember& member, bool wanted) const;
 

@@ -139,7 +139,7 @@ Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const
 Path<vm_fault_t> dax_pfn_mkwrite(Kernel& k, vm_fault& vmf);
 }  // namespace v4_13
 
-/// read(2) and write(2) on a DAX file: bytes moved, or a negative errno. The caller holds IOLOCK.
+/// A read(2) or write(2); on a DAX file: bytes moved, or a negative errno. The caller holds IOLOCK.
 /// `buffer`: user address, or nothing for a buffer of the kernel's own that never faults.
 struct DaxIo {
   inode* host = nullptr;

@@ -29,6 +29,7 @@ struct vm_operations_struct;
 class BlockDevice;
 class PmemDevice;
 struct folio;
+struct writeback_control;
 
 struct address_space;
 struct char_device;
@@ -63,6 +64,18 @@ struct super_block {
 struct address_space_operations {
   /// Reads the locked new folios; each is unlocked when the device is done with it.
   Path<void> (*readahead)(Kernel&, address_space&, std::vector<folio*>&) = nullptr;
+  /// Writes what is dirty in the range back; does not wait for the device. 0 or a negative errno.
+  Path<std::int64_t> (*writepages)(Kernel&, address_space&, const writeback_control&) = nullptr;
+  HelperPath<bool> (*dirty_folio)(Kernel&, folio&) = nullptr;  ///< true if it was clean before
+  /// Bytes of a folio are of no interest any more.
+  void (*invalidate_folio)(Kernel&, folio&, std::uint64_t offset, std::uint64_t length) = nullptr;
+  /// Gives up what the file system keeps of a folio; false if it will not.
+  bool (*release_folio)(Kernel&, folio&) = nullptr;
+};
+
+/// A request to write pages back, all of it and durably (WB_SYNC_ALL); bytes, the last included.
+struct writeback_control {
+  std::uint64_t range_start = 0, range_end = ~0ULL;
 };
 
 struct address_space {
@@ -147,6 +160,7 @@ struct file_ra_state {
   std::uint64_t start = 0;                 ///< where the last window began
   std::uint64_t size = 0, async_size = 0;  ///< its length, and the part that starts the next one
   std::uint64_t ra_pages = 32;             ///< largest window: 128 KiB
+  std::uint64_t prev_pos = ~0ULL;          ///< where the last read(2) ended, bytes
   std::uint64_t mmap_miss = 0;             ///< faults that missed the cache, less those that hit
 };
 

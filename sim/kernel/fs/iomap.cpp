@@ -12,7 +12,8 @@ namespace faultline {
 static std::int64_t iomap_iter_advance(iomap_iter& iter) {
   if (!iter.started) return iter.len == 0 ? 0 : 1;
   if (iter.processed < 0) return iter.processed;
-  if (iter.processed == 0) return 0;
+  // A stale mapping is looked up again.
+  if (iter.processed == 0) return iter.map.flags & IOMAP_F_STALE ? 1 : 0;
   iter.pos += static_cast<std::uint64_t>(iter.processed);
   iter.len -= static_cast<std::uint64_t>(iter.processed);
   iter.processed = 0;

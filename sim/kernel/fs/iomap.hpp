@@ -14,7 +14,8 @@ struct Kernel;
 inline constexpr std::uint16_t IOMAP_HOLE = 0, IOMAP_DELALLOC = 1, IOMAP_MAPPED = 2,
                                IOMAP_UNWRITTEN = 3, IOMAP_INLINE = 4;
 inline constexpr std::uint16_t IOMAP_F_NEW = 1u << 0, IOMAP_F_DIRTY = 1u << 1,
-                               IOMAP_F_SHARED = 1u << 2;
+                               IOMAP_F_SHARED = 1u << 2, IOMAP_F_SIZE_CHANGED = 1u << 8,
+                               IOMAP_F_STALE = 1u << 9;
 inline constexpr unsigned IOMAP_WRITE = 1u << 0, IOMAP_ZERO = 1u << 1, IOMAP_REPORT = 1u << 2,
                           IOMAP_FAULT = 1u << 3, IOMAP_DIRECT = 1u << 4, IOMAP_NOWAIT = 1u << 5,
                           IOMAP_OVERWRITE_ONLY = 1u << 6, IOMAP_UNSHARE = 1u << 7,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "kernel/fs/iomap_folio.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline {
@@ -34,6 +35,7 @@ Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*
   iter.pos = folios.front()->index << PAGE_SHIFT;
   iter.len = ((last.index + last.pages()) << PAGE_SHIFT) - iter.pos;
   k.trace<Event::iomap_readahead>(host.i_sb->s_dev, host.i_ino, iter.len >> PAGE_SHIFT);
+  for (folio* const f : folios) ifs_alloc(*f);
   std::vector<Nanos> done(folios.size());
   for (;;) {
     const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_readahead");
@@ -86,7 +88,7 @@ Path<vm_fault_t> iomap_page_mkwrite(Kernel& k, vm_fault& vmf, const iomap_ops& o
     for (;;) {
       ret = co_await iomap_iter_next(k, iter, ops, "iomap_page_mkwrite");
       if (ret <= 0) break;
-      co_await filemap_dirty_folio(k, f);
+      co_await folio_mark_dirty(k, f);
       const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
       iter.processed = static_cast<std::int64_t>(end - iter.pos);
     }

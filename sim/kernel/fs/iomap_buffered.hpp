@@ -1,6 +1,6 @@
 // The page cache of file systems that use iomap: reading folios in, and making mapped ones
-// writable. Linux 6.12 fs/iomap/buffered-io.c. Left out: buffered write(2), write-back, blocks
-// smaller than a page, inline data.
+// writable. Linux 6.12 fs/iomap/buffered-io.c. Writing is in iomap_write.hpp, write-back in
+// iomap_writeback.hpp. Left out: blocks smaller than a page, inline data.
 #pragma once
 
 #include <vector>

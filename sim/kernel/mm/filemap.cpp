@@ -64,4 +64,11 @@ HelperPath<bool> filemap_dirty_folio(Kernel& k, folio& f) {
   co_return true;
 }
 
+HelperPath<bool> folio_mark_dirty(Kernel& k, folio& f) {
+  const address_space_operations* const ops = f.mapping ? f.mapping->a_ops : nullptr;
+  const bool was_clean = ops && ops->dirty_folio ? co_await ops->dirty_folio(k, f)
+                                                 : co_await filemap_dirty_folio(k, f);
+  co_return was_clean;
+}
+
 }  // namespace faultline

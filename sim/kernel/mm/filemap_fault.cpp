@@ -75,7 +75,10 @@ static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_
   }
   for (;;) {
     found = filemap_get_folio(k, mapping, index);
-    if (found) folio_test_locked(k, *found);  // notices a read that is complete
+    if (found) {
+      folio_get(*found);
+      folio_test_locked(k, *found);  // notices a read that is complete
+    }
     const bool needs_lock = !found || !found->uptodate;
     const bool locks = k.profile.filemap_fault_locks && !io.mapping_locked;
     if ((needs_lock || bool(*ret & VM_FAULT_MAJOR)) && locks) {
@@ -88,18 +91,18 @@ static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_
       continue;
     }
     const bool locked = co_await lock_folio_maybe_drop_mmap(k, vmf, *found, io);
-    if (!locked) co_return false;
-    if (found->mapping != &mapping) {  // truncated meanwhile
-      folio_unlock(k, *found);
-      continue;
+    if (locked && found->mapping == &mapping && found->uptodate) break;
+    // Truncated meanwhile, or not to be read without invalidate_lock.
+    const bool again = locked && (found->mapping != &mapping || !io.mapping_locked);
+    if (locked && !again) {
+      co_await read_locked_folio(k, mapping, *found);  // page_not_uptodate
+      break;
     }
-    if (found->uptodate) break;
-    if (!io.mapping_locked) {
-      folio_unlock(k, *found);
-      continue;
-    }
-    co_await read_locked_folio(k, mapping, *found);  // page_not_uptodate
+    if (locked) folio_unlock(k, *found);
+    folio_put(k, *found);
+    if (!again) co_return false;
   }
+  folio_put(k, *found);  // while it is locked it stays
   vmf.folio = found;
   co_return true;
 }

@@ -52,6 +52,9 @@ Path<vm_fault_t> filemap_map_pages(Kernel& k, vm_fault& vmf, Pgoff start, Pgoff 
     co_return vm_fault_t{};
   }
   address_space& mapping = host.i_data;
+  // Nothing is mapped behind the end of the file, where an access has to fail.
+  const std::uint64_t file_end = (host.i_size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+  if (file_end != 0 && end.v >= file_end) end = Pgoff(file_end - 1);
   std::uint64_t index = start.v;
   folio* f = next_uptodate_folio(k, mapping, &index, end.v);
   if (!f) co_return vm_fault_t{};

@@ -40,6 +40,19 @@ void FolioTable::drop(folio& f) {
   free_.push_back(id);
 }
 
+void folio_put(Kernel& k, folio& f) {
+  if (--f.refs != 0 || !f.removed) return;
+  k.frames.free_folio(f.pfn, f.order);
+  k.folios.drop(f);
+  k.engine.charge(k.costs.page_free);
+}
+
+void folio_detach(folio& f) {
+  f.mapping = nullptr;
+  f.dirty = false;
+  f.removed = true;
+}
+
 std::unique_ptr<FolioLock> FolioTable::take_lock() {
   if (free_locks_.empty()) return std::make_unique<FolioLock>();
   std::unique_ptr<FolioLock> lock = std::move(free_locks_.back());
@@ -109,6 +122,37 @@ void folio_start_read(Kernel& k, folio& f, Nanos done) {
   f.lock->owner = nullptr;
   f.lock->io_end = done.v == 0 ? Nanos(1) : done;
   settle(k, f);
+}
+
+bool folio_test_writeback(Kernel& k, folio& f) {
+  if (!f.writeback) return false;
+  if (f.writeback->pending != 0 || k.now() < f.writeback->end) return true;
+  f.writeback.reset();
+  return false;
+}
+
+Path<void> folio_wait_writeback(Kernel& k, folio& f) {
+  while (folio_test_writeback(k, f)) {
+    FolioWriteback& wb = *f.writeback;
+    if (wb.pending == 0) {
+      co_await k.engine.block_until(wb.end);
+      continue;
+    }
+    Waiter waiter;
+    waiter.task = &k.engine.current();
+    wb.waiters.push(waiter);
+    co_await k.engine.block();
+  }
+}
+
+void folio_end_writeback(Kernel& k, folio& f) {
+  FolioWriteback& wb = *f.writeback;
+  if (--wb.pending != 0) return;
+  while (Waiter* const first = wb.waiters.front()) {
+    wb.waiters.remove(*first);
+    k.engine.wake(*first->task);
+  }
+  folio_test_writeback(k, f);
 }
 
 Path<bool> folio_lock(Kernel& k, folio& f, bool killable) {

@@ -23,17 +23,34 @@ struct FolioLock : LockBase {
   Nanos io_end{};  ///< not 0: the device holds the folio until then
 };
 
+/// What is known of each block of a folio of several; made when it is first needed.
+/// fs/iomap/buffered-io.c struct iomap_folio_state.
+struct iomap_folio_state {
+  std::vector<bool> uptodate, dirty;
+};
+
+/// Write-back of a folio under way.
+struct FolioWriteback {
+  WaitList waiters;
+  Nanos end{};                ///< what was handed to the device is complete then
+  std::uint32_t pending = 0;  ///< pieces of it that are not over before somebody says so
+};
+
 struct folio {
   address_space* mapping = nullptr;  ///< null: no longer in the page cache
   std::uint64_t index = 0;           ///< first page in the file
   Pfn pfn{};
   std::unique_ptr<FolioLock> lock;
-  std::uint32_t mapcount = 0;  ///< page-table entries that map one of its pages
-  std::uint32_t refs = 0;      ///< of a driver's page: 1 the driver's, and one per mapping
-  std::uint32_t id = 0;        ///< its number in the table
+  std::unique_ptr<iomap_folio_state> ifs;
+  std::unique_ptr<FolioWriteback> writeback;  ///< PG_writeback: not null
+  std::uint32_t mapcount = 0;                 ///< page-table entries that map one of its pages
+  /// One per mapping and one per path that works on it. Of a driver's page: one the driver's.
+  std::uint32_t refs = 0;
+  std::uint32_t id = 0;  ///< its number in the table
   std::uint8_t order = 0;
   bool uptodate = false, dirty = false, readahead = false;
   bool swapbacked = false;  ///< of shared memory: counts as such
+  bool removed = false;     ///< taken out of the page cache: goes with its last reference
   bool typed = false;       ///< a page of the slab, a page table: nothing that may be mapped
 
   std::uint64_t pages() const { return 1ULL << order; }
@@ -66,6 +83,12 @@ class FolioTable {
 
 inline XaEntry folio_entry(const folio& f) { return xa_mk_value(f.id); }
 
+inline void folio_get(folio& f) { ++f.refs; }
+/// Drops a reference; a folio that is no longer in the page cache is freed with the last one.
+void folio_put(Kernel& k, folio& f);
+/// The folio has left i_pages: nobody finds it any more.
+void folio_detach(folio& f);
+
 /// Whether somebody holds the folio's lock, a device that still works on it included.
 bool folio_test_locked(Kernel& k, folio& f);
 /// folio_trylock() and folio_unlock(): plain calls.
@@ -75,5 +98,11 @@ void folio_unlock(Kernel& k, folio& f);
 Path<bool> folio_lock(Kernel& k, folio& f, bool killable = false);
 /// The device has the locked folio until `done`; then it is up to date and unlocked.
 void folio_start_read(Kernel& k, folio& f, Nanos done);
+
+/// PG_writeback, which a device clears when its time has come.
+bool folio_test_writeback(Kernel& k, folio& f);
+Path<void> folio_wait_writeback(Kernel& k, folio& f);
+/// One piece less is pending; with the last one those who wait are told.
+void folio_end_writeback(Kernel& k, folio& f);
 
 }  // namespace faultline

@@ -21,6 +21,12 @@ vm_fault_t vmf_can_call_fault(const vm_fault& vmf) {
   return VM_FAULT_RETRY;
 }
 
+// Whether ->fault has left a locked page in vmf.folio that is still to be mapped.
+static bool has_page(vm_fault_t ret) {
+  return !(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_DONE_COW));
+}
+
+// In the second case with a reference to the page, for the caller to drop.
 static Path<vm_fault_t> __do_fault(Kernel& k, vm_fault& vmf) {
   if (k.profile.fault_preallocates && pmd_none(*vmf.pmd) && !vmf.prealloc_pte) {
     // Before ->fault locks a page: an allocation under it could wait for its write-back.
@@ -30,13 +36,9 @@ static Path<vm_fault_t> __do_fault(Kernel& k, vm_fault& vmf) {
   const vm_fault_t ret = co_await vmf.vma->vm_ops->fault(k, vmf);
   const bool page = !(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_DONE_COW |
                              VM_FAULT_LOCKED));
+  if (has_page(ret)) folio_get(*vmf.folio);
   if (page) co_await folio_lock(k, *vmf.folio);  // the handler has left that to us
   co_return ret;
-}
-
-// Whether ->fault has left a locked page in vmf.folio that is still to be mapped.
-static bool has_page(vm_fault_t ret) {
-  return !(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_DONE_COW));
 }
 
 static bool should_do_fault_around(const Kernel& k, const vm_fault& vmf) {
@@ -72,6 +74,7 @@ static Path<vm_fault_t> do_read_fault(Kernel& k, vm_fault& vmf) {
   if (!has_page(ret)) co_return ret;
   ret |= co_await finish_fault(k, vmf);
   folio_unlock(k, *vmf.folio);
+  folio_put(k, *vmf.folio);
   co_return ret;
 }
 
@@ -94,14 +97,12 @@ static Path<vm_fault_t> do_cow_fault(Kernel& k, vm_fault& vmf) {
   const vm_fault_t finished = co_await finish_fault(k, vmf);
   if (finished) k.frames.put(*folio);
   folio_unlock(k, *vmf.folio);
+  folio_put(k, *vmf.folio);
   co_return ret | finished;
 }
 
-static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t callable = vmf_can_call_fault(vmf);
-  if (callable) co_return callable;
-  vm_fault_t ret = co_await __do_fault(k, vmf);
-  if (!has_page(ret)) co_return ret;
+// The part of do_shared_fault() that has the page, locked.
+static HelperPath<vm_fault_t> map_shared_page(Kernel& k, vm_fault& vmf, vm_fault_t ret) {
   if (vmf.vma->vm_ops->page_mkwrite) {
     folio_unlock(k, *vmf.folio);
     const vm_fault_t allowed = co_await do_page_mkwrite(k, vmf);
@@ -113,6 +114,16 @@ static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
     co_return ret;
   }
   ret |= co_await fault_dirty_shared_page(k, vmf);
+  co_return ret;
+}
+
+static Path<vm_fault_t> do_shared_fault(Kernel& k, vm_fault& vmf) {
+  const vm_fault_t callable = vmf_can_call_fault(vmf);
+  if (callable) co_return callable;
+  vm_fault_t ret = co_await __do_fault(k, vmf);
+  if (!has_page(ret)) co_return ret;
+  ret = co_await map_shared_page(k, vmf, ret);
+  folio_put(k, *vmf.folio);
   co_return ret;
 }
 

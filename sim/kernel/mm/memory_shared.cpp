@@ -24,7 +24,7 @@ Path<vm_fault_t> do_page_mkwrite(Kernel& k, vm_fault& vmf) {
 
 Path<vm_fault_t> fault_dirty_shared_page(Kernel& k, vm_fault& vmf) {
   const vm_area_struct& vma = *vmf.vma;
-  const bool dirtied = co_await filemap_dirty_folio(k, *vmf.folio);
+  const bool dirtied = co_await folio_mark_dirty(k, *vmf.folio);
   const bool in_cache = vmf.folio->mapping != nullptr;
   folio_unlock(k, *vmf.folio);
   const bool page_mkwrite = vma.vm_ops->page_mkwrite != nullptr;

@@ -121,7 +121,9 @@ Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf) {
     }
     vmf.folio = k.folios.of(pte_pfn(pte));
     if (vmf.folio) {
+      folio_get(*vmf.folio);
       const vm_fault_t shared = co_await wp_page_shared(k, vmf);
+      folio_put(k, *vmf.folio);
       co_return shared;
     }
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);

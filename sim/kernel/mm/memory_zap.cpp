@@ -27,7 +27,7 @@ static HelperPath<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pt
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
     folio_remove_rmap(*vma.vm_mm, *cached);
     if (!pte_dirty(pte)) co_return false;
-    co_await filemap_dirty_folio(k, *cached);
+    co_await folio_mark_dirty(k, *cached);
     co_return true;
   }
   --vma.vm_mm->rss.anon;

@@ -59,6 +59,49 @@ Path<void> page_cache_async_ra(Kernel& k, address_space& mapping, file_ra_state&
   co_await page_cache_ra_order(k, mapping, ra, ra.start, order);
 }
 
+// get_init_ra_size(): four times a small request, at most the largest window.
+static std::uint64_t get_init_ra_size(std::uint64_t size, std::uint64_t max) {
+  const std::uint64_t rounded = std::bit_ceil(size);
+  if (rounded <= max / 32) return rounded * 4;
+  if (rounded <= max / 4) return rounded * 2;
+  return max;
+}
+
+// page_cache_prev_miss(): how many pages before `index` are cached without a gap.
+static std::uint64_t cached_before(const address_space& mapping, std::uint64_t index,
+                                   std::uint64_t most) {
+  std::uint64_t n = 0;
+  while (n < most && n < index && mapping.i_pages.load(index - n - 1) != 0) ++n;
+  return n;
+}
+
+Path<void> page_cache_sync_ra(Kernel& k, address_space& mapping, file_ra_state& ra,
+                              std::uint64_t index, std::uint64_t req_count) {
+  const std::uint64_t max = ra.ra_pages;
+  const bool follows = index - (ra.prev_pos >> PAGE_SHIFT) <= 1 && ra.prev_pos != ~0ULL;
+  if (index == 0 || req_count > max || follows) {
+    ra.start = index;
+    ra.size = get_init_ra_size(req_count, max);
+    ra.async_size = ra.size > req_count ? ra.size - req_count : ra.size >> 1;
+    co_await page_cache_ra_order(k, mapping, ra, ra.start, 0);
+    co_return;
+  }
+  std::uint64_t contiguous = cached_before(mapping, index, max);
+  if (contiguous <= req_count) {
+    // A small read for itself leaves the window where it is.
+    file_ra_state alone;
+    alone.start = index;
+    alone.size = req_count;
+    co_await page_cache_ra_order(k, mapping, alone, index, 0);
+    co_return;
+  }
+  if (contiguous == index) contiguous *= 2;  // cached from the beginning
+  ra.start = index;
+  ra.size = std::min(contiguous + req_count, max);
+  ra.async_size = 1;
+  co_await page_cache_ra_order(k, mapping, ra, ra.start, 0);
+}
+
 Path<bool> page_cache_read_one(Kernel& k, address_space& mapping, std::uint64_t index) {
   folio* const f = co_await filemap_add_folio(k, mapping, index, 0);
   if (!f) co_return mapping.i_pages.load(index) != 0;

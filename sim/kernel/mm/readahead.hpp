@@ -8,6 +8,10 @@ namespace faultline {
 /// Reads the window of `ra` from page `index` on, in folios of about 2^(order + 2) pages.
 Path<void> page_cache_ra_order(Kernel& k, address_space& mapping, file_ra_state& ra,
                                std::uint64_t index, unsigned order);
+/// read(2) misses page `index` and wants `req_count` pages: a window that grows while reads follow
+/// each other, or just what is wanted.
+Path<void> page_cache_sync_ra(Kernel& k, address_space& mapping, file_ra_state& ra,
+                              std::uint64_t index, std::uint64_t req_count);
 /// The reader has come to the marked folio: the window moves on.
 Path<void> page_cache_async_ra(Kernel& k, address_space& mapping, file_ra_state& ra, folio& marked,
                                std::uint64_t index);

@@ -19,6 +19,13 @@ Path<void> anon_vma_fork(Kernel& k, vm_area_struct& vma, const vm_area_struct& p
 /// Takes the VMA off all its anon_vmas; those that nothing links to any more are freed.
 Path<void> unlink_anon_vmas(Kernel& k, vm_area_struct& vma);
 
+/// Whether i_mmap_rwsem is held by the caller of a walk.
+enum class RmapLock : std::uint8_t { held, takes };
+/// Removes every mapping of a locked folio of the page cache.
+Path<void> try_to_unmap(Kernel& k, folio& f, RmapLock lock);
+/// Write-protects and cleans every shared mapping of a locked folio.
+Path<void> folio_mkclean(Kernel& k, folio& f);
+
 /// Write-protects and cleans every shared mapping of `nr` file pages from `index` on that maps the
 /// frames from `pfn` on. Takes i_mmap_rwsem for reading.
 Path<void> pfn_mkclean(Kernel& k, address_space& mapping, Pfn pfn, Pgoff index, std::uint64_t nr);

@@ -5,17 +5,12 @@
 
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/rmap.hpp"
+#include "kernel/mm/rmap_walk.hpp"
 #include "kernel/mm/tlb.hpp"
 
 namespace faultline {
 
 namespace {
-
-struct PfnRange {
-  Pfn first{};
-  std::uint64_t nr = 0;
-  bool has(Pfn pfn) const { return pfn.v - first.v < nr; }
-};
 
 HelperPath<void> mkclean_pmd(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr haddr,
                              PfnRange pfns) {
@@ -55,6 +50,8 @@ HelperPath<void> mkclean_ptes(Kernel& k, vm_area_struct& vma, pmd_ptr pmd, Vaddr
   if (ptl) spin_unlock(*ptl);
 }
 
+}  // namespace
+
 HelperPath<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr end, PfnRange pfns) {
   PageTables& tables = *vma.vm_mm->pgtables;
   while (addr < end) {
@@ -74,8 +71,6 @@ HelperPath<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr e
     addr = next;
   }
 }
-
-}  // namespace
 
 Path<void> pfn_mkclean(Kernel& k, address_space& mapping, Pfn pfn, Pgoff index, std::uint64_t nr) {
   const PfnRange pfns{pfn, nr};

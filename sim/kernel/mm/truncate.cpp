@@ -13,7 +13,11 @@ Path<void> truncate_inode_pages_range(Kernel& k, address_space& mapping, std::ui
                                       std::uint64_t lend) {
   if (mapping.nrpages == 0) co_return;
   if (!mapping.host->dax) {
-    k.unmodelled("removing folios from the page cache; they stay");
+    if (!mapping.a_ops) {
+      k.unmodelled("removing folios from a tmpfs file; they stay");
+      co_return;
+    }
+    co_await truncate_folios(k, mapping, lstart, lend);
     co_return;
   }
   const std::uint64_t first = (lstart + PAGE_SIZE - 1) >> PAGE_SHIFT;

@@ -21,4 +21,8 @@ Path<void> truncate_pagecache_range(Kernel& k, inode& node, std::uint64_t lstart
 Path<void> truncate_inode_pages_range(Kernel& k, address_space& mapping, std::uint64_t lstart,
                                       std::uint64_t lend);
 
+/// The same for a file with a page cache; truncate_folios.cpp.
+HelperPath<void> truncate_folios(Kernel& k, address_space& mapping, std::uint64_t lstart,
+                                 std::uint64_t lend);
+
 }  // namespace faultline

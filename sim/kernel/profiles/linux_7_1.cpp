@@ -21,6 +21,7 @@ constexpr std::array values{
     KnobValue{"proc.maps_under_vma_locks", "true"},
     KnobValue{"fs.iomap_actor_advances", "true"},
     KnobValue{"xfs.fault_events", "read_write"},
+    KnobValue{"xfs.page_mkwrite_ops", "false"},
     KnobValue{"mm.merges_untouched", "true"},
     KnobValue{"mm.dup_untracks_pfns", "false"},
     KnobValue{"mm.fork_allocates_first", "true"},

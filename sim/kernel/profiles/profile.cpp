@@ -89,6 +89,10 @@ constexpr std::array knobs{
          "Which tracepoints an XFS fault has: xfs_filemap_fault; xfs_read_fault and "
          "xfs_write_fault; or, with the handlers of 4.13, one for each handler.",
          set_member<&Profile::xfs_fault_events>},
+    Knob{"xfs.page_mkwrite_ops", KnobKind::boolean, "", "true",
+         "A store to a mapped page of the page cache asks XFS with operations of its own, not with "
+         "those of write(2) (until 6.15).",
+         set_member<&Profile::page_mkwrite_ops>},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
          "(EINVAL).",

@@ -83,6 +83,7 @@ struct Profile {
   bool vvar_vclock = false;                                   ///< vvar_vclock
   bool process_accounting = false;                            ///< process_accounting
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
+  bool page_mkwrite_ops = true;                                     ///< xfs.page_mkwrite_ops
   FaultEntry fault_entry = FaultEntry::do_user_addr_fault;          ///< mm.fault_entry
   LockWords lock_names = LockWords::mmap_lock;                      ///< mm.lock_names
   MmapRegion mmap_region = MmapRegion::gathers;                     ///< mm.mmap_region

@@ -188,6 +188,13 @@ HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* s
   }
 }
 
+UserPage uaccess_page_nofault(Kernel& k, Vaddr va, bool write) {
+  const Access access = write ? Access::write : Access::read;
+  const Translation t =
+      translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, false);
+  return t.ok ? UserPage{t.phys, true} : UserPage{};
+}
+
 void read_phys(Kernel& k, Paddr at, std::span<std::byte> out) {
   if (PmemDevice* const device = k.pmem_of(Pfn(at.v >> PAGE_SHIFT))) {
     device->content().read(device->offset(at), out);

@@ -39,6 +39,9 @@ struct UserPage {
 };
 HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol);
 
+/// The same with page faults disabled: not ok where one would be needed.
+UserPage uaccess_page_nofault(Kernel& k, Vaddr va, bool write);
+
 /// Memory at a physical address, DRAM or device, newest content.
 void read_phys(Kernel& k, Paddr at, std::span<std::byte> out);
 void write_phys(Kernel& k, Paddr at, std::span<const std::byte> bytes);

@@ -1,15 +1,114 @@
-// Readahead of XFS files. Linux 6.12 fs/xfs/xfs_aops.c. Left out: write-back.
+// The page cache of XFS files: readahead, and write-back, which turns reservations into blocks and
+// finishes in a transaction when blocks were unwritten or the file has grown. Linux 6.12
+// fs/xfs/xfs_aops.c. Left out: blocks in the CoW fork.
 #include "kernel/fs/xfs/xfs_aops.hpp"
 
+#include <cerrno>
+
 #include "kernel/fs/iomap_buffered.hpp"
+#include "kernel/fs/iomap_folio.hpp"
+#include "kernel/fs/iomap_writeback.hpp"
+#include "kernel/fs/xfs/xfs_delalloc.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
+#include "kernel/fs/xfs/xfs_iops.hpp"
 
 namespace faultline::xfs {
 
-static Path<void> xfs_vm_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios) {
+namespace {
+
+Path<void> xfs_vm_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios) {
   co_await iomap_readahead(k, mapping, folios, xfs_read_iomap_ops);
 }
 
-const address_space_operations xfs_address_space_operations{.readahead = xfs_vm_readahead};
+// xfs_imap_valid(): the mapping at hand still says where `offset` goes.
+bool xfs_imap_valid(const iomap_writepage_ctx& wpc, const inode& ip, std::uint64_t offset) {
+  const iomap& map = wpc.map;
+  const bool covers = offset >= map.offset && offset < map.offset + map.length;
+  return covers && wpc.data_seq == ip.xfs->df.map.changes();
+}
+
+// An extent as a request to the device takes it.
+void set_map(iomap_writepage_ctx& wpc, const inode& ip, const Extent& imap) {
+  wpc.data_seq = ip.xfs->df.map.changes();
+  xfs_bmbt_to_iomap(ip, wpc.map, imap, 0);
+}
+
+// xfs_convert_blocks(), again when a truncation was faster.
+HelperPath<std::int64_t> convert_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip,
+                                        std::uint64_t offset, Extent& imap) {
+  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, offset, imap);
+  if (!error) set_map(wpc, ip, imap);
+  co_return error;
+}
+
+Path<std::int64_t> xfs_map_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip,
+                                  std::uint64_t offset) {
+  const std::uint64_t dev = ip.i_sb->s_dev;
+  const std::uint64_t count = 1ULL << block_log;
+  const std::uint64_t fsb = offset >> block_log;
+  const ExtentMap& map = ip.xfs->df.map;
+  for (;;) {
+    if (xfs_imap_valid(wpc, ip, offset)) co_return 0;
+    co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_map_blocks");
+    Extent imap{fsb, HOLESTARTBLOCK, 1, ExtState::written};
+    const std::optional<Extent> got = map.get(map.lookup(fsb));
+    if (got && got->off <= fsb) {
+      imap = *got;
+    } else if (got) {
+      imap.len = static_cast<ExtLen>(std::min<std::uint64_t>(got->off - fsb, max_extlen));
+    }
+    if (!imap.delalloc()) set_map(wpc, ip, imap);
+    xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_map_blocks");
+    if (!imap.delalloc()) {
+      k.trace<Event::xfs_map_blocks_found>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0,
+                                           imap.off, imap.start, imap.len);
+      co_return 0;
+    }
+    const std::int64_t error = co_await convert_blocks(k, wpc, ip, offset, imap);
+    if (error == -EAGAIN) continue;
+    if (error) co_return error;
+    k.trace<Event::xfs_map_blocks_alloc>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0,
+                                         imap.off, imap.start, imap.len);
+    co_return 0;
+  }
+}
+
+bool is_append(const inode& ip, const iomap_ioend& io) {
+  return io.offset + io.size > ip.xfs->i_disk_size;
+}
+
+bool xfs_ioend_needs_transaction(const inode& ip, const iomap_ioend& io) {
+  return is_append(ip, io) || io.type == IOMAP_UNWRITTEN;
+}
+
+Path<void> xfs_end_ioend(Kernel& k, iomap_ioend& io) {
+  inode& ip = *io.host;
+  std::int64_t error = 0;
+  if (io.type == IOMAP_UNWRITTEN) {
+    error = co_await xfs_iomap_write_unwritten(k, ip, io.offset, io.size);
+  }
+  if (!error && is_append(ip, io)) {
+    co_await xfs_setfilesize(k, ip, io.offset, io.size);
+  }
+}
+
+constexpr iomap_writeback_ops xfs_writeback_ops{xfs_map_blocks, xfs_ioend_needs_transaction,
+                                                xfs_end_ioend};
+
+Path<std::int64_t> xfs_vm_writepages(Kernel& k, address_space& mapping,
+                                     const writeback_control& wbc) {
+  const std::int64_t error = co_await iomap_writepages(k, mapping, wbc, xfs_writeback_ops);
+  co_return error;
+}
+
+}  // namespace
+
+const address_space_operations xfs_address_space_operations{
+    .readahead = xfs_vm_readahead,
+    .writepages = xfs_vm_writepages,
+    .dirty_folio = iomap_dirty_folio,
+    .invalidate_folio = iomap_invalidate_folio,
+    .release_folio = iomap_release_folio};
 
 }  // namespace faultline::xfs

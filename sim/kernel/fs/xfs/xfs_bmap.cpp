@@ -43,10 +43,10 @@ HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip,
   const ExtState state = flags & XFS_BMAPI_PREALLOC ? ExtState::unwritten : ExtState::written;
   const Extent added{walk.offset(), walk.result(), walk.length(), state};
   if (flags & XFS_BMAPI_ZERO) xfs_zero_extent(k, mp, added.start, added.len);
-  const std::uint64_t nblocks = ip.xfs->df.nblocks;
+  const std::uint64_t nblocks = ip.xfs->df.nblocks + added.len;
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->df);
   edit.add_extent_hole_real(added);
-  tp.blk_res_used += ip.xfs->df.nblocks - nblocks;
+  tp.blk_res_used += added.len + grown_by(nblocks, ip.xfs->df.nblocks);
   tp.redo.push_back(extent_redo(RedoKind::extent_add, ip, added));
   tp.redo.push_back(extent_redo(RedoKind::free_del, ip, added));
   imap = xfs_bmapi_read(ip.xfs->df.map, off, count);
@@ -54,9 +54,9 @@ HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip,
 }
 
 HelperPath<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, inode& ip,
-                                                     Extent range, Extent& imap) {
+                                                     Extent range, unsigned flags, Extent& imap) {
   xfs_mount& mp = *tp.mp;
-  xfs_zero_extent(k, mp, range.start, range.len);
+  if (flags & XFS_BMAPI_ZERO) xfs_zero_extent(k, mp, range.start, range.len);
   const Extent written{range.off, range.start, range.len, ExtState::written};
   const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, ip.xfs->df, range.off,
                                                  conversion_adds(ip.xfs->df, written));
@@ -73,7 +73,7 @@ HelperPath<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, i
   const std::uint64_t nblocks = ip.xfs->df.nblocks;
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->df);
   edit.add_extent_unwritten_real(range);
-  tp.blk_res_used += ip.xfs->df.nblocks - nblocks;
+  tp.blk_res_used += grown_by(nblocks, ip.xfs->df.nblocks);
   tp.redo.push_back(extent_redo(RedoKind::extent_convert, ip, range));
   imap = xfs_bmapi_read(ip.xfs->df.map, range.off, range.len);
   co_return 0;
@@ -118,7 +118,7 @@ Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uin
   if (got.start == HOLESTARTBLOCK) {
     error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, flags, imap);
   } else if (got.state == ExtState::unwritten && (flags & XFS_BMAPI_CONVERT)) {
-    error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, imap);
+    error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, flags, imap);
   } else {
     imap = got;
   }

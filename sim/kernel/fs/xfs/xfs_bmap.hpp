@@ -28,6 +28,12 @@ HelperPath<std::int64_t> xfs_bunmapi_range(Kernel& k, xfs_trans& tp, inode& ip, 
 BmapAlloc bmap_request(const xfs_inode& ip, const DataFork& fork, const xfs_trans& tp,
                        std::uint64_t off, std::uint64_t count, ExtLen hint);
 
+/// Blocks that a tree has taken from the reservation. What it gave up is deferred to be freed
+/// and counts as free only then.
+constexpr std::uint64_t grown_by(std::uint64_t before, std::uint64_t after) {
+  return after > before ? after - before : 0;
+}
+
 /// The record of a changed mapping for the log.
 RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e);
 

@@ -103,6 +103,8 @@ class ForkEdit {
   OnUnmap on_unmap = OnUnmap::free;
   /// The real mappings that bunmapi() took away, in that order.
   const std::vector<Extent>& removed() const { return removed_; }
+  /// Blocks that bunmapi() has taken from reservations: free for everybody again.
+  std::uint64_t unreserved() const { return unreserved_; }
 
  private:
   struct Around {
@@ -136,6 +138,7 @@ class ForkEdit {
   BmbtSpace space_;
   std::optional<BmbtCursor> cur_;
   std::vector<Extent> removed_;
+  std::uint64_t unreserved_ = 0;
   bool no_space_ = false;
 };
 

@@ -37,11 +37,12 @@ HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::u
   if (ip.xfs->reflink) edit.on_unmap = OnUnmap::drop_reference;
   done = edit.bunmapi(off, end, max_extents);
   FL_ASSERT(!edit.no_space());
+  mp.fdblocks += edit.unreserved();
   for (const Extent& e : edit.removed()) {
     tp.redo.push_back(extent_redo(RedoKind::extent_del, ip, e));
     kept -= e.len;
   }
-  if (fork.nblocks > kept) tp.blk_res_used += fork.nblocks - kept;  // of the tree
+  tp.blk_res_used += grown_by(kept, fork.nblocks);  // of the tree
   if (!edit.removed().empty()) xfs_trans_log_inode(tp);
   co_await perform_steps(k, tp);
   co_return 0;

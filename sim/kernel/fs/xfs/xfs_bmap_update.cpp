@@ -3,6 +3,7 @@
 // because that order decides which tree blocks are locked when.
 #include "base/bug.hpp"
 #include "kernel/fs/xfs/xfs_bmap_fork.hpp"
+#include "kernel/fs/xfs/xfs_delalloc.hpp"
 
 namespace faultline::xfs {
 
@@ -210,29 +211,30 @@ void ForkEdit::convert_middle(ExtentMap::Cursor c, const Extent& old, Extent ran
 bool ForkEdit::del_extent(ExtentMap::Cursor c, const Extent& got, std::uint64_t off,
                           std::uint64_t end) {
   ExtentMap& map = fork_.map;
+  if (got.delalloc()) {  // xfs_bmap_del_extent_delay(): nothing of it is on disk
+    unreserved_ += end - off + xfs_bmap_cut_delay(fs_.geo, map, c, off, end);
+    return true;
+  }
   const auto front_len = ExtLen(off - got.off);
   const auto back_len = ExtLen(got.end() - end);
-  const auto block_at = [&](std::uint64_t o) {
-    return got.delalloc() ? got.start : got.start + (o - got.off);
-  };
+  const auto block_at = [&](std::uint64_t o) { return got.start + (o - got.off); };
   const Extent front{got.off, got.start, front_len, got.state};
   const Extent back{end, block_at(end), back_len, got.state};
-  const bool tree = !got.delalloc();
   if (front_len == 0 && back_len == 0) {
     map.remove(c);
-    if (tree) find(got);
-    if (tree) bt_delete();
-    fork_.nextents -= tree ? 1 : 0;
+    find(got);
+    bt_delete();
+    --fork_.nextents;
   } else if (front_len == 0 || back_len == 0) {
     const Extent& rest = front_len == 0 ? back : front;
     map.update(c, rest);
-    if (tree) find(got);
-    if (tree) bt_update(rest);
+    find(got);
+    bt_update(rest);
   } else {
-    if (tree) find(got);
-    if (tree) bt_update(front);
-    if (tree && fork_.btree) cursor().increment();
-    if (tree && !bt_insert(back)) {
+    find(got);
+    bt_update(front);
+    if (fork_.btree) cursor().increment();
+    if (!bt_insert(back)) {
       find(front);
       bt_update(got);
       return false;
@@ -240,20 +242,18 @@ bool ForkEdit::del_extent(ExtentMap::Cursor c, const Extent& got, std::uint64_t 
     map.update(c, front);
     map.next(c);
     map.insert(c, back);
-    fork_.nextents += tree ? 1 : 0;
+    ++fork_.nextents;
   }
-  if (tree) {
-    if (on_unmap != OnUnmap::keep) {
-      DeferItem item = DeferItem::extent(DeferKind::free, block_at(off), ExtLen(end - off));
-      if (on_unmap == OnUnmap::drop_reference) {
-        item.kind = DeferKind::refcount;
-        item.op = DeferOp::refcount_decrease;
-      }
-      tp_.deferred.push_back(item);
+  if (on_unmap != OnUnmap::keep) {
+    DeferItem item = DeferItem::extent(DeferKind::free, block_at(off), ExtLen(end - off));
+    if (on_unmap == OnUnmap::drop_reference) {
+      item.kind = DeferKind::refcount;
+      item.op = DeferOp::refcount_decrease;
     }
-    removed_.push_back({off, block_at(off), ExtLen(end - off), got.state});
-    fork_.nblocks -= end - off;
+    tp_.deferred.push_back(item);
   }
+  removed_.push_back({off, block_at(off), ExtLen(end - off), got.state});
+  fork_.nblocks -= end - off;
   return true;
 }
 

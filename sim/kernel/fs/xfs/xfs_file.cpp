@@ -1,6 +1,6 @@
 // Faults and mmap of XFS files. Linux 6.12 fs/xfs/xfs_file.c. A read fault takes MMAPLOCK; a write
-// fault takes freeze protection and updates the timestamps before it. Left out: reflink remapping
-// (IREMAPPING) and read(2) and write(2) of files that are not DAX.
+// fault takes freeze protection and updates the timestamps before it. read(2) and write(2) of files
+// that are not DAX are in xfs_file_buffered.cpp. Left out: reflink remapping (IREMAPPING).
 #include "kernel/fs/xfs/xfs_file.hpp"
 
 #include <cerrno>
@@ -44,7 +44,9 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
     ret = co_await dax_iomap_fault(k, vmf, order, ops);
     if (ret & VM_FAULT_NEEDDSYNC) ret = co_await dax_finish_sync_fault(k, vmf, order);
   } else {
-    ret = co_await iomap_page_mkwrite(k, vmf, xfs_page_mkwrite_iomap_ops);
+    ret = co_await iomap_page_mkwrite(
+        k, vmf,
+        k.profile.page_mkwrite_ops ? xfs_page_mkwrite_iomap_ops : xfs_buffered_write_iomap_ops);
   }
   xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
   sb_end_pagefault(*ip.i_sb);
@@ -61,7 +63,11 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
 // The page cache is filled without MMAPLOCK: filemap_fault takes it when the page is missing.
 static HelperPath<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
   const inode& ip = *vmf.vma->vm_file->f_inode;
-  k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, 0, 0);
+  if (k.profile.xfs_fault_events == XfsFaultEvents::read_write) {
+    k.trace<Event::xfs_read_fault>(ip.i_sb->s_dev, ip.i_ino, 0);
+  } else {
+    k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, 0, 0);
+  }
   const vm_fault_t ret = co_await filemap_fault(k, vmf);
   co_return ret;
 }
@@ -136,13 +142,8 @@ const file_operations& xfs_file_operations_of(const Profile& profile) {
   return old ? v4_13::xfs_file_operations : xfs_file_operations;
 }
 
-static std::int64_t no_page_cache(Kernel& k) {
-  k.unmodelled("read and write of a file without DAX; they fail with EIO");
-  return -EIO;
-}
-
 // IOLOCK for read(2) and write(2) on a DAX file. 4.13 tries first, for those who may not wait.
-static HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, const char* caller) {
+HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, const char* caller) {
   if (k.profile.iolock_tries_first) {
     const bool exclusive = lock == XFS_IOLOCK_EXCL;
     k.locks.try_then_wait(ip.i_rwsem, exclusive ? HoldMode::exclusive : HoldMode::shared);
@@ -155,7 +156,7 @@ static HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, cons
 }
 
 // generic_write_checks(): what the file's size and its seal have against a write. 0 or an errno.
-static HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const DaxIo& io) {
+HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const DaxIo& io) {
   if (io.pos + io.length <= ip.i_size) co_return 0;
   const bool sealed = co_await is_iomap_sealed(ip);
   co_return sealed ? -ETXTBSY : 0;
@@ -164,7 +165,10 @@ static HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const D
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
-  if (!ip.dax) co_return no_page_cache(k);
+  if (!ip.dax) {
+    const std::int64_t read = co_await xfs_file_buffered_read(k, file, io);
+    co_return read;
+  }
   k.trace<Event::xfs_file_dax_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                     io.length);
   co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
@@ -196,9 +200,9 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
-  if (!file.f_inode->dax) co_return no_page_cache(k);
   co_await sb_start_write(*ip.i_sb);
-  const std::int64_t ret = co_await xfs_file_dax_write(k, file, io);
+  const std::int64_t ret = ip.dax ? co_await xfs_file_dax_write(k, file, io)
+                                  : co_await xfs_file_buffered_write(k, file, io);
   sb_end_write(*ip.i_sb);
   co_return ret;
 }

@@ -24,6 +24,15 @@ Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& de
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 
+// The same for a file with a page cache.
+Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io);
+Path<std::int64_t> xfs_file_buffered_write(Kernel& k, file& file, DaxIo io);
+
+/// IOLOCK for read(2) and write(2); `caller` as 4.13 names it.
+HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, const char* caller);
+/// What the file's size and its seal have against a write. 0 or an errno.
+HelperPath<std::int64_t> generic_write_checks(Kernel& k, inode& ip, const DaxIo& io);
+
 /// fsync of [start, end] (bytes); `datasync`: only what reading the data back needs. 0 or an errno.
 Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                   bool datasync);

@@ -62,11 +62,13 @@ void ExtentMap::insert(Cursor& c, const Extent& e) {
   chunk->insert(chunk->begin() + std::ptrdiff_t(c.pos), PackedExtent(e));
   reindex(c.chunk);
   ++count_;
+  ++changes_;
 }
 
 void ExtentMap::update(Cursor c, const Extent& e) {
   FL_ASSERT(e.len > 0 && e.len <= max_extlen);
   chunks_[c.chunk][c.pos] = PackedExtent(e);
+  ++changes_;
   reindex(c.chunk);
 }
 
@@ -74,6 +76,7 @@ void ExtentMap::remove(Cursor& c) {
   auto& chunk = chunks_[c.chunk];
   chunk.erase(chunk.begin() + std::ptrdiff_t(c.pos));
   --count_;
+  ++changes_;
   if (chunk.empty()) {
     chunks_.erase(chunks_.begin() + std::ptrdiff_t(c.chunk));
     ends_.erase(ends_.begin() + std::ptrdiff_t(c.chunk));

@@ -67,6 +67,8 @@ class ExtentMap {
 
   std::uint64_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
+  /// Grows with each change: who has looked something up sees whether it may be old.
+  std::uint64_t changes() const { return changes_; }
   /// The first mapping that ends behind `off`; the cursor is at the end when there is none.
   Cursor lookup(std::uint64_t off) const;
   Cursor first() const { return {0, 0}; }
@@ -94,6 +96,7 @@ class ExtentMap {
   std::vector<std::vector<PackedExtent>> chunks_;  // none is empty
   std::vector<std::uint64_t> ends_;  // where each chunk's last mapping ends: searched first
   std::uint64_t count_ = 0;
+  std::uint64_t changes_ = 0;
 };
 
 /// xfs_bmapi_read: the mapping at `off`, cut to [off, off + len); a hole is a mapping at

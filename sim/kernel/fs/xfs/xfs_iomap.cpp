@@ -1,6 +1,7 @@
 // xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write
 // that meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c.
-// Left out: giving up blocks for copies that were not written, delayed allocation, quota.
+// The answers to the page cache are in xfs_buffered_iomap.cpp. Left out: giving up blocks for
+// copies that were not written, quota.
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 
 #include <algorithm>
@@ -14,14 +15,8 @@
 
 namespace faultline::xfs {
 
-namespace {
+static constexpr unsigned block_shift = 12;
 
-constexpr unsigned block_shift = 12;
-constexpr std::uint64_t to_fsb(std::uint64_t bytes) {
-  return (bytes + (1u << block_shift) - 1) >> block_shift;
-}
-
-// xfs_bmbt_to_iomap(): an extent as DAX sees it.
 void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uint16_t flags) {
   const xfs_mount& mp = *ip.xfs->i_mount;
   map.addr = IOMAP_NULL_ADDR;
@@ -38,6 +33,12 @@ void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uin
   map.flags = flags;
   // An fsync has more to do than timestamps: a synchronous fault must know.
   if (ip.xfs->core_in_cil && ip.xfs->pinned()) map.flags |= IOMAP_F_DIRTY;
+}
+
+namespace {
+
+constexpr std::uint64_t to_fsb(std::uint64_t bytes) {
+  return (bytes + (1u << block_shift) - 1) >> block_shift;
 }
 
 template <Event E>
@@ -161,8 +162,7 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
 
 // xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose.
 Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                        std::uint64_t length, unsigned flags, iomap& map,
-                                        iomap&) {
+                                        std::uint64_t length, unsigned flags, iomap& map, iomap&) {
   constexpr std::uint64_t max_fsb = 1024;
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
@@ -185,26 +185,6 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
   co_return 0;
 }
 
-// xfs_buffered_write_iomap_begin(): ILOCK exclusive, since it may reserve blocks.
-Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                                  std::uint64_t length, unsigned, iomap& map,
-                                                  iomap&) {
-  co_await k.engine.spend(k.costs.iomap_begin);
-  const std::uint64_t offset_fsb = offset >> block_shift;
-  const std::uint64_t end_fsb = to_fsb(offset + length);
-  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
-  const Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
-  const bool hole = imap.start == HOLESTARTBLOCK;
-  if (!hole) trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
-  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
-  if (hole) {
-    k.unmodelled("delayed allocation; a store to a hole through the page cache fails");
-    co_return -EOPNOTSUPP;
-  }
-  xfs_bmbt_to_iomap(ip, map, imap, 0);
-  co_return 0;
-}
-
 // Without shared extents there is nothing to finish; else what was written in the CoW fork moves.
 Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t offset,
                                            std::uint64_t, std::int64_t written, unsigned, iomap&) {
@@ -221,23 +201,5 @@ const iomap_ops xfs_read_iomap_ops{"xfs_read_iomap_ops", xfs_read_iomap_begin, n
 const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_write_iomap_begin,
                                         xfs_dax_write_iomap_end};
 const iomap_ops xfs_iomap_ops{"xfs_iomap_ops", xfs_file_iomap_begin, nullptr};
-const iomap_ops xfs_page_mkwrite_iomap_ops{"xfs_page_mkwrite_iomap_ops",
-                                           xfs_buffered_write_iomap_begin, nullptr};
-
-static Path<std::int64_t> no_buffered_zero(Kernel& k) {
-  k.unmodelled("zeroing through the page cache; the bytes stay");
-  co_return 0;
-}
-
-Path<std::int64_t> xfs_zero_range(Kernel& k, inode& ip, std::uint64_t pos, std::uint64_t len,
-                                  bool& did_zero) {
-  if (!ip.dax) return no_buffered_zero(k);
-  return dax_zero_range(k, ip, pos, len, did_zero, xfs_dax_write_iomap_ops);
-}
-
-Path<std::int64_t> xfs_truncate_page(Kernel& k, inode& ip, std::uint64_t pos, bool& did_zero) {
-  if (!ip.dax) return no_buffered_zero(k);
-  return dax_truncate_page(k, ip, pos, did_zero, xfs_dax_write_iomap_ops);
-}
 
 }  // namespace faultline::xfs

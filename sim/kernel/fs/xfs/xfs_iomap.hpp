@@ -3,14 +3,20 @@
 
 #include "kernel/fs/iomap.hpp"
 #include "kernel/fs/xfs/xfs_iops.hpp"
+#include "kernel/fs/xfs/xfs_mount.hpp"
 
 namespace faultline::xfs {
 
 extern const iomap_ops xfs_read_iomap_ops;
 extern const iomap_ops xfs_dax_write_iomap_ops;
+/// Of the page cache: a store to a mapped page, write(2).
 extern const iomap_ops xfs_page_mkwrite_iomap_ops;
+extern const iomap_ops xfs_buffered_write_iomap_ops;
 /// Linux 4.13: one table for everything.
 extern const iomap_ops xfs_iomap_ops;
+
+/// An extent as iomap sees it; `flags` IOMAP_F_*.
+void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uint16_t flags);
 
 inline const iomap_ops& xfs_read_iomap_ops_of(const Profile& profile) {
   return profile.dax_entries == DaxEntries::radix_tree ? xfs_iomap_ops : xfs_read_iomap_ops;

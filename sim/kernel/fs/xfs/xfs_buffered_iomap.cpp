@@ -1,0 +1,143 @@
+// What XFS answers a write to the page cache: the mapping that is there, or a reservation of
+// blocks. Linux 6.12 fs/xfs/xfs_iomap.c xfs_buffered_write_iomap_begin; xfs_bmap_util.c users of
+// zeroing. Left out: copy on write of shared blocks, extent-size hints with delayed allocation,
+// taking back what a failed copy had reserved.
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/fs/dax.hpp"
+#include "kernel/fs/iomap_write.hpp"
+#include "kernel/fs/xfs/xfs_delalloc.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_iomap.hpp"
+#include "kernel/fs/xfs/xfs_reflink.hpp"
+
+namespace faultline::xfs {
+
+namespace {
+
+constexpr std::uint64_t to_fsb(std::uint64_t bytes) {
+  return (bytes + (1ULL << block_log) - 1) >> block_log;
+}
+
+template <Event E>
+void trace_iomap(Kernel& k, const inode& ip, std::uint64_t offset, std::uint64_t count,
+                 const Extent& imap) {
+  k.trace<E>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0 /* data fork */,
+             imap.off, imap.start, imap.len);
+}
+
+// Blocks to reserve behind the write, rounded so that the file ends at a multiple of them.
+std::uint64_t prealloc_blocks(const inode& ip, std::uint64_t offset, std::uint64_t count,
+                              std::uint64_t end_fsb) {
+  constexpr std::uint64_t align = 16;  // of the default allocation size, 64 KiB
+  const std::uint64_t blocks = xfs_iomap_prealloc_size(ip, offset, count);
+  if (blocks == 0) return 0;
+  const std::uint64_t last = (offset + count - 1) >> block_log;
+  const std::uint64_t end = last / align * align + blocks;
+  return end > end_fsb ? end - end_fsb : 0;
+}
+
+// What a request meets in the extent map.
+struct Found {
+  Extent imap;  // as a whole; a hole ends where the next mapping or the request does
+  bool hole = false;
+  bool eof = false;  // nothing behind it
+};
+
+Found look_up(const ExtentMap& map, std::uint64_t offset_fsb, std::uint64_t end_fsb) {
+  Found found;
+  const std::optional<Extent> got = map.get(map.lookup(offset_fsb));
+  found.eof = !got;
+  found.hole = !got || got->off > offset_fsb;
+  if (!found.hole) {
+    found.imap = *got;
+    return found;
+  }
+  const std::uint64_t end = got ? got->off : end_fsb;
+  const std::uint64_t len = std::min<std::uint64_t>(end - offset_fsb, ~ExtLen{0});
+  found.imap = {offset_fsb, HOLESTARTBLOCK, static_cast<ExtLen>(len), ExtState::written};
+  return found;
+}
+
+// A reservation for the hole that the request begins in.
+HelperPath<std::int64_t> reserve(Kernel& k, inode& ip, std::uint64_t offset, std::uint64_t count,
+                                 Found& found) {
+  constexpr std::uint64_t max_bytes = 1024 * PAGE_SIZE;
+  const std::uint64_t capped = std::min(count, max_bytes);
+  const std::uint64_t offset_fsb = offset >> block_log;
+  const std::uint64_t end_fsb = to_fsb(offset + capped);
+  const bool extends = found.eof && offset + capped > ip.i_size;
+  const std::uint64_t more = extends ? prealloc_blocks(ip, offset, capped, end_fsb) : 0;
+  Extent got;
+  const std::int64_t error =
+      co_await xfs_bmapi_reserve_delalloc(k, ip, offset_fsb, end_fsb - offset_fsb, more, got);
+  if (error) co_return error;
+  found.imap = got;
+  trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, capped, got);
+  co_return 0;
+}
+
+// Whether the blocks are somebody else's too.
+HelperPath<bool> needs_cow(Kernel& k, inode& ip, unsigned flags, const Extent& imap) {
+  if (!ip.xfs->reflink) co_return false;
+  if ((flags & IOMAP_ZERO) && imap.state == ExtState::unwritten) co_return false;
+  Extent trimmed = imap;
+  const bool shared = co_await xfs_reflink_trim_around_shared(k, ip, trimmed);
+  co_return shared;
+}
+
+HelperPath<std::int64_t> find_or_reserve(Kernel& k, inode& ip, std::uint64_t offset,
+                                         std::uint64_t length, unsigned flags, iomap& map) {
+  const std::uint64_t offset_fsb = offset >> block_log;
+  Found found = look_up(ip.xfs->df.map, offset_fsb, to_fsb(offset + length));
+  if (!found.hole) {
+    const bool shared = co_await needs_cow(k, ip, flags, found.imap);
+    if (shared) {
+      k.unmodelled("copy on write of shared blocks through the page cache; the store fails");
+      co_return -EOPNOTSUPP;
+    }
+    trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, found.imap);
+    xfs_bmbt_to_iomap(ip, map, found.imap, 0);
+    co_return 0;
+  }
+  // Zeroing or unsharing needs no blocks where there are none.
+  const bool allocates = !(flags & (IOMAP_ZERO | IOMAP_UNSHARE));
+  if (allocates) {
+    const std::int64_t error = co_await reserve(k, ip, offset, length, found);
+    if (error) co_return error;
+  }
+  xfs_bmbt_to_iomap(ip, map, found.imap, allocates ? IOMAP_F_NEW : 0);
+  if (!allocates) map.flags = 0;
+  co_return 0;
+}
+
+Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                                  std::uint64_t length, unsigned flags, iomap& map,
+                                                  iomap&) {
+  co_await k.engine.spend(k.costs.iomap_begin);
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
+  const std::int64_t error = co_await find_or_reserve(k, ip, offset, length, flags, map);
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
+  co_return error;
+}
+
+}  // namespace
+
+const iomap_ops xfs_page_mkwrite_iomap_ops{"xfs_page_mkwrite_iomap_ops",
+                                           xfs_buffered_write_iomap_begin, nullptr};
+const iomap_ops xfs_buffered_write_iomap_ops{"xfs_buffered_write_iomap_ops",
+                                             xfs_buffered_write_iomap_begin, nullptr};
+
+Path<std::int64_t> xfs_zero_range(Kernel& k, inode& ip, std::uint64_t pos, std::uint64_t len,
+                                  bool& did_zero) {
+  if (ip.dax) return dax_zero_range(k, ip, pos, len, did_zero, xfs_dax_write_iomap_ops);
+  return iomap_zero_range(k, ip, pos, len, did_zero, xfs_buffered_write_iomap_ops);
+}
+
+Path<std::int64_t> xfs_truncate_page(Kernel& k, inode& ip, std::uint64_t pos, bool& did_zero) {
+  if (ip.dax) return dax_truncate_page(k, ip, pos, did_zero, xfs_dax_write_iomap_ops);
+  return iomap_truncate_page(k, ip, pos, did_zero, xfs_buffered_write_iomap_ops);
+}
+
+}  // namespace faultline::xfs
