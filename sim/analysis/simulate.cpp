@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "analysis/fault_parts.hpp"
 #include "analysis/lock_order_sink.hpp"
 #include "scenario/report_words.hpp"
 #include "scenario/world.hpp"
@@ -98,6 +99,8 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   if (options.lock_order && by_records) tracer.add_sink(sink_ref(order), order.mask());
   if (!expectations.mask().none()) tracer.add_sink(sink_ref(expectations), expectations.mask());
   if (options.digest) tracer.add_sink(sink_ref(digest), EventMask::all());
+  StepFaults faults(tracer.symbols());
+  if (options.fault_parts) tracer.add_sink(sink_ref(faults), StepFaults::mask());
   if (options.watcher.fn) tracer.add_sink(options.watcher, EventMask::all());
 
   WorldOptions world_options;
@@ -115,6 +118,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);
   out.result = world.run();
+  if (options.fault_parts) faults.put_into(scenario, out.result);
   out.choices = world.engine().choices();
   out.schedule_failed = world.engine().schedule_failed();
 

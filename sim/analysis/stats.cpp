@@ -15,10 +15,12 @@ void read_stats(const std::vector<std::string>& paths, Stats& out) {
     bool first = true;
     source.begin_trace();
     out.faults.begin_trace();
+    out.parts.begin_trace();
     auto take = [&](const TraceLine& line) {
       source.line(line);
       if (line.inferred) return true;
       out.faults.line(line);
+      out.parts.line(line);
       if (line.kind != TraceLine::Kind::record) return true;
       if (first) trace.first_ns = line.time_ns;
       first = false;
@@ -28,6 +30,7 @@ void read_stats(const std::vector<std::string>& paths, Stats& out) {
     const TraceResult read = read_trace_and_locks(file, line_sink(take), &trace.inferred);
     source.end_trace(read.info.native);
     out.faults.end_trace();
+    out.parts.end_trace();
     const TraceInfo& info = read.info;
     trace.scenario = info.scenario;
     trace.profile = info.profile;

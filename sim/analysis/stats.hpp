@@ -8,6 +8,7 @@
 
 #include "analysis/contention.hpp"
 #include "analysis/fault_latency.hpp"
+#include "analysis/fault_parts.hpp"
 #include "base/diagnostic.hpp"
 
 namespace faultline {
@@ -34,6 +35,7 @@ struct Stats {
   std::vector<StatsTrace> traces;
   Contention locks;
   FaultLatency faults;
+  FaultParts parts;
   bool any_locks = false;
   std::vector<Diagnostic> left_out;  ///< files of folders that are no traces to account for
   std::vector<Diagnostic> errors;    ///< files that cannot be read: nothing else is valid

@@ -128,6 +128,12 @@ std::string stats_json(const Stats& stats) {
     one["powers_of_two"] = times.time.powers_of_two();
     json["faults"].push_back(std::move(one));
   }
+  json["fault_parts"] = Json::array();
+  for (std::size_t i = 0; i < fault_part_count; ++i) {
+    Json one = durations_json(stats.parts.of(FaultPart(i)));
+    one["part"] = std::string(fault_part_names[i]);
+    json["fault_parts"].push_back(std::move(one));
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

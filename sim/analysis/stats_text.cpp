@@ -168,6 +168,39 @@ std::string sites_text(const Stats& stats, std::size_t top) {
   return "\n" + table(rows, 2);
 }
 
+// Bars of faults by duration, each twice as long as the one before.
+std::string histogram(const Durations& every) {
+  const auto counts = every.powers_of_two();
+  const std::uint64_t most = *std::max_element(counts.begin(), counts.end());
+  std::string text = fmt::format("  {:>12}  {:>8}\n", "ns", "faults");
+  bool begun = false;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    begun = begun || counts[i] > 0;
+    if (!begun) continue;
+    constexpr std::uint64_t widest = 50;
+    const std::uint64_t length = (counts[i] * widest + most - 1) / most;
+    const std::string from = fmt::format(">= {}", i == 0 ? 0 : 1ULL << (i - 1));
+    text += fmt::format("  {:>12}  {:>8}  {}", from, counts[i], std::string(length, '#'));
+    text = text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+// Where the time of faults went; of each part the share of all of it, in percent.
+std::string parts_text(const FaultParts& parts) {
+  if (parts.faults() == 0) return {};
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < fault_part_count; ++i) all += parts.of(FaultPart(i)).total();
+  std::vector<Row> rows{{"part of a fault", "percent", "total", "avg", "p50", "p90", "p99", "max"}};
+  for (std::size_t i = 0; i < fault_part_count; ++i) {
+    const Durations& times = parts.of(FaultPart(i));
+    Row row{std::string(fault_part_names[i]), number(all == 0 ? 0 : times.total() * 100 / all)};
+    add_durations(row, times);
+    rows.push_back(std::move(row));
+  }
+  return "\n" + table(rows, 1);
+}
+
 std::string faults_text(const Stats& stats) {
   if (stats.faults.kinds().empty()) return {};
   std::vector<Row> rows{
@@ -180,24 +213,7 @@ std::string faults_text(const Stats& stats) {
     rows.push_back(std::move(row));
     every.add(times.time);
   }
-  std::string text = "\n" + table(rows, 1) + "\n";
-  const auto counts = every.powers_of_two();
-  const std::uint64_t most = *std::max_element(counts.begin(), counts.end());
-  std::vector<Row> bars{{"ns", "faults", ""}};
-  bool begun = false;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    begun = begun || counts[i] > 0;
-    if (!begun) continue;
-    constexpr std::uint64_t widest = 50;
-    const std::uint64_t length = (counts[i] * widest + most - 1) / most;
-    const std::uint64_t from = i == 0 ? 0 : 1ULL << (i - 1);
-    bars.push_back({fmt::format(">= {}", from), number(counts[i]), std::string(length, '#')});
-  }
-  for (std::size_t i = 0; i < bars.size(); ++i) {
-    text += fmt::format("  {:>12}  {:>8}  {}", bars[i][0], bars[i][1], bars[i][2]);
-    text = text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
+  return "\n" + table(rows, 1) + parts_text(stats.parts) + "\n" + histogram(every);
 }
 
 std::string head_text(const Stats& stats) {

@@ -111,6 +111,7 @@ int run_command(const RunArguments& a) {
   options.level = *parse_level(a.level);
   options.events = a.events;
   options.max_events = a.max_events;
+  options.fault_parts = a.json || !a.report.empty();
   options.digest = a.selfcheck || a.json || !a.report.empty();
   options.interrupted = &interrupted;
   if (!a.events.empty() && EventMask::of_globs(a.events).none()) {

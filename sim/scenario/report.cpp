@@ -31,6 +31,14 @@ Json errno_json(const StepResult& step) {
   return text;
 }
 
+Json parts_json(const FaultShares& shares) {
+  Json json;
+  for (std::size_t i = 0; i < fault_part_count; ++i) {
+    if (shares[i] != 0) json[std::string(fault_part_names[i])] = shares[i];
+  }
+  return json.is_null() ? Json::object() : json;
+}
+
 Json step_json(const Scenario& scenario, StepRef ref, const StepResult& step) {
   const TaskSpec& task = scenario.tasks[ref.task.v];
   const bool has_value = step.state == StepState::done && !step.failed;
@@ -53,7 +61,10 @@ Json step_json(const Scenario& scenario, StepRef ref, const StepResult& step) {
   json["faults"] = Json::array();
   for (const FaultRecord& fault : step.faults) {
     if (json["faults"].size() == task_struct::max_fault_records) break;
+    const std::size_t n = json["faults"].size();
     json["faults"].push_back(fault_json(fault));
+    if (n < step.fault_parts.size())
+      json["faults"].back()["parts"] = parts_json(step.fault_parts[n]);
   }
   if (step.snapshot) json["snapshot"] = snapshot_json(*step.snapshot);
   return json;

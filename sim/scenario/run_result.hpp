@@ -14,6 +14,7 @@
 #include "engine/engine.hpp"
 #include "kernel/drivers/char_device.hpp"
 #include "kernel/sched.hpp"
+#include "scenario/fault_part.hpp"
 
 namespace faultline {
 
@@ -30,6 +31,7 @@ struct StepResult {
   Nanos start{}, end{};
   std::uint64_t fault_count = 0;
   std::vector<FaultRecord> faults;             ///< the first 64
+  std::vector<FaultShares> fault_parts;        ///< of `faults`, in order, if it was asked for
   FaultRecord last_fault;                      ///< valid if fault_count > 0
   std::shared_ptr<const MmSnapshot> snapshot;  ///< of the verb of that name
 };

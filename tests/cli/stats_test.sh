@@ -21,6 +21,12 @@ sum=$("$faultline" stats --json good.trace |
 d = json.load(sys.stdin)
 print(sum(c[m]["acquisitions"] for c in d["classes"] for m in ("read", "write")))')
 [[ $count == "$sum" ]] || fail "acquisitions: $sum, but the trace has $count"
+# The parts of faults are all of their time.
+"$faultline" stats --json good.trace | python3 -c 'import json,sys
+d = json.load(sys.stdin)
+parts = sum(p["total_ns"] for p in d["fault_parts"])
+whole = sum(k["total_ns"] for k in d["faults"] if not k["lower_bounds"])
+sys.exit(0 if parts == whole and whole > 0 else 1)' || fail "the parts are not the whole"
 first=$("$faultline" stats good.trace) second=$("$faultline" stats good.trace)
 [[ $first == "$second" ]] || fail "two accounts of one trace differ"
 
