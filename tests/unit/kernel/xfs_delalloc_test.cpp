@@ -2,6 +2,7 @@
 // of single blocks.
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/rng.hpp"
