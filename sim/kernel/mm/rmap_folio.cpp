@@ -80,13 +80,14 @@ Path<void> try_to_unmap(Kernel& k, folio& f, RmapLock lock) {
 Path<void> folio_mkclean(Kernel& k, folio& f) {
   if (f.mapcount == 0) co_return;
   address_space& mapping = *f.mapping;
+  const PfnRange pfns{f.pfn, f.pages()};
   co_await lock_for_walk(k, mapping);
   for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
     vm_area_struct& vma = *mapping.i_mmap[i];
     const FolioSpan range = range_in(vma, f);
     if (range.begin == range.end || !(vma.vm_flags & VM_SHARED)) continue;
     k.engine.charge(k.costs.rmap_op);
-    co_await mkclean_vma(k, vma, range.begin, range.end, PfnRange{f.pfn, f.pages()});
+    co_await mkclean_vma(k, vma, range.begin, range.end, pfns);
   }
   up_read(mapping.i_mmap_rwsem);
 }

@@ -186,10 +186,10 @@ Path<std::int64_t> xfs_iomap_write_unwritten(Kernel& k, inode& ip, std::uint64_t
   const Geometry& geo = ip.xfs->i_mount->space.geo;
   std::uint64_t off = offset >> block_log;
   const std::uint64_t end = (offset + count + (1ULL << block_log) - 1) >> block_log;
+  const std::uint64_t resblks = xfs_diostrat_space_res(geo, 0) << 1;
   while (off < end) {
     xfs_trans tp;
-    std::int64_t error = co_await xfs_trans_alloc_inode(
-        k, ip, TransType::write, std::uint64_t{xfs_diostrat_space_res(geo, 0)} << 1, true, tp);
+    std::int64_t error = co_await xfs_trans_alloc_inode(k, ip, TransType::write, resblks, true, tp);
     if (error) co_return error;
     Extent imap;
     error = co_await xfs_bmapi_write(k, tp, ip, off, end - off, XFS_BMAPI_CONVERT, imap);
