@@ -55,6 +55,20 @@ holds race "${works[@]}" "p['records'] == $(grep -vc '^#' race.trace)" \
   'p["red_edges"] == 0 and p["circles"] == 0' 'p["dashed"] > 0' 'p["strips"] == 2' \
   'p["pieces"][0] == 0 and p["pieces"][1] > 1' 'p["notices"] == ""'
 
+# Each edge's label can be read and lies on no other edge; each state of a map has its own pattern.
+readable=('p["labels"]["size"] > 8.9' 'p["labels"]["crossed"] == 0')
+patterned=('all(len({c for a, _, c in s if a == kind}) == sum(a == kind for a, _, _ in s)
+  for s in p["swatches"] for kind in ("extent", "pte"))')
+holds race "${readable[@]}" "${patterned[@]}" 'len(p["swatches"][0]) == 8'
+play freeze race/freeze_against_write_faults
+expect freeze 0 -- view freeze.trace -o freeze.html
+selftest freeze freeze.html
+holds freeze "${works[@]}" "${readable[@]}" 'p["edges"] > 15'
+play direct map_direct/mmap_waits_for_a_writer
+expect direct 0 -- view direct.trace -o direct.html
+selftest direct direct.html
+holds direct "${works[@]}" "${readable[@]}" "${patterned[@]}" 'len(p["swatches"][0]) == 5'
+
 play abba lock/abba_deadlock
 expect abba 0 -- view abba.trace -o abba.html
 selftest abba abba.html

@@ -1,8 +1,10 @@
 // The lock-order graph: dagre places it, SVG draws it. With two traces the graph is the union and
-// what only one of them has says so. Kinds are told apart by dash and by the label.
+// what only one of them has says so. Kinds are told apart by dash and by the label. Drawn no smaller
+// than can be read: a larger graph is scrolled.
 import dagre from '@dagrejs/dagre';
 
 const SVG = 'http://www.w3.org/2000/svg';
+const READABLE = 0.9;  // the smallest scale that is chosen: labels of 9 pixels
 const KINDS = ['E→N', 'E→R', 'S→N', 'S→R'];
 
 function make(tag, attributes, parent) {
@@ -76,14 +78,14 @@ export function drawGraph(box, traces, options, on) {
     return { edges: 0, circles };
   }
   const g = new dagre.graphlib.Graph({ multigraph: false });
-  g.setGraph({ rankdir: 'TB', nodesep: 22, ranksep: 46, edgesep: 14, marginx: 16, marginy: 16 });
+  g.setGraph({ rankdir: 'TB', nodesep: 22, ranksep: 56, edgesep: 18, marginx: 16, marginy: 16 });
   g.setDefaultEdgeLabel(() => ({}));
   const names = new Set(shown.flatMap((e) => [e.from, e.to]));
   for (const name of names) g.setNode(name, { width: name.length * 7.1 + 22, height: 28 });
   for (const e of shown) {
-    const text = kindText(e.kinds);
+    const text = labelText(e, traces.length);
     if (e.from !== e.to) {
-      g.setEdge(e.from, e.to, { e, text, width: text.length * 5.6 + 8, height: 14, labelpos: 'c' });
+      g.setEdge(e.from, e.to, { e, text, width: text.length * 6.05 + 8, height: 14, labelpos: 'c' });
     }
   }
   dagre.layout(g);
@@ -99,38 +101,73 @@ export function drawGraph(box, traces, options, on) {
     make('path', { d: 'M0,0.6 L8,4 L0,7.4 z', class: `head ${id}` }, m);
   }
   const inCircle = new Set(circles.flatMap((c) => c.names));
-  for (const name of g.edges()) drawEdge(svg, g.edge(name), on, traces.length);
+  // Labels are above all edges, with a ground of their own.
+  const placed = g.edges().map((name) => [g.edge(name), g.node(name.v), g.node(name.w)]);
+  const drawn = placed.map(([edge, from, to]) => drawEdge(svg, edge, from, to, on));
+  placed.forEach(([edge], i) => drawLabel(svg, edge, drawn[i], on));
   for (const name of g.nodes()) drawNode(svg, name, g.node(name), inCircle.has(name), on);
   box.append(svg);
-  zoomable(svg);
+  const first = g.nodes().find((name) => inCircle.has(name))
+    ?? g.nodes().reduce((p, q) => (g.node(q).y < g.node(p).y ? q : p));
+  zoomable(box, svg, g.node(first));
   return { edges: shown.length, circles };
 }
 
-function drawEdge(svg, edge, on, sides) {
-  const { e, points, text } = edge;
-  const red = e.flags & 1;
-  const weak = !red && e.flags & 2;
-  const shared = !(e.kinds & 0x33);
+const isRed = (e) => e.flags & 1;
+const isWeak = (e) => !isRed(e) && e.flags & 2;
+
+function labelText(e, sides) {
   const only = sides === 2 && e.sides !== 3 ? ` only ${'AB'[e.sides - 1]}` : '';
-  const group = make('g', { class: `edge ${red ? 'red' : weak ? 'weak' : ''} ${
-    e.kinds & 15 ? '' : 'tried'} ${shared ? 'shared' : ''}`, tabindex: 0 }, svg);
-  let d = `M${points[0].x},${points[0].y}`;
-  for (let i = 1; i < points.length - 1; i++) {
-    const p = points[i];
-    const q = points[i + 1];
-    d += i === points.length - 2 ? ` Q${p.x},${p.y} ${q.x},${q.y}`
-      : ` Q${p.x},${p.y} ${(p.x + q.x) / 2},${(p.y + q.y) / 2}`;
+  return kindText(e.kinds) + (isWeak(e) ? ' weak' : '') + only;
+}
+
+// Through the points that dagre kept free, upright in each, so that an edge passes between the labels
+// of its rank, to the border of both nodes.
+function route(points, from, to) {
+  const down = to.y > from.y ? 1 : -1;
+  const border = (node, near, side) => ({ y: node.y + side * 14,
+    x: Math.min(Math.max(near.x, node.x - node.width / 2 + 9), node.x + node.width / 2 - 9) });
+  const inner = points.slice(1, -1);
+  const way = [border(from, inner[0], down), ...inner, border(to, inner[inner.length - 1], -down)];
+  let d = `M${way[0].x},${way[0].y}`;
+  for (let i = 1; i < way.length; i++) {
+    const [p, q] = [way[i - 1], way[i]];
+    const middle = (p.y + q.y) / 2;
+    d += ` C${p.x},${middle} ${q.x},${middle} ${q.x},${q.y}`;
   }
-  const width = Math.min(7, 1.1 + Math.log2(1 + e.count) * 0.42) + (red ? 0.8 : 0);
-  make('path', { d, class: 'hit' }, group);
-  make('path', { d, class: 'line', 'stroke-width': width.toFixed(2),
-    'marker-end': `url(#head-${red ? 'red' : weak ? 'weak' : 'plain'})` }, group);
-  const label = make('text', { x: edge.x, y: edge.y + 3.5, class: 'kind' }, group);
-  label.textContent = text + (weak ? ' weak' : '') + only;
+  return d;
+}
+
+function act(group, e, on) {
   group.addEventListener('pointermove', (ev) => on.hover(ev, e));
   group.addEventListener('pointerleave', () => on.leave());
   group.addEventListener('click', () => on.pick([e.from, e.to], e));
+}
+
+function drawEdge(svg, edge, from, to, on) {
+  const { e, points } = edge;
+  const kind = isRed(e) ? 'red' : isWeak(e) ? 'weak' : '';
+  const shared = !(e.kinds & 0x33);
+  const group = make('g', { class: `edge ${kind} ${
+    e.kinds & 15 ? '' : 'tried'} ${shared ? 'shared' : ''}`, tabindex: 0 }, svg);
+  const d = route(points, from, to);
+  const width = Math.min(7, 1.1 + Math.log2(1 + e.count) * 0.42) + (isRed(e) ? 0.8 : 0);
+  make('path', { d, class: 'hit' }, group);
+  make('path', { d, class: 'line', 'stroke-width': width.toFixed(2),
+    'marker-end': `url(#head-${kind || 'plain'})` }, group);
+  act(group, e, on);
   group.addEventListener('keydown', (ev) => ev.key === 'Enter' && on.pick([e.from, e.to], e));
+  return group;
+}
+
+function drawLabel(svg, { e, text, x, y }, line, on) {
+  const group = make('g', { class: `label ${isRed(e) ? 'red' : ''}` }, svg);
+  const width = text.length * 6.05 + 4;
+  make('rect', { x: x - width / 2, y: y - 7, width, height: 14, rx: 3 }, group);
+  make('text', { x, y: y + 3.5, class: 'kind' }, group).textContent = text;
+  act(group, e, on);
+  group.addEventListener('pointerenter', () => line.classList.add('picked'));
+  group.addEventListener('pointerleave', () => line.classList.remove('picked'));
 }
 
 function drawNode(svg, name, node, red, on) {
@@ -144,31 +181,40 @@ function drawNode(svg, name, node, red, on) {
   group.addEventListener('keydown', (ev) => ev.key === 'Enter' && on.pick([name]));
 }
 
-function zoomable(svg) {
-  const whole = () => [0, 0, +svg.dataset.w, +svg.dataset.h];
-  let view = whole();
-  const apply = () => svg.setAttribute('viewBox', view.join(' '));
-  svg.addEventListener('wheel', (ev) => {
+// Scrolls by wheel and by dragging, zooms with Ctrl, and begins with the whole if that can be read,
+// else at `first`.
+function zoomable(box, svg, first) {
+  const [w, h] = [+svg.dataset.w, +svg.dataset.h];
+  const whole = () => Math.min(box.clientWidth / w, box.clientHeight / h);
+  let scale = 1;
+  const apply = (next) => {
+    scale = Math.min(Math.max(next, Math.min(whole(), READABLE)), 4);
+    // What fits is as large as the box; more than that brings the scroll bars.
+    svg.style.width = `max(100%, ${Math.floor(w * scale)}px)`;
+    svg.style.height = `max(100%, ${Math.floor(h * scale)}px)`;
+    svg.dataset.scale = Math.max(scale, whole()).toFixed(3);
+    // Where only a part is seen, the button that shows more stands out.
+    document.getElementById('large').classList.toggle('urgent', whole() < scale - 0.001);
+  };
+  apply(Math.max(whole(), READABLE));
+  box.scrollLeft = first.x * scale - box.clientWidth / 2;
+  box.scrollTop = (first.y - 30) * scale;
+  box.onwheel = (ev) => {
+    if (!ev.ctrlKey && !ev.metaKey && !ev.altKey) return;
     ev.preventDefault();
-    const k = Math.exp(ev.deltaY * 0.0015);
-    const box = svg.getBoundingClientRect();
-    const fx = (ev.clientX - box.x) / box.width;
-    const fy = (ev.clientY - box.y) / box.height;
-    view = [view[0] + view[2] * (1 - k) * fx, view[1] + view[3] * (1 - k) * fy, view[2] * k, view[3] * k];
-    apply();
-  }, { passive: false });
+    const edge = box.getBoundingClientRect();
+    const [px, py] = [ev.clientX - edge.x, ev.clientY - edge.y];
+    const before = scale;
+    apply(scale * Math.exp(-ev.deltaY * 0.0015));
+    box.scrollLeft = (box.scrollLeft + px) * scale / before - px;
+    box.scrollTop = (box.scrollTop + py) * scale / before - py;
+  };
   svg.addEventListener('pointerdown', (ev) => {
-    if (ev.target.closest('.edge, .node')) return;
+    if (ev.target.closest('.edge, .node, .label')) return;
     svg.setPointerCapture(ev.pointerId);
-    const from = [ev.clientX, ev.clientY, ...view];
-    const box = svg.getBoundingClientRect();
-    const scale = Math.max(view[2] / box.width, view[3] / box.height);
-    svg.onpointermove = (e) => {
-      view[0] = from[2] - (e.clientX - from[0]) * scale;
-      view[1] = from[3] - (e.clientY - from[1]) * scale;
-      apply();
-    };
+    const from = [ev.clientX + box.scrollLeft, ev.clientY + box.scrollTop];
+    svg.onpointermove = (e) => box.scrollTo(from[0] - e.clientX, from[1] - e.clientY);
     svg.onpointerup = () => { svg.onpointermove = null; };
   });
-  svg.addEventListener('dblclick', () => { view = whole(); apply(); });
+  svg.addEventListener('dblclick', () => apply(scale > whole() + 0.001 ? whole() : READABLE));
 }

@@ -238,7 +238,8 @@ function difference() {
 
 // The lock order alone, and back.
 function large() {
-  document.body.classList.toggle('big');
+  const big = document.body.classList.toggle('big');
+  $('large').textContent = big ? '⤡ back' : '⤢ enlarge';
   order();
   for (const v of app.views) v.draw();
 }
@@ -296,7 +297,7 @@ function listen() {
   const dark = () => document.documentElement.hasAttribute('data-dark');
   let before = false;
   wide.addEventListener('change', (ev) => {
-    if (ev.matches) { before = dark(); document.documentElement.removeAttribute('data-dark'); app.views.forEach((v) => v.paint()); } else theme(before);
+    if (ev.matches) { before = dark(); document.documentElement.removeAttribute('data-dark'); app.views.forEach((v) => v.paint()); drawMaps($('strips'), app.active.t, app.active.cursor); } else theme(before);
   });
 }
 

@@ -2,8 +2,39 @@
 // apart by colour and by pattern.
 import { NONE, bytesText } from './data.js';
 
+// By state; none is solid.
+const PATTERN = { extent: { 2: 'diagonal', 3: 'dots', 4: 'bars' },
+  pte: { 0: 'diagonal', 2: 'cross', 3: 'grid' } };
 const EXTENT = ['hole', 'written', 'unwritten', 'delayed', 'mapped'];
 const PTE = ['read-only', 'writable', 'read-only, special', 'writable, special'];
+
+const colorOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+// A piece in its state: colour, and over it the pattern in the colour of the page.
+function piece(cx, prefix, state, x, y, w, h) {
+  cx.fillStyle = colorOf(`${prefix}${state}`);
+  cx.fillRect(x, y, w, h);
+  const pattern = PATTERN[prefix][state];
+  if (!pattern || w <= 2) return;
+  cx.save();
+  cx.beginPath(); cx.rect(x, y, w, h); cx.clip();
+  cx.strokeStyle = cx.fillStyle = colorOf('canvas');
+  cx.lineWidth = 1.3;
+  cx.beginPath();
+  if (pattern === 'diagonal' || pattern === 'cross') {
+    for (let k = x - h; k < x + w; k += 7) {
+      cx.moveTo(k, y + h); cx.lineTo(k + h, y);
+      if (pattern === 'cross') { cx.moveTo(k, y); cx.lineTo(k + h, y + h); }
+    }
+  }
+  cx.stroke();
+  if (pattern === 'grid') for (let k = Math.ceil(x) + 3; k < x + w; k += 6) cx.fillRect(k, y, 1, h);
+  if (pattern === 'bars' || pattern === 'grid') {
+    for (let k = y + 2; k < y + h; k += 5) cx.fillRect(x, k, w, pattern === 'bars' ? 2 : 1);
+  }
+  if (pattern === 'dots') for (let k = x + 2; k < x + w; k += 5) for (let l = y + 2; l < y + h; l += 5) cx.fillRect(k, l, 2, 2);
+  cx.restore();
+}
 
 // Ranges that anything ever was in, with what lies far between them left out.
 function ranges(t, prefix, space, limit) {
@@ -26,8 +57,6 @@ function ranges(t, prefix, space, limit) {
 }
 
 function paint(canvas, t, prefix, space, parts, cursor) {
-  const style = getComputedStyle(document.documentElement);
-  const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const w = canvas.clientWidth || 400;
   const h = canvas.clientHeight || 30;
   const dpr = window.devicePixelRatio || 1;
@@ -43,9 +72,9 @@ function paint(canvas, t, prefix, space, parts, cursor) {
   const place = parts.map(([a, b]) => {
     const size = (b - a) / total * room;
     const p = { a, b, x, size };
-    cx.fillStyle = color('band');
+    cx.fillStyle = colorOf('band');
     cx.fillRect(x, 0, size, h);
-    cx.strokeStyle = color('line');
+    cx.strokeStyle = colorOf('line');
     cx.strokeRect(x + 0.5, 0.5, Math.max(size - 1, 1), h - 1);
     x += size + gap;
     return p;
@@ -62,24 +91,9 @@ function paint(canvas, t, prefix, space, parts, cursor) {
     const size = Math.max((end - at[i]) / (p.b - p.a) * p.size, 1.2);
     const state = t[`${prefix}_state`][i];
     count++;
-    cx.fillStyle = color(`${prefix}${state}`);
-    cx.fillRect(left, 1, size, h - 2);
-    const pattern = prefix === 'extent' ? { 2: 'diagonal', 3: 'dots', 0: '' }[state] : { 0: 'diagonal', 2: 'cross', 3: 'cross' }[state];
-    if (pattern && size > 2) {
-      cx.save();
-      cx.beginPath(); cx.rect(left, 1, size, h - 2); cx.clip();
-      cx.strokeStyle = color('canvas');
-      cx.lineWidth = 1.3;
-      cx.beginPath();
-      for (let k = left - h; k < left + size; k += 7) {
-        cx.moveTo(k, h); cx.lineTo(k + h, 0);
-        if (pattern === 'cross') { cx.moveTo(k, 0); cx.lineTo(k + h, h); }
-      }
-      cx.stroke();
-      cx.restore();
-    }
+    piece(cx, prefix, state, left, 1, size, h - 2);
     if (size > 6) {
-      cx.fillStyle = color('canvas');
+      cx.fillStyle = colorOf('canvas');
       cx.fillRect(left + size - 0.7, 1, 0.7, h - 2);
     }
   }
@@ -95,6 +109,7 @@ export function drawMaps(box, t, cursor) {
     box.trace = t;
     box.replaceChildren();
     box.strips = [];
+    box.swatches = [];
     const add = (prefix, space, title, limit) => {
       const parts = ranges(t, prefix, space, limit);
       if (!parts.length) return;
@@ -118,6 +133,13 @@ export function drawMaps(box, t, cursor) {
     if (!box.strips.length) box.innerHTML = '<p class="empty">No record of this trace maps a file or changes a page table.</p>';
     else legend(box);
   }
+  for (const { canvas, prefix, state } of box.swatches) {
+    const dpr = window.devicePixelRatio || 1;
+    Object.assign(canvas, { width: 14 * dpr, height: 12 * dpr });
+    const cx = canvas.getContext('2d');
+    cx.scale(dpr, dpr);
+    piece(cx, prefix, state, 0, 0, 14, 12);
+  }
   let shown = 0;
   box.cursor = cursor;
   for (const s of box.strips) shown += paint(s.canvas, t, s.prefix, s.space, s.parts, cursor);
@@ -140,7 +162,9 @@ function legend(box) {
   const used = new Set(box.strips.map((s) => s.prefix));
   const add = (prefix, words) => words.forEach((word, i) => {
     const span = document.createElement('span');
-    span.innerHTML = `<i class="${prefix}${i}"></i>`;
+    const swatch = document.createElement('canvas');
+    box.swatches.push({ canvas: swatch, prefix, state: i });
+    span.append(swatch);
     span.append(word);
     p.append(span);
   });

@@ -11,6 +11,33 @@ function inked(canvas) {
   return colors.size;
 }
 
+// How large the graph's labels are, in pixels, and how many of them lie on the line of another edge.
+function labels() {
+  const svg = document.querySelector('#graph svg');
+  const lines = [...svg.querySelectorAll('.edge .line')];
+  const boxes = [...svg.querySelectorAll('.label')].map((label) => label.getBBox());
+  const on = (box, { x, y }) => x > box.x && x < box.x + box.width && y > box.y && y < box.y + box.height;
+  const crossed = boxes.filter((box, i) => lines.some((line, k) => {
+    for (let at = 0; k !== i && at < line.getTotalLength(); at += 2) if (on(box, line.getPointAtLength(at))) return true;
+    return false;
+  }));
+  return { size: 10 * svg.getScreenCTM().a, crossed: crossed.length };
+}
+
+// The patterns of the maps' legend without their colours: where a swatch shows the page through.
+function swatches() {
+  return document.getElementById('strips').swatches.map(({ canvas, prefix, state }) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const page = document.createElement('canvas').getContext('2d');
+    page.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--canvas');
+    page.fillRect(0, 0, 1, 1);
+    const ground = page.getImageData(0, 0, 1, 1).data;
+    let pattern = '';
+    for (let i = 0; i < data.length; i += 4) pattern += data[i] === ground[0] && data[i + 1] === ground[1] ? '1' : '0';
+    return [prefix, state, pattern];
+  });
+}
+
 // Of two traces: on both axes, where in its view each first difference is and what is written there.
 function beside(app, keydown) {
   const look = () => app.views.map((v) => {
@@ -49,6 +76,7 @@ export async function selftest(app) {
   result.red_edges = document.querySelectorAll('#graph .edge.red').length;
   result.dashed = document.querySelectorAll('#graph .edge.shared, #graph .edge.tried').length;
   result.circles = document.querySelectorAll('#findings li').length;
+  if (result.edges) result.labels = labels();
   // A click on a class of the graph filters the timeline, Escape ends that.
   const node = document.querySelector('#graph .node');
   if (node) {
@@ -82,13 +110,15 @@ export async function selftest(app) {
   keydown('o');
   if (app.views.every((v) => v.t.head.diff && v.t.head.diff.first)) result.beside = beside(app, keydown);
   const dark = document.documentElement.hasAttribute('data-dark');
+  const light = swatches();
   keydown('t');
+  result.swatches = [light, swatches()];
   result.theme = document.documentElement.hasAttribute('data-dark') !== dark;
   result.found = search(app, t.record(0), document.getElementById('found'));
   keydown('n');
   keydown('Escape');
   keydown('f');
-  result.strips = document.querySelectorAll('#strips canvas').length;
+  result.strips = document.querySelectorAll('.strip canvas').length;
   const pieces = () => +document.getElementById('strips').dataset.shown;
   const early = pieces();
   result.pieces = [early];
