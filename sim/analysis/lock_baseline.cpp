@@ -79,6 +79,7 @@ std::variant<BaselineDiff, Diagnostic> compare_baseline(const std::string& text,
     return wrong(file, line, "this is not JSON");
   }
   BaselineDiff diff;
+  diff.file = file;
   std::set<Key> now;
   for (const LockEdgeRow& e : report.edges) {
     const bool otherwise = std::any_of(known.begin(), known.end(), [&](const Key& k) {
@@ -91,12 +92,12 @@ std::variant<BaselineDiff, Diagnostic> compare_baseline(const std::string& text,
   }
   for (const Key& k : known) {
     if (now.contains(k)) continue;
-    diff.gone.push_back(fmt::format("{} -> {} {}", std::get<0>(k), std::get<1>(k), std::get<2>(k)));
+    diff.gone.push_back({std::get<0>(k), std::get<1>(k), std::get<2>(k)});
   }
   return diff;
 }
 
-std::string baseline_diff_text(const BaselineDiff& diff, const std::string& file) {
+std::string baseline_diff_text(const BaselineDiff& diff) {
   std::string text;
   for (const NewEdge& n : diff.added) {
     const LockEdgeRow& e = *n.edge;
@@ -108,8 +109,11 @@ std::string baseline_diff_text(const BaselineDiff& diff, const std::string& file
       text += fmt::format("     in {}\n", fmt::join(e.first.wanted.path, " > "));
     }
   }
-  for (const std::string& gone : diff.gone) text += fmt::format("gone: {}\n", gone);
-  return text + fmt::format("{}: {} new, {} gone\n\n", file, diff.added.size(), diff.gone.size());
+  for (const GoneEdge& e : diff.gone) {
+    text += fmt::format("gone: {} -> {} {}\n", e.from, e.to, e.kind);
+  }
+  return text +
+         fmt::format("{}: {} new, {} gone\n\n", diff.file, diff.added.size(), diff.gone.size());
 }
 
 }  // namespace faultline

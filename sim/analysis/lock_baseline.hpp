@@ -18,9 +18,15 @@ struct NewEdge {
   const LockEdgeRow* edge = nullptr;
 };
 
+/// What the baseline has and the survey has not.
+struct GoneEdge {
+  std::string from, to, kind;
+};
+
 struct BaselineDiff {
+  std::string file;
   std::vector<NewEdge> added;
-  std::vector<std::string> gone;  ///< `A -> B EN` that the baseline has and the survey has not
+  std::vector<GoneEdge> gone;
 };
 
 std::string baseline_text(const LockReport& report);
@@ -30,6 +36,6 @@ std::variant<BaselineDiff, Diagnostic> compare_baseline(const std::string& text,
                                                         const std::string& file,
                                                         const LockReport& report);
 
-std::string baseline_diff_text(const BaselineDiff& diff, const std::string& file);
+std::string baseline_diff_text(const BaselineDiff& diff);
 
 }  // namespace faultline

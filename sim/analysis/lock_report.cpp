@@ -124,6 +124,7 @@ LockReport lock_report(const LockSurvey& survey) {
   add_circles(survey, namer, report);
   for (const LockMisuse& m : survey.order().misuses()) report.misuses.push_back(namer.misuse(m));
   report.deadlocks = survey.deadlocks();
+  report.stuck = survey.stuck();
   return report;
 }
 

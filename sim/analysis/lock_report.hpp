@@ -11,6 +11,8 @@
 
 namespace faultline {
 
+struct BaselineDiff;
+
 /// One end of a dependency: a lock that was held or wanted.
 struct LockEnd {
   std::string name;  ///< class, with `/SUBCLASS` when that is not 0
@@ -69,6 +71,7 @@ struct LockReport {
   bool instances_truncated = false;  ///< of names with subclasses, not all were compared
   std::vector<LockMisuseRow> misuses;
   std::vector<HappenedDeadlock> deadlocks;
+  std::vector<HappenedDeadlock> stuck;  ///< no complaint of the order: nobody waits in a circle
 
   /// Nothing to complain of.
   bool clean() const { return circles.empty() && misuses.empty() && deadlocks.empty(); }
@@ -78,10 +81,11 @@ LockReport lock_report(const LockSurvey& survey);
 
 /// For people: complaints first, then the tables.
 std::string lock_report_text(const LockReport& report);
-/// One JSON document.
-std::string lock_report_json(const LockReport& report);
-/// For Graphviz: circles red, try-then-wait dashed, width by count.
-std::string lock_report_dot(const LockReport& report);
+/// One JSON document; with what the comparison with a baseline found, if there was one.
+std::string lock_report_json(const LockReport& report, const BaselineDiff* baseline = nullptr);
+/// For Graphviz: circles red, try-then-wait dashed, width by count. What a baseline does not have
+/// is labelled NEW, in blue; what only the baseline has is grey and dotted.
+std::string lock_report_dot(const LockReport& report, const BaselineDiff* baseline = nullptr);
 
 /// Words shared by the forms.
 std::string mode_word(OrderMode mode);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "analysis/lock_baseline.hpp"
 #include "analysis/lock_report.hpp"
 
 namespace faultline {
@@ -95,6 +96,20 @@ Json deadlock_json(const LockReport& report, const HappenedDeadlock& d) {
   return {{"trace", report.traces[d.trace].name}, {"verdict", "happened"}, {"tasks", tasks}};
 }
 
+Json baseline_json(const BaselineDiff& diff) {
+  Json added = Json::array(), gone = Json::array();
+  for (const NewEdge& n : diff.added) {
+    added.push_back({{"from", n.edge->from},
+                     {"to", n.edge->to},
+                     {"kind", n.kind},
+                     {"known_otherwise", n.known_otherwise}});
+  }
+  for (const GoneEdge& e : diff.gone) {
+    gone.push_back({{"from", e.from}, {"to", e.to}, {"kind", e.kind}});
+  }
+  return {{"file", diff.file}, {"new", added}, {"gone", gone}};
+}
+
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -106,9 +121,10 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::string lock_report_json(const LockReport& report) {
+std::string lock_report_json(const LockReport& report, const BaselineDiff* baseline) {
   Json traces = Json::array(), classes = Json::array(), edges = Json::array();
   Json circles = Json::array(), misuses = Json::array(), deadlocks = Json::array();
+  Json stuck = Json::array();
   for (const SurveyedTrace& t : report.traces) {
     traces.push_back({{"name", t.name},
                       {"source", t.info.native ? "faultline" : "kernel"},
@@ -126,6 +142,7 @@ std::string lock_report_json(const LockReport& report) {
   for (const HappenedDeadlock& d : report.deadlocks) {
     deadlocks.push_back(deadlock_json(report, d));
   }
+  for (const HappenedDeadlock& d : report.stuck) stuck.push_back(deadlock_json(report, d));
   const Json json = {{"format", 1},
                      {"traces", traces},
                      {"classes", classes},
@@ -134,21 +151,32 @@ std::string lock_report_json(const LockReport& report) {
                      {"more_cycles", report.more_circles},
                      {"instances_truncated", report.instances_truncated},
                      {"misuses", misuses},
-                     {"deadlocks", deadlocks}};
+                     {"deadlocks", deadlocks},
+                     {"stuck", stuck},
+                     {"baseline", baseline != nullptr ? baseline_json(*baseline) : Json(nullptr)}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string lock_report_dot(const LockReport& report) {
+std::string lock_report_dot(const LockReport& report, const BaselineDiff* baseline) {
   std::string text = "digraph lock_order {\n  node [shape=box];\n";
   for (const LockClassRow& c : report.classes) text += "  " + quoted(c.name) + ";\n";
   for (const LockEdgeRow& e : report.edges) {
     const bool only_try = std::all_of(e.kinds.begin(), e.kinds.end(),
                                       [](const std::string& k) { return k.ends_with('+'); });
+    const bool is_new =
+        baseline != nullptr && std::any_of(baseline->added.begin(), baseline->added.end(),
+                                           [&](const NewEdge& n) { return n.edge == &e; });
     // Width grows with the number of digits, so that hot edges do not hide the rest.
-    text +=
-        fmt::format("  {} -> {} [label=\"{} x{}\" penwidth={}{}{}];\n", quoted(e.from),
-                    quoted(e.to), fmt::join(e.kinds, ","), e.count, 1 + std::bit_width(e.count) / 4,
-                    only_try ? " style=dashed" : "", e.in_circle ? " color=red" : "");
+    text += fmt::format("  {} -> {} [label=\"{}{} x{}\" penwidth={}{}{}{}];\n", quoted(e.from),
+                        quoted(e.to), is_new ? "NEW " : "", fmt::join(e.kinds, ","), e.count,
+                        1 + std::bit_width(e.count) / 4, only_try ? " style=dashed" : "",
+                        e.in_circle ? " color=red" : (is_new ? " color=blue" : ""),
+                        is_new ? " fontcolor=blue" : "");
+  }
+  if (baseline == nullptr) return text + "}\n";
+  for (const GoneEdge& e : baseline->gone) {
+    text += fmt::format("  {} -> {} [label=\"gone {}\" style=dotted color=gray fontcolor=gray];\n",
+                        quoted(e.from), quoted(e.to), e.kind);
   }
   return text + "}\n";
 }

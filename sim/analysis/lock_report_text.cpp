@@ -19,6 +19,7 @@ class Printer {
     for (const LockCircleRow& circle : report_.circles) print(circle);
     for (const LockMisuseRow& misuse : report_.misuses) print(misuse);
     for (const HappenedDeadlock& deadlock : report_.deadlocks) print(deadlock);
+    for (const HappenedDeadlock& stuck : report_.stuck) print_stuck(stuck);
     if (report_.more_circles) line("There are more circles than are listed here.\n");
     if (report_.instances_truncated) {
       line("Names with subclasses have more instances than were compared.\n");
@@ -202,7 +203,23 @@ class Printer {
   void print(const HappenedDeadlock& deadlock) {
     title("DEADLOCK: this happened");
     line("{} ended with tasks that wait for each other:", report_.traces[deadlock.trace].name);
-    for (const BlockedTask& t : deadlock.tasks) {
+    blocked(deadlock.tasks);
+  }
+
+  // No circle: what somebody waits for never comes, such as a lock whose holder has ended.
+  void print_stuck(const HappenedDeadlock& stuck) {
+    title("STUCK: this happened");
+    const std::string& name = report_.traces[stuck.trace].name;
+    if (stuck.tasks.empty()) {
+      line("{} ended with tasks that could not go on; none of them waits for a lock.", name);
+    } else {
+      line("{} ended with tasks that wait for locks that nobody releases any more:", name);
+    }
+    blocked(stuck.tasks);
+  }
+
+  void blocked(const std::vector<BlockedTask>& tasks) {
+    for (const BlockedTask& t : tasks) {
       line("  {}{} since {} waits for {} {:x}{}, held by {}", t.task,
            t.step.empty() ? "" : " (step " + t.step + ")", seconds_text(t.since), t.wants,
            t.instance, t.mode.empty() ? "" : " (" + t.mode + ")",
@@ -222,9 +239,14 @@ class Printer {
       inferred += t.inferred ? 1 : 0;
     }
     const std::size_t found = report_.circles.size() + report_.misuses.size();
-    line("{}; traces: {}, lock records: {}, classes: {}, dependencies: {}",
-         report_.clean() ? "nothing to complain of"
-                         : fmt::format("complaints: {}", found + report_.deadlocks.size()),
+    std::string verdict = report_.clean()
+                              ? "nothing to complain of"
+                              : fmt::format("complaints: {}", found + report_.deadlocks.size());
+    if (!report_.stuck.empty()) {
+      const char* const but = report_.clean() ? "but " : "";
+      verdict += fmt::format(", {}runs stuck: {}", but, report_.stuck.size());
+    }
+    line("{}; traces: {}, lock records: {}, classes: {}, dependencies: {}", verdict,
          report_.traces.size(), records, report_.classes.size(), report_.edges.size());
     if (incomplete != 0) line("{} of the traces are incomplete", incomplete);
     if (inferred != 0) {
@@ -251,10 +273,12 @@ class Printer {
       line("{} {:<{}}  {:<{}}  {:<{}} {:>9} {:>6}  {}", e.in_circle ? '*' : ' ', e.from, from, e.to,
            to, kinds_text(e), kinds, e.count, e.traces, place);
     }
+    std::size_t name = 5;
+    for (const LockClassRow& c : report_.classes) name = std::max(name, c.name.size());
     line("");
-    line("  {:<{}}  {:>12}", "class", from, "acquisitions");
+    line("  {:<{}}  {:>12}", "class", name, "acquisitions");
     for (const LockClassRow& c : report_.classes) {
-      line("  {:<{}}  {:>12}", c.name, from, c.acquisitions);
+      line("  {:<{}}  {:>12}", c.name, name, c.acquisitions);
     }
   }
 

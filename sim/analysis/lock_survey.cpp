@@ -245,7 +245,7 @@ void LockSurvey::watch_waits(const TraceLine& line, const Record& record) {
   }
 }
 
-void LockSurvey::note_deadlock() {
+HappenedDeadlock LockSurvey::blocked_tasks() const {
   HappenedDeadlock deadlock{static_cast<std::uint32_t>(traces_.size() - 1), {}};
   const auto& names = traces_.back().tasks;
   for (std::uint32_t t = 0; t < per_task_.size(); ++t) {
@@ -283,14 +283,15 @@ void LockSurvey::note_deadlock() {
     }
     deadlock.tasks.push_back(std::move(blocked));
   }
-  deadlocks_.push_back(std::move(deadlock));
+  return deadlock;
 }
 
 void LockSurvey::end_trace(const TraceInfo& info, bool inferred) {
   if (!begun_) begin(info.native);
   settle_all();
   traces_.back().inferred = inferred;
-  if (info.outcome == "deadlock") note_deadlock();
+  if (info.outcome == "deadlock") deadlocks_.push_back(blocked_tasks());
+  if (info.outcome == "stuck") stuck_.push_back(blocked_tasks());
   const auto counts = order().edge_counts();
   counts_before_.resize(counts.size());
   edge_traces_.resize(counts.size());

@@ -44,7 +44,8 @@ struct BlockedTask {
   std::vector<std::string> owners;  ///< tasks that hold what it wants
 };
 
-/// A trace whose run ended in deadlock.
+/// A trace whose run ended in deadlock, or stuck: nobody could go on, and whoever waits for a lock
+/// waits for one that is never released.
 struct HappenedDeadlock {
   std::uint32_t trace = 0;
   std::vector<BlockedTask> tasks;
@@ -64,6 +65,7 @@ class LockSurvey {
   const LockOrder& order() const { return sink_.order(); }
   const std::vector<SurveyedTrace>& traces() const { return traces_; }
   const std::vector<HappenedDeadlock>& deadlocks() const { return deadlocks_; }
+  const std::vector<HappenedDeadlock>& stuck() const { return stuck_; }
   /// By edge: in how many traces it was seen.
   const std::vector<std::uint32_t>& edge_traces() const { return edge_traces_; }
   std::string printed(LockVertex cls) const;
@@ -95,7 +97,7 @@ class LockSurvey {
   void make_up(Record& record);
   bool waits_after_try(const Record& record) const;
   void watch_waits(const TraceLine& line, const Record& record);
-  void note_deadlock();
+  HappenedDeadlock blocked_tasks() const;
 
   SurveyOptions options_;
   SymbolTable symbols_;
@@ -103,6 +105,7 @@ class LockSurvey {
   EventMask mask_;
   std::vector<SurveyedTrace> traces_;
   std::vector<HappenedDeadlock> deadlocks_;
+  std::vector<HappenedDeadlock> stuck_;
   std::vector<std::uint32_t> edge_traces_;
   std::vector<std::uint64_t> counts_before_;
   std::map<std::int64_t, TaskId> tasks_;  // by pid; idle tasks by CPU

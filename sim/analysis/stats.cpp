@@ -42,14 +42,8 @@ void read_stats(const std::vector<std::string>& paths, Stats& out) {
     trace.unknown_events = info.unknown_events;
     trace.unparsed = info.unparsed;
     trace.malformed = read.malformed;
-    const bool empty = info.records == 0 && !info.native;
-    if (!read.readable) {
+    if (!read.usable()) {
       out.errors.insert(out.errors.end(), read.diagnostics.begin(), read.diagnostics.end());
-    } else if (empty) {
-      Diagnostic d;
-      d.file = file;
-      d.what = "there is no record in it";
-      out.errors.push_back(d);
     }
     out.traces.push_back(std::move(trace));
   }

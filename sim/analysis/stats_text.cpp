@@ -69,7 +69,7 @@ std::string lock_tables(std::vector<Line> lines, const std::string& title, std::
   const std::size_t all = lines.size();
   if (lines.size() > top) lines.resize(top);
   std::vector<Row> waits{{title, "mode", "contended", "wait total", "avg", "p50", "p90", "p99",
-                          "max", "unfinished", "given up"}};
+                          "max", "unfinished", "so far", "given up", "after"}};
   std::vector<Row> holds{{title, "mode", "acquired", "try", "annot.", "hold total", "avg", "p50",
                           "p90", "p99", "max"}};
   for (const Line& l : lines) {
@@ -81,8 +81,9 @@ std::string lock_tables(std::vector<Line> lines, const std::string& title, std::
     if (u.contended == 0) continue;
     Row wait{l.name, mode, number(u.contended)};
     add_durations(wait, u.wait);
-    wait.push_back(number(u.unfinished));
-    wait.push_back(number(u.abandoned));
+    for (const auto n : {u.unfinished, u.unfinished_ns, u.abandoned, u.abandoned_ns}) {
+      wait.push_back(number(n));
+    }
     waits.push_back(std::move(wait));
   }
   std::string text;

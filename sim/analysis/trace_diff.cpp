@@ -115,8 +115,7 @@ class RecordDiff {
     }
     for (const auto& [trace, name] : {std::pair{&a, 'A'}, std::pair{&b, 'B'}}) {
       if (!trace->complete) {
-        result_.notes.push_back(
-            fmt::format("{} is incomplete: its end line is missing or counts other records", name));
+        result_.notes.push_back(fmt::format("{} is incomplete: its end line is missing", name));
       }
       if (trace->other_lines == 0) continue;
       result_.notes.push_back(

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "analysis/reference_trace.hpp"
+#include "analysis/trace_check.hpp"
 #include "analysis/views_text.hpp"
 #include "trace/line_parser.hpp"
 
@@ -151,21 +152,22 @@ RecordTrace read_records(LineReader& reader, const std::string& path, RecordFilt
                          std::vector<Diagnostic>& problems) {
   RecordTrace out;
   RecordReader records(filter, out);
+  TraceCheck check(path);
   reader.seek(0);
   std::uint64_t number = 0;
   bool reference = false;
   for (auto line = reader.next(); line; line = reader.next()) {
     reference = reference || (++number == 1 && begins_reference_trace(*line));
     if (reference) break;
+    check.feed(reader.raw());
+    // Every line of ours ends in a newline; of half a line nothing is known.
+    if (out.native && !reader.raw().ends_with('\n')) continue;
     records.line(*line, number, reader.offset());
-  }
-  // An end line that counts other records than there are is of another trace, or some are missing.
-  const auto counted = out.end.find("records");
-  if (counted != out.end.end() && counted->second != std::to_string(out.records)) {
-    out.complete = false;
   }
   if (reader.problem()) {
     problems.push_back(*reader.problem());
+  } else if (!reference && !check.finish(problems)) {
+    return out;
   } else if (reference || (out.records == 0 && !out.native)) {
     Diagnostic problem;
     problem.file = path;

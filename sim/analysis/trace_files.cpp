@@ -59,11 +59,18 @@ TraceResult read_file(std::FILE* file, const std::string& path, LineSink sink) {
   TraceReader reader(path, sink);
   std::string piece(std::size_t{1} << 20, '\0');
   std::size_t got = 0;
+  bool empty = true;
   do {
     got = std::fread(piece.data(), 1, piece.size(), file);
+    empty = empty && got == 0;
   } while (reader.feed({piece.data(), got}) && got > 0);
-  if (!std::ferror(file)) return reader.finish();
-  return unreadable(path, "reading failed");
+  if (std::ferror(file)) return unreadable(path, "reading failed");
+  TraceResult result = reader.finish();
+  // Nothing was looked at, so nothing may be said to be in order.
+  if (result.readable && result.info.records == 0 && !result.info.native) {
+    return unreadable(path, empty ? "the file is empty" : "there is no record in it");
+  }
+  return result;
 }
 
 // Hands lines on, each followed by the lock events that it implies.

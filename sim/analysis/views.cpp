@@ -1,6 +1,7 @@
 // Opens a trace and feeds its lines to a ViewSource, one at a time: the text itself is never held.
 #include "analysis/views.hpp"
 
+#include "analysis/trace_check.hpp"
 #include "analysis/views_lines.hpp"
 #include "analysis/views_locks.hpp"
 #include "analysis/views_source.hpp"
@@ -18,13 +19,19 @@ ViewTrace reduce_trace(const std::string& path, const ViewOptions& options, Text
                        std::vector<Diagnostic>& problems) {
   ViewTrace out;
   ViewSource source(options, pool, out);
+  TraceCheck check(path);
   LineReader reader(path);
-  for (auto line = reader.next(); line; line = reader.next()) source.line(*line);
+  for (auto line = reader.next(); line; line = reader.next()) {
+    check.feed(reader.raw());
+    // Every line of ours ends in a newline; of half a line nothing is known.
+    if (source.native() && !reader.raw().ends_with('\n')) continue;
+    source.line(*line);
+  }
   if (const auto problem = reader.problem()) {
     problems.push_back(*problem);
     return out;
   }
-  source.finish(path, problems);
+  if (check.finish(problems)) source.finish(path, problems);
   return out;
 }
 

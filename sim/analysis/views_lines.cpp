@@ -54,7 +54,8 @@ std::optional<std::string_view> LineReader::next() {
     const std::size_t step = length + (whole ? 1 : 0);
     begin_ += step;
     position_ += step;
-    return std::string_view(from, length);
+    raw_ = std::string_view(from, step);
+    return raw_.substr(0, length);
   }
 }
 

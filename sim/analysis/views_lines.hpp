@@ -26,6 +26,10 @@ class LineReader {
   /// or when it cannot be read.
   std::optional<std::string_view> next();
 
+  /// The same line with its newline: without one it is the file's last, and cut off, or the
+  /// beginning of one that is too long.
+  std::string_view raw() const { return raw_; }
+
   /// The byte at which the line that next() returned last begins.
   std::uint64_t offset() const { return offset_; }
 
@@ -47,6 +51,7 @@ class LineReader {
   std::size_t end_ = 0;
   std::uint64_t position_ = 0;  // of buffer_[begin_] in the file
   std::uint64_t offset_ = 0;
+  std::string_view raw_;
   bool at_end_ = false;
 };
 

@@ -22,6 +22,9 @@ class ViewSource {
   /// One line without its newline. Lines that are none of the format's are counted.
   void line(std::string_view text);
 
+  /// The trace has Faultline's header.
+  bool native() const { return source_ == TraceSource::native; }
+
   /// Ends the trace; complains when nothing in it was a trace.
   void finish(const std::string& name, std::vector<Diagnostic>& problems);
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
 
 #include "analysis/lock_baseline.hpp"
@@ -98,12 +99,11 @@ bool survey_trace(const std::string& path, LockSurvey& survey) {
   const TraceResult result = read_trace_and_locks(path, line_sink(line), &inferred);
   print_diagnostics(result.diagnostics);
   survey.end_trace(result.info, inferred);
-  // In text of another program some lines may be anything; in ours none may.
-  return result.info.native ? result.ok() : result.readable;
+  return result.usable();
 }
 
-// 0, 1 with new dependencies, 2 with a complaint.
-int baseline(const LocksArguments& a, const LockReport& report, std::string& text) {
+// 0, 1 with new dependencies, 2 with a complaint. `diff` points into the report.
+int baseline(const LocksArguments& a, const LockReport& report, std::optional<BaselineDiff>& diff) {
   if (a.update) return write_file(a.baseline, baseline_text(report)) ? 0 : 2;
   std::ifstream file(a.baseline, std::ios::binary);
   if (!file) {
@@ -111,14 +111,13 @@ int baseline(const LocksArguments& a, const LockReport& report, std::string& tex
     return 2;
   }
   const std::string old(std::istreambuf_iterator<char>(file), {});
-  const auto compared = compare_baseline(old, a.baseline, report);
+  auto compared = compare_baseline(old, a.baseline, report);
   if (const auto* const error = std::get_if<Diagnostic>(&compared)) {
     print_diagnostics({*error});
     return 2;
   }
-  const auto& diff = std::get<BaselineDiff>(compared);
-  text = baseline_diff_text(diff, a.baseline);
-  return diff.added.empty() ? 0 : 1;
+  diff = std::move(std::get<BaselineDiff>(compared));
+  return diff->added.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -140,18 +139,19 @@ int locks_command(const LocksArguments& a) {
   }
   if (!good) return 2;
   const LockReport report = lock_report(survey);
-  std::string difference;
-  const int compared = a.baseline.empty() ? 0 : baseline(a, report, difference);
+  std::optional<BaselineDiff> diff;
+  const int compared = a.baseline.empty() ? 0 : baseline(a, report, diff);
   if (compared == 2) return 2;
+  const std::string difference = diff ? baseline_diff_text(*diff) : std::string();
   std::string text;
   if (a.json) {
-    text = lock_report_json(report);
+    text = lock_report_json(report, diff ? &*diff : nullptr);
   } else if (a.dot) {
-    text = lock_report_dot(report);
+    text = lock_report_dot(report, diff ? &*diff : nullptr);
   } else {
     text = lock_report_text(report);
   }
-  // Machine-readable forms stay one document; the difference is for people then.
+  // Machine-readable forms stay one document, which has the difference too.
   if (a.json || a.dot) {
     std::fputs(difference.c_str(), stderr);
   } else {

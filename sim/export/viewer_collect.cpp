@@ -203,7 +203,7 @@ std::optional<ViewerInput> collect(const std::string& path, std::vector<Diagnost
   const TraceResult result = read(line_sink(take), &inferred);
   input.model.name = path.substr(path.find_last_of('/') + 1);
   input.model.malformed = result.malformed;
-  if (!result.readable) {
+  if (!result.usable()) {
     problems.insert(problems.end(), result.diagnostics.begin(), result.diagnostics.end());
     return std::nullopt;
   }

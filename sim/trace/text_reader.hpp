@@ -91,6 +91,10 @@ struct TraceResult {
 
   /// Is every line understood? (Incomplete is not malformed.)
   bool ok() const { return readable && malformed == 0; }
+
+  /// Can something be said of it? In text of another program some lines may be anything; in ours
+  /// none may. All readers go by this.
+  bool usable() const { return info.native ? ok() : readable; }
 };
 
 /// Called with each line; false stops the reading (the result is then of what was read).

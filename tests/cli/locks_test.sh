@@ -4,6 +4,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lock=$top/scenarios/lock
 raw=$top/tests/conformance/raw
+direct=$top/scenarios/map_direct
 good_scenario >good.json
 
 expect clean 0 "nothing to complain of" -- locks good.json
@@ -48,6 +49,20 @@ expect baseline_update 0 -- locks good.json --baseline order.json --update
 expect baseline_same 0 "0 new, 0 gone" -- locks good.json --baseline order.json
 printf '{ "faultline_lock_order": 1, "edges": [] }' >less.json
 expect baseline_new 1 "NEW: " -- locks good.json --baseline less.json
+# The documents say what is new and what is gone, so that they explain the exit code.
+"$faultline" run "$lock/abba_only_possible.json" --trace abba.trace >run.txt
+printf '{ "faultline_lock_order": 1, "edges": [ { "from": "A", "to": "B", "kinds": ["EN", "SN"] }, { "from": "A", "to": "C", "kinds": ["EN"] } ] }' >other.json
+expect baseline_json 1 '"known_otherwise": false' -- locks abba.trace --baseline other.json --json
+python3 - other.json stdout <<'PY' || fail "--json does not tell what is new and gone: $(cat stdout)"
+import json, sys
+b = json.load(open(sys.argv[2]))["baseline"]
+assert b["file"] == sys.argv[1]
+assert b["new"] == [{"from": "B", "to": "A", "kind": "EN", "known_otherwise": False}]
+assert b["gone"] == [{"from": "A", "to": "B", "kind": "SN"}, {"from": "A", "to": "C", "kind": "EN"}]
+PY
+expect no_baseline 1 '"baseline": null' -- locks abba.trace --json
+expect baseline_dot 1 '"B" -> "A" [label="NEW EN x1"' '"A" -> "C" [label="gone EN"' \
+  '"A" -> "B" [label="EN x1"' -- locks abba.trace --baseline other.json --dot
 printf '{ "edges": [ }' >broken.json
 expect baseline_broken 2 "broken.json:1" -- locks good.json --baseline broken.json
 
@@ -62,6 +77,22 @@ if command -v zstd >/dev/null; then
   expect compressed 0 "traces: 1" -- locks good.trace.zst
 fi
 
+# One task ends with a lock that another waits for: no order is wrong, but it must be said.
+cat >stuck.json <<'JSON'
+{ "format": 1, "name": "stuck", "machine": { "cpus": 1, "preset": "x86-dram" },
+  "schedule": { "chooser": "sequential" }, "locks": { "A": { "type": "mutex" } },
+  "tasks": { "one": { "cpu": 0, "steps": [ { "id": "take", "lock": { "name": "A" } } ] },
+             "two": { "cpu": 0, "steps": [ { "id": "want", "lock": { "name": "A" } } ] } } }
+JSON
+expect stuck 0 "STUCK: this happened" "two (step two.want lock)" "held by one" "but runs stuck: 1" \
+  -- locks stuck.json
+expect stuck_json 0 '"outcome": "stuck"' '"step": "two.want lock"' -- locks stuck.json --json
+
+# The numbers of the last table stand below each other, however long the names.
+"$faultline" locks "$direct/one_thread_shows_the_circle.json" |
+  awk '/^  class /{on=1} on{print length($0)}' | sort -u >widths
+[[ $(wc -l <widths) == 1 ]] || fail "the table of classes is crooked: $(tr '\n' ' ' <widths)"
+
 # Without lock events, mmap_lock and XFS inode lock events stand for them.
 "$faultline" run good.json --level kernel --trace kernel.trace >run.txt
 grep -q ': lock_acquire: ' kernel.trace && fail "the level kernel has lock events: the test shows nothing"
@@ -69,7 +100,6 @@ expect inferred 0 "no lock events" "XFS_MMAPLOCK" -- locks kernel.trace
 
 # MAP_DIRECT of 2017: its circle from one thread with write(2) goes through a try that would have
 # waited, so that a kernel's validator says nothing; with a read it speaks at once.
-direct=$top/scenarios/map_direct
 expect circle 1 "possible circular locking" "tried, and would have waited for" "mmap_sem" \
   -- locks "$direct/one_thread_shows_the_circle.json"
 expect silent 0 "nothing to complain of" -- locks --as-lockdep "$direct/one_thread_shows_the_circle.json"

@@ -30,6 +30,23 @@ sys.exit(0 if parts == whole and whole > 0 else 1)' || fail "the parts are not t
 first=$("$faultline" stats good.trace) second=$("$faultline" stats good.trace)
 [[ $first == "$second" ]] || fail "two accounts of one trace differ"
 
+# A run that ends in deadlock: what was waited for until then is in the tables, and is as much as who
+# waited for whom adds up to. The second task works for 2 us longer than the first.
+expect deadlock 0 -- run "$top/scenarios/lock/abba_deadlock.json" \
+  --set /tasks/two/steps/1/compute/for=3us --trace deadlock.trace
+"$faultline" stats --json deadlock.trace | python3 -c 'import json,sys
+d = json.load(sys.stdin)
+sides = [c[m] for c in d["classes"] for m in ("read", "write")]
+inside = [i[m] for i in d["instances"] for m in ("read", "write")]
+total = lambda us: sum(u["wait"]["total_ns"] + u["unfinished_ns"] + u["abandoned_ns"] for u in us)
+assert total(sides) == total(inside) == sum(w["total_ns"] for w in d["waits"])
+assert [u["unfinished_ns"] for u in sides if u["unfinished"]] == [0, 2000]' ||
+  fail "stats of a deadlock: the sums differ"
+expect unfinished 0 "unfinished  so far  given up  after" -- stats deadlock.trace
+for line in "A +write .* 1 +0 +0 +0" "B +write .* 1 +2000 +0 +0"; do
+  grep -qE "^  $line\$" stdout || fail "stats of a deadlock: no line $line: $(head -n 8 stdout)"
+done
+
 expect none 2 -- stats
 expect missing 2 "missing.trace" -- stats missing.trace
 : >empty.trace

@@ -89,6 +89,15 @@ Lines native(int steps) {
   return lines;
 }
 
+/// Makes the end line count the records there are.
+Lines counted(Lines lines) {
+  std::string& end = lines.back();
+  const auto records = std::count_if(lines.begin(), lines.end(),
+                                     [](auto& line) { return line.find(" [") != line.npos; });
+  end = end.substr(0, end.rfind('=') + 1) + std::to_string(records);
+  return lines;
+}
+
 /// The same trace with every record from `first` on `by` ns later.
 void delay(Lines& lines, std::size_t first, int by) {
   for (auto i = first; i < lines.size(); ++i) {
@@ -189,7 +198,7 @@ TEST_CASE("records: one more is one difference, later times are one sum") {
            "            main-100     [000] .....     0.000009995: "
            "tlb_flush: pages:1 reason:local mm shootdown (3)");
   delay(b, 1001, 500);
-  const auto result = diff(files, a, b);
+  const auto result = diff(files, a, counted(b));
   CHECK_FALSE(result.same);
   CHECK(result.places == 1);
   CHECK((result.only_a == 0 && result.only_b == 1));
@@ -236,13 +245,13 @@ TEST_CASE("records: steps and tasks are aligned by name") {
   const auto from = find_line(a, "sim_step: main.s40 ");
   b.erase(b.begin() + static_cast<std::ptrdiff_t>(from),
           b.begin() + static_cast<std::ptrdiff_t>(from + 3));
-  auto result = diff(files, a, b);
+  auto result = diff(files, a, counted(b));
   CHECK((result.only_a == 3 && result.only_b == 0));
   CHECK(result.places == 1);
 
   b = a;
   b.insert(b.begin() + 50, "          helper-101     [001] .....     0.000000495: sim_wait: x");
-  result = diff(files, a, b);
+  result = diff(files, a, counted(b));
   CHECK(result.facts == Lines{"task helper is only in B"});
   CHECK(result.only_b == 1);
 }
@@ -260,7 +269,7 @@ TEST_CASE("records: another outcome, a missing end and another order are differe
   b.pop_back();
   result = diff(files, a, b);
   CHECK_FALSE(result.same);
-  CHECK(result.notes == Lines{"B is incomplete: its end line is missing or counts other records"});
+  CHECK(result.notes == Lines{"B is incomplete: its end line is missing"});
 
   b = a;
   const std::string one = "  one-1  [000] .....  0.000000005: sim_wait: x";
@@ -268,12 +277,61 @@ TEST_CASE("records: another outcome, a missing end and another order are differe
   auto c = a;
   b.insert(b.begin() + 2, {one, two});
   c.insert(c.begin() + 2, {two, one});
+  b = counted(b);
+  c = counted(c);
   result = diff(files, b, c);
   CHECK_FALSE(result.same);
   CHECK(result.facts == Lines{"every task does the same, but tasks take turns in another order"});
   DiffOptions options;
   options.ignore = {"time"};
   CHECK(diff(files, b, c, options).same);
+}
+
+TEST_CASE("a broken trace of ours is refused, an incomplete one is not") {
+  Files files;
+  const auto good = native(3);
+  const auto complaint = [&](const Lines& broken, DiffOptions options = {}) {
+    // Also of the same file twice, which is not compared record by record.
+    const auto twice = diff(files, broken, broken, options);
+    const auto result = diff(files, good, broken, options);
+    CHECK_FALSE(result.same);
+    REQUIRE(result.errors.size() == 1);
+    CHECK_FALSE(twice.same);
+    CHECK(twice.errors.size() >= 1);
+    const auto text = to_string(result.errors[0]);
+    return text.substr(text.rfind("/b:") + 2);
+  };
+  for (const auto& options : {DiffOptions{}, viewed(ViewKind::events), viewed(ViewKind::locks)}) {
+    auto broken = good;
+    replace(broken[1], "format=1", "format=9");
+    CHECK(complaint(broken, options) == ":2:1: format 9 is not known (1 is)");
+    broken = good;
+    broken[3] = "garbage";
+    // The line, and then the count.
+    CHECK(diff(files, good, broken, options).errors.size() == 2);
+    CHECK(complaint(counted(broken), options).find(":4:1: not a trace line") == 0);
+    broken = good;
+    replace(broken.back(), "records=9", "records=3");
+    CHECK(complaint(broken, options) == ":12:1: the end line counts 3 records, but there are 9");
+    broken = good;
+    broken.pop_back();
+    const auto incomplete = diff(files, good, broken, options);
+    CHECK(incomplete.errors.empty());
+    CHECK(incomplete.notes.front() == "B is incomplete: its end line is missing");
+  }
+}
+
+TEST_CASE("half a line of ours is not compared") {
+  Files files;
+  const auto a = files.write("a", native(3));
+  const auto b = files.write("b", native(3));
+  // Into the middle of the number in the last record.
+  const auto end = native(3).back().size() + 1;
+  std::filesystem::resize_file(b, std::filesystem::file_size(b) - end - 2);
+  const auto result = diff_traces(a, b, {});
+  CHECK(result.errors.empty());
+  CHECK(result.equal == 8);
+  CHECK((result.only_a == 1 && result.only_b == 0));
 }
 
 TEST_CASE("bad input is an error and not a difference") {
