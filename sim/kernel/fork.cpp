@@ -125,7 +125,7 @@ Path<std::int64_t> kernel_wait4(Kernel& k, task_struct& child) {
     k.locks.end_wait(engine.current());
   }
   child.reaped = true;
-  might_fault(k);  // the status
+  if (k.profile.copies_annotate) might_fault(k);  // the status
   co_return child.pid.v;
 }
 

@@ -16,6 +16,9 @@ inline bool lies_on(const FileSpec& file, FsRef fs) {
   return on_fs && file.fs == fs;
 }
 
+/// The time that a scenario declares.
+Nanos time_of(const Kernel& k, const FileTime& t);
+
 /// Builds every file that has no inode in `inodes` yet. `devices` are those of the scenario, by
 /// index; null where one is no character device.
 void build_other_files(const Scenario& scenario, Kernel& k,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel/fs/inode.hpp"
+#include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_aops.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
@@ -228,29 +229,13 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   sb.s_daxdev = device_.pmem;
   sb.s_bdev = device_.block;
   sb.relatime = spec_.relatime;
-  const LockClassId levels[] = {k_.cls.sb_writers, k_.cls.sb_pagefaults, k_.cls.sb_internal};
-  for (std::uint64_t i = 0; i < 3; ++i) {
-    init_lock(sb.s_writers[i], k_.locks, levels[i], lock_id(LockOwner::super, fs_, i));
-  }
-  init_lock(sb.s_umount, k_.locks, k_.cls.s_umount, lock_id(LockOwner::super, fs_, 3));
+  init_super_locks(k_, sb);
   sb.mount = std::make_unique<xfs_mount>();
   sb.mount->m_super = &sb;
   sb.mount->log = Log(log_geometry(geo));
   init_lock(sb.mount->m_perags_lock, k_.locks, k_.cls.xa_lock, lock_id(LockOwner::perags, fs_));
   init_lock(sb.mount->xc_ctx_lock, k_.locks, k_.cls.xc_ctx_lock, lock_id(LockOwner::log, fs_));
   return sb;
-}
-
-Nanos time_of(const Kernel& k, const FileTime& t) {
-  switch (t.kind) {
-    case FileTime::Kind::stale:
-      return Nanos(1);
-    case FileTime::Kind::fresh:
-      return k.coarse_time();
-    case FileTime::Kind::at:
-      return Nanos(t.ns);
-  }
-  return Nanos{};
 }
 
 inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {

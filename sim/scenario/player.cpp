@@ -149,7 +149,7 @@ HelperPath<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult&
     co_return false;
   }
   // The handler's frame is written to the user's stack.
-  might_fault(k);
+  if (k.profile.copies_annotate) might_fault(k);
   co_await k.engine.spend(k.costs.signal_delivery);
   co_return true;
 }

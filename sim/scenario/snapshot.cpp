@@ -29,7 +29,7 @@ constexpr std::array letters{
     FlagLetters{VM_SYNC, "sf"},        FlagLetters{VM_WIPEONFORK, "wf"},
     FlagLetters{VM_DONTDUMP, "dd"},    FlagLetters{VM_MIXEDMAP, "mm"},
     FlagLetters{VM_HUGEPAGE, "hg"},    FlagLetters{VM_NOHUGEPAGE, "nh"},
-    FlagLetters{VM_DROPPABLE, "dp"},
+    FlagLetters{VM_MERGEABLE, "mg"},   FlagLetters{VM_DROPPABLE, "dp"},
 };
 
 const char* cache_text(std::uint64_t bits) {

@@ -93,9 +93,10 @@ enum class InodeType : std::uint8_t { regular, directory, character, pipe };
 
 /// Which address search a file asks for. include/linux/fs.h f_op->get_unmapped_area.
 enum class AreaSearch : std::uint8_t {
-  plain,   ///< that of the mm
-  thp,     ///< thp_get_unmapped_area: congruent to the offset modulo 2 MiB
-  hugetlb  ///< multiples of 2 MiB only
+  plain,    ///< that of the mm
+  thp,      ///< thp_get_unmapped_area: congruent to the offset modulo 2 MiB
+  hugetlb,  ///< multiples of 2 MiB only
+  own       ///< a driver's, of which the core knows nothing; finds what that of the mm does
 };
 
 inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u << 5;
@@ -153,7 +154,8 @@ inline constexpr std::uint32_t S_SYNC = 1, S_NOATIME = 2, S_APPEND = 4, S_IMMUTA
 /// IS_IOMAP_SEALED(): the block map of the file may not change (MAP_DIRECT).
 inline auto is_iomap_sealed(inode& node) { return node.i_flags->test(S_IOMAP_SEALED); }
 
-inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2;
+/// FMODE_PATH: opened with O_PATH; most system calls do not know such a descriptor.
+inline constexpr std::uint32_t FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 0x4000;
 
 /// Readahead of one open file, in pages. include/linux/fs.h.
 struct file_ra_state {

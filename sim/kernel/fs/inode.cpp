@@ -36,7 +36,11 @@ Path<void> touch_atime(Kernel& k, inode& node) {
   // A frozen file system loses the update rather than the reader its time.
   const bool writable = co_await sb_start_write_trylock(*node.i_sb);
   if (!writable) co_return;
-  co_await xfs::xfs_vn_update_time(k, node, S_ATIME);
+  if (node.xfs) {
+    co_await xfs::xfs_vn_update_time(k, node, S_ATIME);
+  } else {  // tmpfs: in memory alone
+    node.i_atime = now;
+  }
   sb_end_write(*node.i_sb);
 }
 

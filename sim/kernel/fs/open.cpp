@@ -11,10 +11,12 @@
 namespace faultline {
 
 namespace {
+constexpr std::uint64_t o_path = 010000000;
+constexpr std::uint64_t path_flags = o_path | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr std::uint64_t valid_open_flags =
     O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC |
     O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | 040000 /* O_DIRECT */ |
-    0100000 /* O_LARGEFILE */ | 01000000 /* O_NOATIME */;
+    0100000 /* O_LARGEFILE */ | 01000000 /* O_NOATIME */ | o_path;
 
 int may_open(const inode& node, std::uint64_t flags) {
   const bool write = (flags & O_ACCMODE) != O_RDONLY;
@@ -25,29 +27,33 @@ int may_open(const inode& node, std::uint64_t flags) {
   if (node.append && (flags & O_TRUNC)) return -EPERM;
   return 0;
 }
+
+// Access mode 3 asks for the rights of both and gives neither.
+std::uint32_t mode_of(std::uint64_t flags) {
+  if (flags & o_path) return FMODE_PATH;
+  switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+      return FMODE_READ;
+    case O_WRONLY:
+      return FMODE_WRITE;
+    case O_RDWR:
+      return FMODE_READ | FMODE_WRITE;
+    default:
+      return 0;
+  }
+}
 }  // namespace
 
 Path<std::int64_t> do_sys_open(Kernel& k, inode& node, std::uint64_t flags) {
   co_await k.engine.spend(k.costs.vfs_op);
-  flags &= valid_open_flags;
-  if ((flags & O_ACCMODE) == O_ACCMODE) co_return -EINVAL;
+  flags &= flags & o_path ? path_flags : valid_open_flags;
   if (const int error = may_open(node, flags)) co_return error;
   file& opened = k.files.emplace_back();
   opened.f_inode = &node;
   opened.f_op = node.i_fop;
   opened.f_flags = static_cast<std::uint32_t>(flags);
   opened.f_count = 1;
-  switch (flags & O_ACCMODE) {
-    case O_RDONLY:
-      opened.f_mode = FMODE_READ;
-      break;
-    case O_WRONLY:
-      opened.f_mode = FMODE_WRITE;
-      break;
-    default:
-      opened.f_mode = FMODE_READ | FMODE_WRITE;
-      break;
-  }
+  opened.f_mode = mode_of(flags);
   auto& table = k.current().files->fd;
   for (std::size_t n = 3; n < table.size(); ++n) {
     if (table[n]) continue;
@@ -75,7 +81,8 @@ file* fget(Kernel& k, std::int64_t fd) {
   const auto& table = k.current().files->fd;
   if (fd < 0 || static_cast<std::size_t>(fd) >= table.size()) return nullptr;
   file* const found = table[static_cast<std::size_t>(fd)];
-  if (found) ++found->f_count;
+  if (!found || (found->f_mode & FMODE_PATH)) return nullptr;
+  ++found->f_count;
   return found;
 }
 
@@ -134,20 +141,25 @@ static std::int64_t check_fallocate(const file& f, std::uint64_t mode, std::int6
   return f.f_op->fallocate ? 0 : -EOPNOTSUPP;
 }
 
+HelperPath<std::int64_t> vfs_fallocate(Kernel& k, file& f, std::uint64_t mode, std::int64_t offset,
+                                       std::int64_t len) {
+  const bool sealed = co_await is_iomap_sealed(*f.f_inode);
+  std::int64_t error = check_fallocate(f, mode, offset, len, sealed);
+  if (error) co_return error;
+  super_block& sb = *f.f_inode->i_sb;
+  co_await sb_start_write(sb);
+  error = co_await f.f_op->fallocate(k, f, static_cast<unsigned>(mode),
+                                     static_cast<std::uint64_t>(offset),
+                                     static_cast<std::uint64_t>(len));
+  sb_end_write(sb);
+  co_return error;
+}
+
 Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode,
                                   std::int64_t offset, std::int64_t len) {
   file* const f = fget(k, fd);
   if (!f) co_return -EBADF;
-  const bool sealed = co_await is_iomap_sealed(*f->f_inode);
-  std::int64_t error = check_fallocate(*f, mode, offset, len, sealed);
-  if (!error) {
-    super_block& sb = *f->f_inode->i_sb;
-    co_await sb_start_write(sb);
-    error = co_await f->f_op->fallocate(k, *f, static_cast<unsigned>(mode),
-                                        static_cast<std::uint64_t>(offset),
-                                        static_cast<std::uint64_t>(len));
-    sb_end_write(sb);
-  }
+  const std::int64_t error = co_await vfs_fallocate(k, *f, mode, offset, len);
   fput(k, *f);
   co_return error;
 }

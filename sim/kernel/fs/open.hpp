@@ -24,6 +24,9 @@ Path<std::int64_t> do_sys_ftruncate(Kernel& k, std::int64_t fd, std::int64_t len
 /// The bits of fallocate's mode of which at most one may be set; none: allocate (fcntl.h has the
 /// others, FALLOC_FL_*).
 inline constexpr unsigned falloc_mode_mask = 0x7a, falloc_allocate_range = 0;
+/// The same for an open file that the caller holds.
+HelperPath<std::int64_t> vfs_fallocate(Kernel& k, file& f, std::uint64_t mode, std::int64_t offset,
+                                       std::int64_t len);
 /// fallocate(2): 0 or a negative errno.
 Path<std::int64_t> ksys_fallocate(Kernel& k, std::int64_t fd, std::uint64_t mode,
                                   std::int64_t offset, std::int64_t len);

@@ -39,6 +39,14 @@ Path<std::int64_t> sync_filesystem(Kernel& k, super_block& sb) {
 
 }  // namespace
 
+void init_super_locks(Kernel& k, super_block& sb) {
+  const LockClassId classes[] = {k.cls.sb_writers, k.cls.sb_pagefaults, k.cls.sb_internal};
+  for (std::uint64_t i = 0; i < levels; ++i) {
+    init_lock(sb.s_writers[i], k.locks, classes[i], lock_id(LockOwner::super, sb.id, i));
+  }
+  init_lock(sb.s_umount, k.locks, k.cls.s_umount, lock_id(LockOwner::super, sb.id, levels));
+}
+
 Path<std::int64_t> freeze_super(Kernel& k, super_block& sb) {
   if (!sb.mount) co_return -EOPNOTSUPP;
   co_await down_write(sb.s_umount);

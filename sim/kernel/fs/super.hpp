@@ -32,6 +32,9 @@ inline void sb_end_intwrite(super_block& sb) {
   percpu_up_read(sb.s_writers[static_cast<int>(SbFreeze::fs)]);
 }
 
+/// Makes the locks of a mount; its `id` is set.
+void init_super_locks(Kernel& k, super_block& sb);
+
 /// FIFREEZE and FITHAW. 0, -EBUSY (frozen already), -EINVAL (not frozen) or -EOPNOTSUPP.
 Path<std::int64_t> freeze_super(Kernel& k, super_block& sb);
 Path<std::int64_t> thaw_super(Kernel& k, super_block& sb);

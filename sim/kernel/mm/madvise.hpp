@@ -1,5 +1,6 @@
-// madvise(2). Linux 6.12 mm/madvise.c. Left out: KSM, hardware poison, collapsing, and the
-// advice that only reclaim would heed (COLD, PAGEOUT).
+// madvise(2). Linux 6.12 and 7.1 mm/madvise.c. Left out: merging of equal pages (the VMA is only
+// marked), hardware poison, guard pages, collapsing, freeing of emptied page tables (7.1), and
+// what only reclaim would heed: COLD and PAGEOUT are checked, no more.
 #pragma once
 
 #include "kernel/mm/vma.hpp"

@@ -24,7 +24,8 @@ bool dup_rmap(Kernel& k, mm_struct& mm, pte_t pte) {
   if (pte_special(pte) || pte_devmap(pte)) return false;
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
     ++cached->mapcount;
-    ++mm.rss.file;
+    ++cached->refs;
+    ++mm_counter_file(mm, *cached);
     return false;
   }
   k.frames.get(pte_pfn(pte));

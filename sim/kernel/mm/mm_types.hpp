@@ -32,13 +32,14 @@ inline constexpr vm_flags_t VM_NONE = 0, VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC 
                             VM_SHARED = 0x8, VM_MAYREAD = 0x10, VM_MAYWRITE = 0x20,
                             VM_MAYEXEC = 0x40, VM_MAYSHARE = 0x80, VM_GROWSDOWN = 0x100,
                             VM_PFNMAP = 0x400, VM_LOCKED = 0x2000, VM_IO = 0x4000,
-                            VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000,
-                            VM_DONTCOPY = 0x20000, VM_WIPEONFORK = 0x2000000,
-                            VM_DONTDUMP = 0x4000000, VM_DROPPABLE = 1ULL << 40,
-                            VM_DONTEXPAND = 0x40000, VM_LOCKONFAULT = 0x80000,
-                            VM_ACCOUNT = 0x100000, VM_NORESERVE = 0x200000, VM_HUGETLB = 0x400000,
-                            VM_SYNC = 0x800000, VM_SOFTDIRTY = 0x8000000, VM_MIXEDMAP = 0x10000000,
-                            VM_HUGEPAGE = 0x20000000, VM_NOHUGEPAGE = 0x40000000;
+                            VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000, VM_DONTCOPY = 0x20000,
+                            VM_WIPEONFORK = 0x2000000, VM_DONTDUMP = 0x4000000,
+                            VM_DROPPABLE = 1ULL << 40, VM_DONTEXPAND = 0x40000,
+                            VM_LOCKONFAULT = 0x80000, VM_ACCOUNT = 0x100000,
+                            VM_NORESERVE = 0x200000, VM_HUGETLB = 0x400000, VM_SYNC = 0x800000,
+                            VM_SOFTDIRTY = 0x8000000, VM_MIXEDMAP = 0x10000000,
+                            VM_HUGEPAGE = 0x20000000, VM_NOHUGEPAGE = 0x40000000,
+                            VM_MERGEABLE = 0x80000000;
 inline constexpr vm_flags_t VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
 inline constexpr vm_flags_t VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
 inline constexpr vm_flags_t VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;

@@ -70,7 +70,6 @@ void mmap_read_unlock(Kernel& k, mm_struct& mm) {
 }
 
 void might_fault(Kernel& k) {
-  if (!k.profile.copies_annotate) return;
   if (mm_struct* const mm = k.current().mm) k.locks.annotate_shared(mm->mmap_lock);
 }
 

@@ -1,4 +1,4 @@
-// mremap(2): shrinking, growing and moving a mapping. Linux 6.12 mm/mremap.c, copy_vma of mm/vma.c.
+// mremap(2): shrinking, growing and moving a mapping. Linux 6.12 and 7.1 mm/mremap.c.
 // Left out: hugetlb, sealed memory, userfaultfd, and 1 GiB entries, which are moved as their parts.
 #pragma once
 

@@ -58,6 +58,7 @@ static bool populates_by_writing(const vm_area_struct& vma) {
 
 Path<std::int64_t> populate_vma_page_range(Kernel& k, vm_area_struct& vma, Vaddr* start, Vaddr end,
                                            bool* locked) {
+  if (!vma_is_accessible(vma)) co_return -EFAULT;  // nothing may be forced in
   const bool write = populates_by_writing(vma);
   const std::int64_t result = co_await __get_user_pages(k, vma, start, end, write, locked);
   co_return result;

@@ -64,13 +64,14 @@ namespace {
 // Without a name in the file system: the same, told apart by the kernel alone.
 const vm_operations_struct shmem_anon_vm_ops{.fault = shmem_fault, .map_pages = filemap_map_pages};
 
-// tmpfs keeps its times in memory alone: touching them has no effect that could be seen here.
-Path<std::int64_t> shmem_mmap(Kernel&, file&, vm_area_struct& vma) {
+Path<std::int64_t> shmem_mmap(Kernel& k, file& file, vm_area_struct& vma) {
+  co_await touch_atime(k, *file.f_inode);
   vma.vm_ops = &shmem_vm_ops;
   co_return 0;
 }
 
-Path<std::int64_t> shmem_mmap_prepare(Kernel&, file&, vm_area_desc& desc) {
+Path<std::int64_t> shmem_mmap_prepare(Kernel& k, file& file, vm_area_desc& desc) {
+  co_await touch_atime(k, *file.f_inode);
   desc.vm_ops = &shmem_vm_ops;
   co_return 0;
 }

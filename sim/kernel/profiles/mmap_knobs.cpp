@@ -64,6 +64,21 @@ constexpr std::array knobs{
          "What vm_ops is in a descriptor before the hook: null (the hook may leave it), or "
          "operations that do nothing, where null asks for anonymous memory.",
          set_member<&Profile::desc_vm_ops>},
+    Knob{"mm.mremap", KnobKind::word, "unmaps_first|checks_first", "unmaps_first",
+         "Whether mremap unmaps what lies at the new address before it looks at the mapping, or "
+         "(6.17) judges everything first, and moves all VMAs of a range to a fixed address.",
+         set_member<&Profile::mremap>},
+    Knob{"mm.madvise_vma_lock", KnobKind::boolean, "", "false",
+         "MADV_DONTNEED and MADV_FREE of a range inside one VMA take only that VMA's lock (6.17), "
+         "and so do not wait for a writer of the mm elsewhere.",
+         set_member<&Profile::madvise_vma_lock>},
+    Knob{"mm.ksm", KnobKind::boolean, "", "true",
+         "A kernel that can merge equal pages: MADV_MERGEABLE is a known advice.",
+         set_member<&Profile::ksm>},
+    Knob{"fs.pipes_noexec", KnobKind::boolean, "", "false",
+         "Nothing may be executed from the mount of the pipes, so that mapping a pipe with "
+         "PROT_EXEC is EPERM before it is ENODEV (7.1).",
+         set_member<&Profile::pipes_noexec>},
     Knob{"proc.maps_under_vma_locks", KnobKind::boolean, "", "false",
          "/proc/PID/maps is read from one VMA's lock to the next (7.1); mmap_lock is wanted only "
          "while the mm has a writer.",

@@ -77,8 +77,8 @@ constexpr std::array knobs{
         "up its VMAs under mmap_lock.",
         set_member<&Profile::process_accounting>},
     Knob{"mm.copies_annotate", KnobKind::boolean, "", "true",
-         "A copy to user memory tells lock debugging that it may fault, as the frame of a signal "
-         "handler shows; a 7.1 kernel does not.",
+         "Writing the frame of a signal handler, and the status that wait4 gives, tells lock "
+         "debugging that it may fault; a 7.1 kernel does not.",
          set_member<&Profile::copies_annotate>},
     Knob{"fs.iomap_actor_advances", KnobKind::boolean, "", "false",
          "Who works on an iomap moves the iterator itself (6.15 and later), so that iomap_iter "

@@ -47,6 +47,7 @@ enum class InsertAsserts : std::uint8_t { bug, warn };
 enum class ActionUnmap : std::uint8_t { under_rmap, after_rmap };
 enum class RemapChecks : std::uint8_t { none, cow, range };
 enum class DescVmOps : std::uint8_t { null, dummy };
+enum class MremapOrder : std::uint8_t { unmaps_first, checks_first };
 
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
@@ -72,6 +73,10 @@ struct Profile {
   RemapChecks remap_prepare_checks = RemapChecks::range;      ///< mm.remap_prepare_checks
   bool prepare_failure_uncharges = true;                      ///< mm.prepare_failure_uncharges
   DescVmOps desc_vm_ops = DescVmOps::null;                    ///< mm.desc_vm_ops
+  MremapOrder mremap = MremapOrder::unmaps_first;             ///< mm.mremap
+  bool madvise_vma_lock = false;                              ///< mm.madvise_vma_lock
+  bool ksm = true;                                            ///< mm.ksm
+  bool pipes_noexec = false;                                  ///< fs.pipes_noexec
   bool maps_under_vma_locks = false;                          ///< proc.maps_under_vma_locks
   std::uint64_t l1tf_pfn_limit = 0;                           ///< x86.l1tf_pfn_limit
   bool dax_folios = false;                                    ///< mm.dax_folios

@@ -51,11 +51,14 @@ class Planner {
   void after(const std::string& kind);
   void after_change(const std::string& kind);
   void after_mremap(const std::string& kind);
+  void after_fork();
+  void child_steps();
 
   const Json& devices_;
   const Json& run_;
   PlannedRun plan_;
   Json steps_ = Json::array();
+  Json child_;  // the steps of a forked process; null without one
   Json prot_ = Json::array();
   std::string type_, device_;
   std::uint64_t pages_ = 0, offset_ = 0;
@@ -130,8 +133,35 @@ void Planner::after_mremap(const std::string& kind) {
     snapshot("vmas_second");
     read_all(64);
   } else {
-    plan_.buildable = false;  // its second range is chosen by the kernel
+    // The new place is the kernel's choice; the old one stays and is looked at again.
+    touch("load", "first", touched("read"));
+    remap(pages_, pages_, {"MAYMOVE", "DONTUNMAP"}, false);
+    read_all();
   }
+}
+
+// The child looks, touches everything, looks again and exits.
+void Planner::child_steps() {
+  const Json parents = std::move(steps_);
+  steps_ = Json::array();
+  snapshot("child_vmas");
+  const std::uint64_t pages = run_["fork_child"]["read"].get<std::string>().size();
+  touch("load", "child_read", pages);
+  touch("store", "child_write", pages);
+  snapshot("child_vmas_after_touch");
+  step("", "exit", {{"code", 0}});
+  child_ = std::move(steps_);
+  steps_ = parents;
+}
+
+// Two pages are there when the process forks. The parent goes on when the child has gone.
+void Planner::after_fork() {
+  touch("load", "first", 2);
+  step("fork", "fork", {{"child", "child"}});
+  step("", "wait", {{"task", "child"}});
+  child_steps();
+  read_all();
+  write_all();
 }
 
 void Planner::after_change(const std::string& kind) {
@@ -183,8 +213,10 @@ void Planner::after_change(const std::string& kind) {
 void Planner::after(const std::string& kind) {
   if (kind.starts_with("mremap")) {
     after_mremap(kind);
+  } else if (kind == "fork") {
+    after_fork();
   } else if (kind == "adjacent" || kind == "munmap-mid" || kind.starts_with("mprotect") ||
-             kind == "fork" || kind == "dontneed") {
+             kind == "dontneed") {
     after_change(kind);
   } else {
     read_all();
@@ -233,9 +265,15 @@ PlannedRun Planner::plan() {
     step("", "munmap", {{"addr", at(-64)}, {"length", 512 * page}});
     snapshot("end");
   }
-  plan_.scenario["tasks"]["main"] = {{"caps", {"CAP_IPC_LOCK", "CAP_SYS_RAWIO"}},
-                                     {"signals", {{"SIGBUS", "skip"}, {"SIGSEGV", "skip"}}},
-                                     {"steps", steps_}};
+  Json task{{"caps", {"CAP_IPC_LOCK", "CAP_SYS_RAWIO"}},
+            {"signals", {{"SIGBUS", "skip"}, {"SIGSEGV", "skip"}}}};
+  task["steps"] = steps_;
+  plan_.scenario["tasks"]["main"] = task;
+  if (child_.is_array()) {
+    task["parent"] = "main";
+    task["steps"] = child_;
+    plan_.scenario["tasks"]["child"] = task;
+  }
   return std::move(plan_);
 }
 

@@ -87,7 +87,8 @@ Path<std::int64_t> mmap_mem_prepare(Kernel& k, file& f, vm_area_desc& desc) {
 }  // namespace
 
 const file_operations null_fops{};
-const file_operations zero_fops{.mmap = mmap_zero, .mmap_prepare = mmap_zero_prepare};
+const file_operations zero_fops{
+    .mmap = mmap_zero, .mmap_prepare = mmap_zero_prepare, .area = AreaSearch::own};
 const file_operations mem_fops{
     .mmap = mmap_mem, .mmap_prepare = mmap_mem_prepare, .fop_flags = FOP_UNSIGNED_OFFSET};
 
