@@ -41,7 +41,7 @@ static Path<std::int64_t> dup_vma(Kernel& k, mm_struct& mm, vm_area_struct& orig
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   if (copy.vm_ops && copy.vm_ops->open) co_await copy.vm_ops->open(k, copy);
-  co_await vma_link_file(k, copy);
+  co_await vma_link_file(k, copy, &original);
   if (copy.vm_flags & VM_WIPEONFORK) co_return 0;
   const std::int64_t error = co_await copy_page_range(k, copy, original);
   co_return error;

@@ -67,7 +67,7 @@ vm_area_struct& map_program(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, vm
   ++program.f_count;
   vma.vm_pgoff = Pgoff((start - text_start) >> PAGE_SHIFT);
   vma.vm_ops = &shmem_vm_ops;
-  program.f_inode->i_data.i_mmap.push_back(&vma);
+  program.f_inode->i_data.i_mmap.insert(vma);
   if (flags & VM_ACCOUNT) k.vm_committed_as += vma_pages(vma);
   return vma;
 }

@@ -13,6 +13,7 @@
 #include "engine/path.hpp"
 #include "engine/shared.hpp"
 #include "kernel/lib/xarray.hpp"
+#include "kernel/mm/interval_tree.hpp"
 #include "locking/percpu_rwsem.hpp"
 #include "locking/rwsem.hpp"
 #include "locking/spinlock.hpp"
@@ -86,7 +87,7 @@ struct address_space {
   XArray i_pages;
   std::uint64_t nrpages = 0;
   const address_space_operations* a_ops = nullptr;  ///< null: no page cache (DAX)
-  std::vector<vm_area_struct*> i_mmap;              ///< in order of insertion
+  VmaIntervalTree i_mmap;                           ///< under i_mmap_rwsem
 };
 
 enum class InodeType : std::uint8_t { regular, directory, character, pipe };

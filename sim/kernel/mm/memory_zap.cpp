@@ -119,7 +119,7 @@ static Path<void> unlink_file_vma_batch_process(Kernel& k, address_space& mappin
                                                 std::span<vm_area_struct* const> vmas) {
   co_await down_write(mapping.i_mmap_rwsem);
   for (vm_area_struct* const vma : vmas) {
-    std::erase(mapping.i_mmap, vma);
+    if (mapping.i_mmap.contains(*vma)) mapping.i_mmap.remove(*vma);
     k.engine.charge(k.costs.rmap_op);
   }
   up_write(mapping.i_mmap_rwsem);
@@ -224,12 +224,12 @@ Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, s
   } else {
     co_await down_read(mapping.i_mmap_rwsem);
   }
-  // By index: the list may not change while i_mmap_rwsem is held for reading.
-  for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
-    vm_area_struct& vma = *mapping.i_mmap[i];
+  // No mapping comes or goes while i_mmap_rwsem is held.
+  for (vm_area_struct* mapped = mapping.i_mmap.iter_first(start, last); mapped;
+       mapped = VmaIntervalTree::iter_next(*mapped, start, last)) {
+    vm_area_struct& vma = *mapped;
     const Pgoff first_page = vma.vm_pgoff;
     const Pgoff last_page = vma.vm_pgoff + (vma_pages(vma) - 1);
-    if (last < first_page || last_page < start) continue;
     const Pgoff from = start < first_page ? first_page : start;
     const Pgoff to = last_page < last ? last_page : last;
     const Vaddr begin = vma.vm_start + ((from - first_page) << PAGE_SHIFT);

@@ -11,6 +11,7 @@
 #include <faultline/types.hpp>
 
 #include "engine/path.hpp"
+#include "kernel/mm/interval_tree.hpp"
 #include "kernel/mm/vma_tree.hpp"
 #include "locking/rwsem.hpp"
 #include "locking/spinlock.hpp"
@@ -176,8 +177,10 @@ struct vm_area_struct {
   struct anon_vma* anon_vma = nullptr;
   std::vector<struct anon_vma*> anon_vma_chain;  ///< all that pages of this VMA may belong to
   std::uint64_t vm_private_data = 0;
+  IntervalNode shared;  ///< in its file's i_mmap
   rw_semaphore vm_lock;
   std::int64_t vm_lock_seq = -1;  ///< equal to the mm's sequence: write-locked
+  std::uint8_t mapped_calls = 0;  ///< how often vm_ops->mapped succeeded; for the checks
   bool pfnmap_tracked = false;    ///< its whole range is reserved as one of PFNs
   bool detached = false;
   bool unlinked = true;  ///< made, but not in the process's tree yet

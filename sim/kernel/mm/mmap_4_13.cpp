@@ -122,7 +122,7 @@ Path<void> vma_link(Kernel& k, mm_struct& mm, vm_area_struct& vma) {
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   if (!mapping) co_return;
-  mapping->i_mmap.push_back(&vma);
+  mapping->i_mmap.insert(vma);
   k.engine.charge(k.costs.rmap_op);
   up_write(mapping->i_mmap_rwsem);
 }

@@ -172,7 +172,7 @@ static Path<void> link_new_file_vma(Kernel& k, vm_area_struct& vma, bool hide) {
   }
   address_space& mapping = vma.vm_file->f_inode->i_data;
   co_await down_write(mapping.i_mmap_rwsem);
-  mapping.i_mmap.push_back(&vma);
+  mapping.i_mmap.insert(vma);
   k.engine.charge(k.costs.rmap_op);
 }
 

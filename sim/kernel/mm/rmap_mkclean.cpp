@@ -76,10 +76,11 @@ Path<void> pfn_mkclean(Kernel& k, address_space& mapping, Pfn pfn, Pgoff index, 
   const PfnRange pfns{pfn, nr};
   const Pgoff last = index + (nr - 1);
   co_await down_read(mapping.i_mmap_rwsem);
-  for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
-    vm_area_struct& vma = *mapping.i_mmap[i];
+  for (vm_area_struct* mapped = mapping.i_mmap.iter_first(index, last); mapped;
+       mapped = VmaIntervalTree::iter_next(*mapped, index, last)) {
+    vm_area_struct& vma = *mapped;
+    if (!(vma.vm_flags & VM_SHARED)) continue;
     const Pgoff vma_last = vma.vm_pgoff + (vma_pages(vma) - 1);
-    if (!(vma.vm_flags & VM_SHARED) || last < vma.vm_pgoff || vma_last < index) continue;
     const Pgoff from = std::max(index, vma.vm_pgoff);
     const Pgoff to = std::min(last, vma_last);
     k.engine.charge(k.costs.rmap_op);

@@ -96,11 +96,15 @@ void remove_vma(Kernel& k, vm_area_struct& vma) {
   vma.vm_mm->free_vmas.push_back(&vma);
 }
 
-Path<void> vma_link_file(Kernel& k, vm_area_struct& vma) {
+Path<void> vma_link_file(Kernel& k, vm_area_struct& vma, vm_area_struct* original) {
   if (!vma.vm_file) co_return;
   address_space& mapping = vma.vm_file->f_inode->i_data;
   co_await down_write(mapping.i_mmap_rwsem);
-  mapping.i_mmap.push_back(&vma);
+  if (original) {
+    mapping.i_mmap.insert_after(vma, *original);
+  } else {
+    mapping.i_mmap.insert(vma);
+  }
   k.engine.charge(k.costs.rmap_op);
   up_write(mapping.i_mmap_rwsem);
 }

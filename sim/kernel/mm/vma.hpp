@@ -62,8 +62,8 @@ Path<void> vms_clear_ptes(Kernel& k, mm_struct& mm, vma_munmap_struct& vms);
 Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms, bool unlock,
                                     bool cleared);
 
-/// Adds a VMA to, or takes it from, its file's i_mmap. Takes i_mmap_rwsem.
-Path<void> vma_link_file(Kernel& k, vm_area_struct& vma);
+/// Adds a VMA to its file's i_mmap; a fork's copy right after its original. Takes i_mmap_rwsem.
+Path<void> vma_link_file(Kernel& k, vm_area_struct& vma, vm_area_struct* original = nullptr);
 /// A VMA that is nowhere yet.
 vm_area_struct& vm_area_alloc(Kernel& k, mm_struct& mm);
 /// A VMA of a process that exists before the run begins: no lock, no record. Anonymous, with its

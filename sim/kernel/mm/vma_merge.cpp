@@ -134,6 +134,9 @@ static Path<void> commit_merge(Kernel& k, Change c) {
   address_space* const mapping = vma.vm_file ? &vma.vm_file->f_inode->i_data : nullptr;
   if (mapping) co_await down_write(mapping->i_mmap_rwsem);
   if (rmap) co_await down_write(*rmap);
+  for (vm_area_struct* const changed : {&vma, c.adjust, c.remove, c.remove2}) {
+    if (mapping && changed) mapping->i_mmap.remove(*changed);
+  }
   co_await vma_adjust_trans_huge(k, vma, c.start);
   co_await vma_adjust_trans_huge(k, vma, c.end);
   if (c.adjust) co_await vma_adjust_trans_huge(k, *c.adjust, c.adjust_start);
@@ -141,7 +144,6 @@ static Path<void> commit_merge(Kernel& k, Change c) {
     if (!gone) continue;
     mm.mm_mt.erase(*gone);
     gone->detached = true;
-    if (mapping) std::erase(mapping->i_mmap, gone);
   }
   if (c.adjust) {
     // Modulo 2^64: the start moves either way.
@@ -151,6 +153,8 @@ static Path<void> commit_merge(Kernel& k, Change c) {
     mm.mm_mt.refresh(*c.adjust);
   }
   set_bounds(vma, c.start, c.end, c.pgoff);
+  if (mapping && c.adjust) mapping->i_mmap.insert(*c.adjust);
+  if (mapping) mapping->i_mmap.insert(vma);
   k.engine.charge(k.costs.vma_change);
   if (rmap) up_write(*rmap);
   if (mapping) up_write(mapping->i_mmap_rwsem);

@@ -55,6 +55,7 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
   rw_semaphore* const rmap = vma.anon_vma ? &vma.anon_vma->root->rwsem : nullptr;
   if (mapping) co_await down_write(mapping->i_mmap_rwsem);
   if (rmap) co_await down_write(*rmap);
+  if (mapping) mapping->i_mmap.remove(vma);
   co_await vma_adjust_trans_huge(k, vma, addr);
   if (part == NewPart::below) {
     vma.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT;
@@ -70,7 +71,10 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   // vma_complete()
-  if (mapping) mapping->i_mmap.push_back(&fresh);
+  if (mapping) {
+    mapping->i_mmap.insert(fresh);
+    mapping->i_mmap.insert(vma);
+  }
   if (rmap) up_write(*rmap);
   if (mapping) up_write(mapping->i_mmap_rwsem);
   co_return 0;
