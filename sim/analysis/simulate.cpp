@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analysis/fault_parts.hpp"
+#include "analysis/invariants.hpp"
 #include "analysis/lock_order_sink.hpp"
 #include "scenario/report_words.hpp"
 #include "scenario/world.hpp"
@@ -73,10 +74,15 @@ bool lock_records_exist(const Scenario& scenario, const SimulateOptions& options
                         const EventMask& expected) {
   const EventMask locks = EventMask::of_level(Level::locks);
   const EventMask kernel = EventMask::of_level(Level::kernel);
-  if (options.trace_text || !options.trace_path.empty() || options.digest || options.watcher.fn) {
+  if (options.trace_text || !options.trace_path.empty() || options.digest || options.watcher.fn ||
+      options.check_invariants) {
     return true;
   }
   return !scenario.locks.empty() || (expected & locks) != (expected & kernel);
+}
+
+void add(std::vector<Finding> findings, RunResult& result) {
+  for (Finding& finding : findings) result.findings.push_back(std::move(finding));
 }
 
 }  // namespace
@@ -102,6 +108,8 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   StepFaults faults(tracer.symbols());
   if (options.fault_parts) tracer.add_sink(sink_ref(faults), StepFaults::mask());
   if (options.watcher.fn) tracer.add_sink(options.watcher, EventMask::all());
+  InvariantWatch invariants(tracer);
+  if (options.check_invariants) tracer.add_sink(sink_ref(invariants), EventMask::all());
 
   WorldOptions world_options;
   world_options.max_events = options.max_events;
@@ -115,6 +123,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   if (options.lock_order && !by_records) {
     world.kernel().locks.set_order_watch({&feed, &OrderFeed::tell});
   }
+  if (options.check_invariants) invariants.watch(world.kernel());
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);
   out.result = world.run();
@@ -122,11 +131,10 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   out.choices = world.engine().choices();
   out.schedule_failed = world.engine().schedule_failed();
 
+  if (options.check_invariants) add(invariants.findings(), out.result);
   if (options.lock_order) {
     const auto name = [&](TaskId task) { return tracer.tasks().name(task).comm; };
-    for (Finding& finding : order.findings(tracer.symbols(), name)) {
-      out.result.findings.push_back(std::move(finding));
-    }
+    add(order.findings(tracer.symbols(), name), out.result);
   }
   const JudgeInput input{scenario, out.result, world, expectations, order.cycles()};
   out.judgement = judge(input);

@@ -25,8 +25,9 @@ struct SimulateOptions {
   std::string events;  ///< globs; "" for all of the level
   SinkRef watcher;     ///< gets every record, if set
   bool digest = false;
-  bool fault_parts = false;  ///< what the time of each fault went to, in its step's result
-  bool lock_order = true;    ///< look for cycles in the order of locks
+  bool fault_parts = false;       ///< what the time of each fault went to, in its step's result
+  bool lock_order = true;         ///< look for cycles in the order of locks
+  bool check_invariants = false;  ///< look at the state of the kernel after every record
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
   std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers

@@ -21,6 +21,7 @@ struct RunArguments {
   std::uint64_t max_events = ~0ULL;
   std::string max_time;
   bool selfcheck = false;
+  bool check_invariants = false;
   bool json = false;
   std::string color = "auto";
   std::string record_schedule;  ///< file, "" for none
@@ -31,6 +32,7 @@ struct CheckArguments {
   std::vector<std::string> paths;
   bool update = false;
   bool require_golden = false;
+  bool check_invariants = false;
   unsigned jobs = 1;
   bool coverage = false;
   std::string junit;  ///< file, "" for none

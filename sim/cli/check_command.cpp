@@ -67,6 +67,7 @@ void check_one(const CheckArguments& a, Checked& c) {
     c.coverage.add(*scenario);
     options.watcher = sink_ref(c.coverage);
   }
+  options.check_invariants = a.check_invariants;
   const Simulation run = simulate(*scenario, options);
   if (!run.errors.empty()) {
     c.code = 2;
@@ -76,6 +77,11 @@ void check_one(const CheckArguments& a, Checked& c) {
   c.code = run.exit_code == 0 ? 0 : 1;
   for (const Verdict& v : run.judgement.verdicts) {
     if (!v.held) c.message += v.detail + "\n";
+  }
+  for (std::size_t i = 0; i < run.result.findings.size(); ++i) {
+    if (run.judgement.finding_expected[i]) continue;
+    const Finding& finding = run.result.findings[i];
+    c.message += "unexpected " + finding.kind + ": " + finding.text + "\n";
   }
   if (c.code != 0 && c.message.empty()) c.message = "the run did not end as expected\n";
   const GoldenResult golden = compare_golden(c.path.string(), trace, a.update);

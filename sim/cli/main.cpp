@@ -44,6 +44,8 @@ void add_run(CLI::App& app, RunArguments& a) {
       ->check(unsigned_number);
   run->add_option("--max-time", a.max_time, "end the run at this simulated time, e.g. 5ms");
   run->add_flag("--selfcheck", a.selfcheck, "play twice and compare the digests");
+  run->add_flag("--check-invariants", a.check_invariants,
+                "look for what may not be in the kernel's state, after every event");
   run->add_flag("--json", a.json, "print the report instead of the summary");
   run->add_option("--color", a.color, "colours in the summary")
       ->check(CLI::IsMember({"auto", "always", "never"}));
@@ -60,6 +62,8 @@ void add_replay(CLI::App& app, RunArguments& a) {
   replay->add_option("--profile", a.profile, "kernel profile, instead of the scenario's");
   replay->add_option("--set", a.set, "KEY=VALUE: a knob, or /pointer into the scenario")
       ->take_all();
+  replay->add_flag("--check-invariants", a.check_invariants,
+                   "look for what may not be in the kernel's state, after every event");
   replay->add_flag("--json", a.json, "print the report instead of the summary");
 }
 
@@ -69,6 +73,8 @@ void add_check(CLI::App& app, CheckArguments& a) {
   check->add_option("path", a.paths, "scenario files or folders")->required();
   check->add_flag("--update", a.update, "write the golden traces anew");
   check->add_flag("--require-golden", a.require_golden, "a missing golden trace is a failure");
+  check->add_flag("--check-invariants", a.check_invariants,
+                  "look for what may not be in the kernel's state, after every event");
   check->add_option("--junit", a.junit, "write the result as JUnit XML")->type_name("FILE");
   check->add_flag("--coverage", a.coverage,
                   "say which profiles, verbs, knobs and events no scenario has used");

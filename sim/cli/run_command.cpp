@@ -112,6 +112,7 @@ int run_command(const RunArguments& a) {
   options.events = a.events;
   options.max_events = a.max_events;
   options.fault_parts = a.json || !a.report.empty();
+  options.check_invariants = a.check_invariants;
   options.digest = a.selfcheck || a.json || !a.report.empty();
   options.interrupted = &interrupted;
   if (!a.events.empty() && EventMask::of_globs(a.events).none()) {

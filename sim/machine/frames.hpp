@@ -45,6 +45,19 @@ class FrameAllocator {
   /// Whether the frame is part of a 2 MiB one that alloc_huge returned.
   bool in_huge(Pfn pfn) const { return !huge_.empty() && huge_.contains(huge_head(pfn)); }
 
+  /// The frame that is counted for `pfn`: the first one of a 2 MiB page.
+  Pfn head(Pfn pfn) const { return in_huge(pfn) ? Pfn(huge_head(pfn)) : pfn; }
+  /// Calls `see` for each frame that was given back and not handed out again: of a folio or a 2 MiB
+  /// page the first.
+  template <class See>
+  void each_free(See see) const {
+    for (const std::uint32_t pfn : free_) see(Pfn(pfn));
+    for (const auto& list : free_folio_) {
+      for (const std::uint32_t pfn : list) see(Pfn(pfn));
+    }
+    for (const std::uint32_t pfn : free_huge_) see(Pfn(pfn));
+  }
+
   /// Claims `n` frames below the ones claimed before; false when they are in use. For TablePool.
   bool claim_top(std::uint64_t n);
   /// One past the last DRAM frame: table n of the pool has frame top() - n.
@@ -58,7 +71,6 @@ class FrameAllocator {
 
  private:
   static std::uint64_t huge_head(Pfn pfn) { return pfn.v & ~((1ULL << PMD_ORDER) - 1); }
-  Pfn head(Pfn pfn) const { return in_huge(pfn) ? Pfn(huge_head(pfn)) : pfn; }
   struct Reserved {
     std::uint64_t first, end;
   };

@@ -1,163 +1,184 @@
-// The checks, one function each. Not looked at: i_mmap_writable and exact references of open files,
-// which the model does not keep; histories (how often a hook was called), which a state cannot
-// tell.
+// Which rules can be asked now, and those of one process's VMAs. The tables are in
+// check_mm_pages.cpp, what processes share in check_mm_shared.cpp. Not looked at: i_mmap_writable,
+// which the model does not keep.
 #include "kernel/mm/check_mm.hpp"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "kernel/mm/vma.hpp"
+#include "base/bug.hpp"
+#include "kernel/mm/check_mm_parts.hpp"
+#include "kernel/mm/vm_account.hpp"
 
 namespace faultline {
 
-namespace {
-
-using Lines = std::vector<std::string>;
-
-struct Held {
-  bool mmap_write = false;  ///< of this mm, by any task
-  bool page_tables = false;
-};
-
-Held held_locks(const Kernel& k, const mm_struct& mm) {
-  Held held;
-  for (std::size_t t = 0; t < k.tasks.size(); ++t) {
-    const Task& task = k.engine.task(TaskId(static_cast<std::uint32_t>(t)));
-    for (const HeldLock& h : k.locks.held(task)) {
-      if (h.lock == &mm.mmap_lock && h.mode == HoldMode::exclusive) held.mmap_write = true;
-      if (h.lock->cls == k.cls.ptlock) held.page_tables = true;
-    }
+std::string_view mm_rule_name(MmRule rule) {
+  switch (rule) {
+    case MmRule::vma_order:
+      return "vma-order";
+    case MmRule::vma_state:
+      return "vma-state";
+    case MmRule::map_count:
+      return "map-count";
+    case MmRule::vm_counters:
+      return "vm-counters";
+    case MmRule::reverse_map:
+      return "reverse-map";
+    case MmRule::file_references:
+      return "file-references";
+    case MmRule::page_outside_vma:
+      return "page-outside-vma";
+    case MmRule::resident_pages:
+      return "resident-pages";
+    case MmRule::page_references:
+      return "page-references";
+    case MmRule::committed_pages:
+      return "committed-pages";
+    case MmRule::close_calls:
+      return "close-calls";
+    case MmRule::mapped_calls:
+      return "mapped-calls";
   }
-  return held;
+  FL_BUG("unknown rule");
 }
 
-std::string range(const vm_area_struct& vma) {
+std::string range_text(const vm_area_struct& vma) {
   return fmt::format("[{:#x}, {:#x})", vma.vm_start.v, vma.vm_end.v);
 }
 
-// Sorted, apart, aligned, counted.
-void check_tree(const mm_struct& mm, Lines& wrong) {
-  std::uint64_t count = 0, pages = 0;
+bool being_torn_down(const Kernel& k, const mm_struct& mm) {
+  const bool in_use = std::any_of(k.tasks.begin(), k.tasks.end(),
+                                  [&](const task_struct& task) { return task.mm == &mm; });
+  return !in_use && mm.mm_mt.size() != 0;
+}
+
+namespace {
+
+// Who is in the middle of a change, from the locks that tasks hold.
+struct AtWork {
+  std::vector<const LockBase*> mmap_locks;
+  bool page_tables = false;
+  bool reverse_maps = false;
+  bool any = false;
+
+  bool in(const mm_struct& mm) const {
+    return std::find(mmap_locks.begin(), mmap_locks.end(), &mm.mmap_lock) != mmap_locks.end();
+  }
+};
+
+AtWork who_is_at_work(const Kernel& k) {
+  AtWork work;
+  for (std::size_t t = 0; t < k.tasks.size(); ++t) {
+    const Task& task = k.engine.task(TaskId(static_cast<std::uint32_t>(t)));
+    for (const HeldLock& h : k.locks.held(task)) {
+      const LockClassId cls = h.lock->cls;
+      work.any = true;
+      if (cls == k.cls.mmap_lock || cls == k.cls.mmap_lock_nested) {
+        work.mmap_locks.push_back(h.lock);
+      }
+      work.page_tables |= cls == k.cls.ptlock || cls == k.cls.ptlock_nested;
+      work.reverse_maps |= cls == k.cls.i_mmap_rwsem;
+    }
+  }
+  return work;
+}
+
+// What the VMAs add up to.
+struct Sums {
+  std::uint64_t count = 0, total = 0, data = 0, exec = 0, stack = 0, locked = 0;
+
+  void add(const vm_area_struct& vma) {
+    const std::uint64_t pages = vma_pages(vma);
+    ++count;
+    total += pages;
+    if (vma.vm_flags & VM_LOCKED) locked += pages;
+    if (is_exec_mapping(vma.vm_flags)) {
+      exec += pages;
+    } else if (vma.vm_flags & VM_GROWSDOWN) {
+      stack += pages;
+    } else if (is_data_mapping(vma.vm_flags)) {
+      data += pages;
+    }
+  }
+};
+
+void check_vma(const mm_struct& mm, const vm_area_struct& vma, Vaddr end_before, MmLook& look) {
+  const auto wrong = [&](MmRule rule, std::string_view what) {
+    look.broken.push_back({rule, mm.id, fmt::format("the VMA {} {}", range_text(vma), what)});
+  };
+  if (vma.vm_start >= vma.vm_end || (vma.vm_start.v | vma.vm_end.v) & ~PAGE_MASK) {
+    wrong(MmRule::vma_order, "is empty or unaligned");
+  }
+  if (vma.vm_start < end_before) wrong(MmRule::vma_order, "overlaps the one before");
+  if (vma.detached || vma.unlinked) wrong(MmRule::vma_state, "is in the tree, but detached");
+  if (vma.vm_mm != &mm) wrong(MmRule::vma_state, "belongs to another process");
+  if (vma.vm_lock_seq == mm.mm_lock_seq) {
+    wrong(MmRule::vma_state, "is write-locked, but nobody holds mmap_lock");
+  }
+  if (vma.mapped_calls > 1) wrong(MmRule::mapped_calls, "was told twice that it is mapped");
+}
+
+void check_counters(const mm_struct& mm, const Sums& sums, MmLook& look) {
+  const auto compare = [&](MmRule rule, std::string_view name, std::uint64_t counted,
+                           std::uint64_t found) {
+    if (counted == found) return;
+    const std::string text = fmt::format("{} is {}, the VMAs make it {}", name, counted, found);
+    look.broken.push_back({rule, mm.id, text});
+  };
+  compare(MmRule::map_count, "map_count", mm.map_count, sums.count);
+  compare(MmRule::vm_counters, "total_vm", mm.total_vm, sums.total);
+  compare(MmRule::vm_counters, "data_vm", mm.data_vm, sums.data);
+  compare(MmRule::vm_counters, "exec_vm", mm.exec_vm, sums.exec);
+  compare(MmRule::vm_counters, "stack_vm", mm.stack_vm, sums.stack);
+  compare(MmRule::vm_counters, "locked_vm", mm.locked_vm, sums.locked);
+}
+
+void check_tree(const mm_struct& mm, MmLook& look) {
+  Sums sums;
   Vaddr end(0);
   for (const vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
-    ++count;
-    pages += vma_pages(*vma);
-    if (vma->vm_start >= vma->vm_end || (vma->vm_start.v | vma->vm_end.v) & ~PAGE_MASK) {
-      wrong.push_back(fmt::format("mm {}: the VMA {} is empty or unaligned", mm.id, range(*vma)));
-      return;
-    }
-    if (vma->vm_start < end) {
-      wrong.push_back(fmt::format("mm {}: the VMA {} overlaps the one before", mm.id, range(*vma)));
-    }
-    if (vma->detached || vma->unlinked) {
-      wrong.push_back(fmt::format("mm {}: the VMA {} in the tree is detached", mm.id, range(*vma)));
-    }
+    check_vma(mm, *vma, end, look);
+    sums.add(*vma);
     end = vma->vm_end;
   }
-  if (count != mm.map_count) {
-    wrong.push_back(
-        fmt::format("mm {}: map_count is {}, the tree has {} VMAs", mm.id, mm.map_count, count));
-  }
-  if (pages != mm.total_vm) {
-    wrong.push_back(
-        fmt::format("mm {}: total_vm is {}, the VMAs have {} pages", mm.id, mm.total_vm, pages));
-  }
+  look.cost += sums.count;
+  check_counters(mm, sums, look);
 }
 
-// Each VMA of a file stands once in the i_mmap of that file, which somebody has open.
-void check_rmap(const mm_struct& mm, Lines& wrong) {
-  for (const vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
-    if (!vma->vm_file) continue;
-    const auto& list = vma->vm_file->f_inode->i_data.i_mmap;
-    const auto times = std::count(list.begin(), list.end(), vma);
-    if (times != 1) {
-      wrong.push_back(fmt::format("mm {}: the VMA {} stands {} times in the reverse map of {}",
-                                  mm.id, range(*vma), times, vma->vm_file->f_inode->name));
-    }
-    if (vma->vm_file->f_count == 0) {
-      wrong.push_back(
-          fmt::format("mm {}: the file of the VMA {} has no reference", mm.id, range(*vma)));
-    }
-  }
-}
-
-// Present entries below VMAs against the counters. Entries without a page never count.
-void check_rss(Kernel& k, const mm_struct& mm, Lines& wrong) {
-  RssStat seen;
-  for (const vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
-    for (Vaddr at = vma->vm_start; at < vma->vm_end;) {
-      const EntryAt entry = mm.pgtables->lookup(at);
-      const pte_t pte{*entry.entry};
-      const unsigned shift = entry.level == PtLevel::pte   ? PAGE_SHIFT
-                             : entry.level == PtLevel::pmd ? PMD_SHIFT
-                             : entry.level == PtLevel::pud ? PUD_SHIFT
-                                                           : PUD_SHIFT + 9;
-      if (pte.v != 0 && !pte_special(pte) && !pte_devmap(pte)) {
-        const std::int64_t pages = std::int64_t{1} << (shift - PAGE_SHIFT);
-        const folio* const f = k.folios.of(pte_pfn(pte));
-        (!f ? seen.anon : f->swapbacked ? seen.shmem : seen.file) += pages;
-      }
-      const std::uint64_t next = ((at.v >> shift) + 1) << shift;
-      if (next == 0) break;
-      at = Vaddr(next);
-    }
-  }
-  if (seen.file != mm.rss.file || seen.anon != mm.rss.anon || seen.shmem != mm.rss.shmem) {
-    wrong.push_back(fmt::format(
-        "mm {}: resident are {} file, {} anon, {} shmem pages, counted as {}, {}, {}", mm.id,
-        seen.file, seen.anon, seen.shmem, mm.rss.file, mm.rss.anon, mm.rss.shmem));
-  }
-}
-
-// A driver's page has the driver's reference and one for each mapping.
-void check_driver_pages(const Kernel& k, Lines& wrong) {
-  for (const char_device& device : k.char_devices) {
-    for (std::size_t i = 0; i < device.pages.size(); ++i) {
-      const folio& page = *device.pages[i];
-      const bool bad = page.refs == 0 && page.mapcount == 0;
-      if (bad || page.pfn == k.zero_pfn || page.refs == page.mapcount + 1) continue;
-      wrong.push_back(fmt::format("page {} of {} has {} references and {} mappings", i, device.name,
-                                  page.refs, page.mapcount));
-    }
-  }
-}
-
-// No more may be in use than was promised; a kernel that loses charges has promised more.
-void check_committed(const Kernel& k, Lines& wrong) {
-  std::uint64_t pages = 0;
-  for (const mm_struct& mm : k.mms) {
-    for (const vm_area_struct* v = find_vma(mm, Vaddr(0)); v; v = find_vma(mm, v->vm_end)) {
-      if (v->vm_flags & VM_ACCOUNT) pages += vma_pages(*v);
-    }
-  }
-  const bool exact = k.profile.prepare_failure_uncharges;
-  std::uint64_t charged = 0;
-  for (const inode& node : k.inodes) charged += node.charged;
-  if (k.vm_committed_as < pages || (exact && k.vm_committed_as != pages + charged)) {
-    wrong.push_back(fmt::format("{} pages are promised, mappings have {} and shared memory {}",
-                                k.vm_committed_as, pages, charged));
+// One that was merged away or never in the tree is freed without a word to its driver.
+void check_freed(const mm_struct& mm, MmLook& look) {
+  look.cost += mm.free_vmas.size();
+  for (const vm_area_struct* const vma : mm.free_vmas) {
+    if (vma->unlinked || !vma->vm_ops || !vma->vm_ops->close) continue;
+    look.broken.push_back(
+        {MmRule::close_calls, mm.id,
+         fmt::format("the VMA {} was freed without its close", range_text(*vma))});
   }
 }
 
 }  // namespace
 
-std::vector<std::string> check_mm(const Kernel& k) {
-  Lines wrong;
-  bool quiet = true;
+MmLook check_mm(const Kernel& k, bool in_syscall) {
+  MmLook look;
+  const AtWork work = who_is_at_work(k);
+  bool all_still = true;
   for (const mm_struct& mm : k.mms) {
-    const Held held = held_locks(k, mm);
-    // A downgraded munmap still has its VMAs' pages in the counters.
-    const bool changing = held.mmap_write || mm.mmap_lock.readers != 0;
-    quiet = quiet && !changing && !held.page_tables;
-    if (held.mmap_write) continue;
-    if (!changing) check_tree(mm, wrong);
-    if (!changing) check_rmap(mm, wrong);
-    if (!changing && !held.page_tables) check_rss(const_cast<Kernel&>(k), mm, wrong);
+    if (work.in(mm) || being_torn_down(k, mm)) {
+      all_still = false;
+      continue;
+    }
+    check_tree(mm, look);
+    check_freed(mm, look);
+    if (!work.page_tables) check_pages(k, mm, look);
   }
-  if (quiet) check_driver_pages(k, wrong);
-  if (quiet) check_committed(k, wrong);
-  return wrong;
+  if (all_still && !work.reverse_maps) check_reverse_maps(k, look);
+  if (all_still && !work.any && !in_syscall) {
+    check_file_references(k, look);
+    check_page_references(k, look);
+    check_committed(k, look);
+  }
+  return look;
 }
 
 }  // namespace faultline

@@ -69,6 +69,7 @@ class FolioTable {
     const std::uint32_t id = pfn.v < by_pfn_.size() ? by_pfn_[pfn.v] : 0;
     return id == 0 ? nullptr : &folios_[id - 1];
   }
+  const folio* of(Pfn pfn) const { return const_cast<FolioTable*>(this)->of(pfn); }
   folio& at(XaEntry entry) { return folios_[xa_to_value(entry) - 1]; }
 
   std::unique_ptr<FolioLock> take_lock();

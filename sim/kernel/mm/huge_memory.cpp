@@ -45,6 +45,7 @@ static Path<bool> install_pmd(Kernel& k, vm_fault& vmf, pmd_t entry) {
   if (empty) {
     k.engine.charge(k.costs.pmd_install);
     set_pmd(vmf.pmd, entry);
+    if (!pmd_special(entry)) vmf.vma->vm_mm->rss.anon += PMD_SIZE / PAGE_SIZE;
     note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
     vmf.leaf_order = PMD_ORDER;
   }
@@ -82,11 +83,7 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
   vma.vm_mm->pgtables->free_table(deposit);
   const pmd_t entry = pmd_mkwrite(pmd_mkdirty(pmd_mkhuge(pfn_pmd(*folio, vma.vm_page_prot))));
   const bool installed = co_await install_pmd(k, vmf, entry);
-  if (installed) {
-    vma.vm_mm->rss.anon += PMD_SIZE / PAGE_SIZE;
-  } else {
-    k.frames.put(*folio);
-  }
+  if (!installed) k.frames.put(*folio);
   co_return vm_fault_t{};
 }
 

@@ -107,6 +107,7 @@ static Path<std::int64_t> call_vma_mapped(Kernel& k, vm_area_struct& vma) {
   const std::int64_t error = co_await vma.vm_ops->mapped(k, range);
   if (error) co_return error;
   vma.vm_private_data = range.private_data;
+  ++vma.mapped_calls;
   co_return 0;
 }
 

@@ -67,8 +67,11 @@ HelperPath<void> lock_for_walk(Kernel&, address_space& mapping) {
 Path<void> try_to_unmap(Kernel& k, folio& f, RmapLock lock) {
   address_space& mapping = *f.mapping;
   if (lock == RmapLock::takes) co_await lock_for_walk(k, mapping);
-  for (std::size_t i = 0; i < mapping.i_mmap.size() && f.mapcount != 0; ++i) {
-    vm_area_struct& vma = *mapping.i_mmap[i];
+  const Pgoff first(f.index);
+  const Pgoff last = first + (f.pages() - 1);
+  for (vm_area_struct* mapped = mapping.i_mmap.iter_first(first, last); mapped && f.mapcount != 0;
+       mapped = VmaIntervalTree::iter_next(*mapped, first, last)) {
+    vm_area_struct& vma = *mapped;
     const FolioSpan range = range_in(vma, f);
     if (range.begin == range.end) continue;
     k.engine.charge(k.costs.rmap_op);
@@ -82,8 +85,11 @@ Path<void> folio_mkclean(Kernel& k, folio& f) {
   address_space& mapping = *f.mapping;
   const PfnRange pfns{f.pfn, f.pages()};
   co_await lock_for_walk(k, mapping);
-  for (std::size_t i = 0; i < mapping.i_mmap.size(); ++i) {
-    vm_area_struct& vma = *mapping.i_mmap[i];
+  const Pgoff first(f.index);
+  const Pgoff last = first + (f.pages() - 1);
+  for (vm_area_struct* mapped = mapping.i_mmap.iter_first(first, last); mapped;
+       mapped = VmaIntervalTree::iter_next(*mapped, first, last)) {
+    vm_area_struct& vma = *mapped;
     const FolioSpan range = range_in(vma, f);
     if (range.begin == range.end || !(vma.vm_flags & VM_SHARED)) continue;
     k.engine.charge(k.costs.rmap_op);

@@ -84,6 +84,7 @@ Path<void> shmem_release(Kernel& k, file& f) {
   inode& node = *f.f_inode;
   if (!node.unnamed) co_return;
   vm_unacct_memory(k, node.charged);
+  node.charged = 0;
   address_space& mapping = node.i_data;
   std::uint64_t index = 0;
   while (const XaEntry entry = mapping.i_pages.find(index, ~0ULL >> PAGE_SHIFT, &index)) {

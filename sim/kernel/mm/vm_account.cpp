@@ -13,18 +13,19 @@ std::uint64_t pages_of_limit(std::uint64_t bytes) {
   return bytes == RLIM_INFINITY_ ? ~0ULL : bytes >> PAGE_SHIFT;
 }
 
-bool is_data_mapping(vm_flags_t flags) {
-  return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
-}
-bool is_exec_mapping(vm_flags_t flags) {
-  return (flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC;
-}
-
 std::uint64_t plus(std::uint64_t n, std::int64_t delta) {
   return n + static_cast<std::uint64_t>(delta);
 }
 
 }  // namespace
+
+bool is_data_mapping(vm_flags_t flags) {
+  return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
+}
+
+bool is_exec_mapping(vm_flags_t flags) {
+  return (flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC;
+}
 
 bool may_expand_vm(Kernel& k, const mm_struct& mm, vm_flags_t flags, std::int64_t npages) {
   const auto& rlim = k.current().rlim;

@@ -10,6 +10,9 @@ namespace faultline {
 /// Whether `npages` more pages with these flags stay within RLIMIT_AS and RLIMIT_DATA. `npages` may
 /// be negative: what is replaced counts less.
 bool may_expand_vm(Kernel& k, const mm_struct& mm, vm_flags_t flags, std::int64_t npages);
+/// Which of an mm's counters a mapping with these flags is in; a stack is in neither.
+bool is_data_mapping(vm_flags_t flags);
+bool is_exec_mapping(vm_flags_t flags);
 /// Adds `npages` (may be negative) to total_vm and to the counter of their kind.
 void vm_stat_account(mm_struct& mm, vm_flags_t flags, std::int64_t npages);
 

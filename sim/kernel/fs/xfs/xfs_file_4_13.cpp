@@ -205,6 +205,10 @@ const vm_operations_struct xfs_file_vm_direct_ops{
 
 }  // namespace
 
+bool is_direct_mapping(const vm_area_struct& vma) {
+  return vma.vm_ops == &xfs_file_vm_direct_ops;
+}
+
 const file_operations xfs_file_operations{.mmap_flagged = xfs_file_mmap,
                                           .mmap_extra_flags = MAP_DIRECT,
                                           .fsync = xfs_file_fsync,

@@ -1,0 +1,181 @@
+// One walk over all page tables for what DAX files map, one over the maps of sealed files, one over
+// the VMAs for direct mappings.
+#include "kernel/fs/check_dax.hpp"
+
+#include <fmt/format.h>
+
+#include "base/bug.hpp"
+#include "kernel/fs/dax.hpp"
+#include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/fs/xfs/xfs_mount.hpp"
+#include "kernel/mm/check_mm_parts.hpp"
+
+namespace faultline {
+
+std::string_view dax_rule_name(DaxRule rule) {
+  switch (rule) {
+    case DaxRule::mapped_entry:
+      return "mapped-entry";
+    case DaxRule::zero_writable:
+      return "zero-writable";
+    case DaxRule::mapped_block:
+      return "mapped-block";
+    case DaxRule::sealed_map:
+      return "sealed-map";
+    case DaxRule::direct_count:
+      return "direct-count";
+    case DaxRule::seal_lost:
+      return "seal-lost";
+  }
+  FL_BUG("unknown rule");
+}
+
+namespace {
+
+struct AtWork {
+  bool any = false;
+  bool on_blocks = false;  // or on what maps them
+};
+
+AtWork who_is_at_work(const Kernel& k) {
+  const LockClasses& cls = k.cls;
+  AtWork work;
+  for (std::size_t t = 0; t < k.tasks.size(); ++t) {
+    const Task& task = k.engine.task(TaskId(static_cast<std::uint32_t>(t)));
+    for (const HeldLock& h : k.locks.held(task)) {
+      const LockClassId c = h.lock->cls;
+      work.any = true;
+      work.on_blocks |= c == cls.ptlock || c == cls.ptlock_nested || c == cls.xa_lock ||
+                        c == cls.dax_entry || c == cls.invalidate_lock || c == cls.ilock;
+    }
+  }
+  return work;
+}
+
+bool has_dax_files(const Kernel& k) {
+  for (const inode& node : k.inodes) {
+    if (node.dax && node.xfs) return true;
+  }
+  return false;
+}
+
+class MappingCheck {
+ public:
+  explicit MappingCheck(DaxLook& look) : look_(look) {}
+
+  void process(const mm_struct& mm) {
+    const vm_area_struct* vma = nullptr;
+    each_leaf(mm, look_.cost, [&](const Leaf& leaf) {
+      if (!vma || vma->vm_end <= leaf.at) vma = find_vma(mm, leaf.at);
+      // One that no VMA covers any more is about to be unmapped.
+      if (!vma || leaf.at < vma->vm_start || !vma->vm_file) return;
+      const inode& node = *vma->vm_file->f_inode;
+      if (node.dax && node.xfs && !leaf.ordinary()) file_page(*vma, node, leaf);
+    });
+  }
+
+ private:
+  void wrong(DaxRule rule, const std::string& what) { look_.broken.push_back({rule, what}); }
+
+  void file_page(const vm_area_struct& vma, const inode& node, const Leaf& leaf) {
+    const Pgoff index = linear_page_index(vma, leaf.at);
+    const auto where = [&] { return fmt::format("page {} of {}", index.v, node.name); };
+    if (node.i_data.i_pages.load(index.v) == 0) {
+      wrong(DaxRule::mapped_entry, where() + " is mapped, but i_pages has no entry for it");
+    }
+    if (!pte_devmap(leaf.entry)) {
+      if (pte_write(leaf.entry))
+        wrong(DaxRule::zero_writable, where() + " is a writable zero page");
+      return;
+    }
+    const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, index.v, leaf.pages());
+    const PmemDevice* const device = node.i_sb->s_daxdev;
+    const bool real = !xfs::isnullstartblock(e.start) && e.start != xfs::HOLESTARTBLOCK;
+    if (real && device) {
+      const Paddr at = node.xfs->i_mount->space.geo.device_offset(e.start);
+      if (device->pfn(at.v) == leaf.pfn() && e.len >= leaf.pages()) return;
+    }
+    wrong(DaxRule::mapped_block, fmt::format("{} is mapped to frame {:#x}, which is not its block",
+                                             where(), leaf.pfn().v));
+  }
+
+  DaxLook& look_;
+};
+
+std::vector<xfs::Extent> blocks_of(const inode& node) {
+  std::vector<xfs::Extent> out;
+  const xfs::ExtentMap& map = node.xfs->df.map;
+  for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
+    xfs::Extent extent = *e;
+    extent.state = xfs::ExtState::written;  // what it holds may change, where it lies may not
+    const bool joins =
+        !out.empty() && xfs::contiguous(out.back(), extent) && out.back().end() == extent.off;
+    if (joins) {
+      out.back().len += extent.len;
+    } else {
+      out.push_back(extent);
+    }
+  }
+  return out;
+}
+
+bool is_sealed(const inode& node) {
+  return node.i_flags && (node.i_flags->peek() & S_IOMAP_SEALED);
+}
+
+void check_sealed_maps(const Kernel& k, DaxHistory& history, DaxLook& look) {
+  for (const inode& node : k.inodes) {
+    if (!node.xfs) continue;
+    if (!is_sealed(node)) {
+      history.sealed.erase(node.index);
+      continue;
+    }
+    std::vector<xfs::Extent> now = blocks_of(node);
+    look.cost += node.xfs->df.map.size();
+    const auto [before, first] = history.sealed.try_emplace(node.index, now);
+    if (first || before->second == now) continue;
+    look.broken.push_back(
+        {DaxRule::sealed_map, "the block map of " + node.name + " has changed under its seal"});
+  }
+}
+
+void check_direct_mappings(const Kernel& k, DaxLook& look) {
+  std::map<const inode*, std::int64_t> direct;  // looked up only
+  for (const mm_struct& mm : k.mms) {
+    if (being_torn_down(k, mm)) return;
+    look.cost += mm.mm_mt.size();
+    for (const vm_area_struct* v = find_vma(mm, Vaddr(0)); v; v = find_vma(mm, v->vm_end)) {
+      if (v->vm_file && xfs::v4_13::is_direct_mapping(*v)) ++direct[v->vm_file->f_inode];
+    }
+  }
+  for (const inode& node : k.inodes) {
+    if (!node.xfs || !node.xfs->i_mapdcount) continue;
+    const auto found = direct.find(&node);
+    const std::int64_t mappings = found == direct.end() ? 0 : found->second;
+    const std::int64_t counted = node.xfs->i_mapdcount->peek();
+    if (counted != mappings) {
+      look.broken.push_back(
+          {DaxRule::direct_count, fmt::format("i_mapdcount of {} is {}, direct mappings are {}",
+                                              node.name, counted, mappings)});
+    }
+    if (mappings != 0 && !is_sealed(node)) {
+      look.broken.push_back({DaxRule::seal_lost, node.name + " has direct mappings, but no seal"});
+    }
+  }
+}
+
+}  // namespace
+
+DaxLook check_dax(const Kernel& k, DaxHistory& history) {
+  DaxLook look;
+  if (!has_dax_files(k)) return look;
+  const AtWork work = who_is_at_work(k);
+  if (work.on_blocks) return look;
+  MappingCheck mappings(look);
+  for (const mm_struct& mm : k.mms) mappings.process(mm);
+  check_sealed_maps(k, history, look);
+  if (!work.any) check_direct_mappings(k, look);
+  return look;
+}
+
+}  // namespace faultline

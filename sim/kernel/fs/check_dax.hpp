@@ -1,0 +1,48 @@
+// What must be true of DAX files and their mappings, looked at from outside: fault_path.md section
+// 10 (9 and 10) and, for MAP_DIRECT, that the block map of a sealed file stays as it is and that
+// seal and count agree with the mappings. A pure look, for runs that ask for it
+// (--check-invariants).
+//
+// Looked at while nobody holds a page-table lock, i_pages, a DAX entry, an MMAPLOCK or an ILOCK:
+// whoever changes a block map, or the mappings of it, holds one of them. Counts of direct mappings
+// are compared while nobody holds any lock.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/fs/xfs/xfs_iext.hpp"
+#include "kernel/kernel.hpp"
+
+namespace faultline {
+
+enum class DaxRule : std::uint8_t {
+  mapped_entry,   ///< where a block or the zero page is mapped, i_pages has an entry
+  zero_writable,  ///< zero pages are never mapped writable
+  mapped_block,   ///< what is mapped is the file's block of that offset: not one that was freed
+  sealed_map,     ///< no block of a sealed file comes, goes or moves
+  direct_count,   ///< i_mapdcount is the number of direct mappings
+  seal_lost,      ///< a file that has direct mappings is sealed
+};
+std::string_view dax_rule_name(DaxRule rule);
+
+struct BrokenDaxRule {
+  DaxRule rule;
+  std::string text;
+};
+
+struct DaxLook {
+  std::vector<BrokenDaxRule> broken;
+  std::uint64_t cost = 0;  ///< tables, pages and extents looked at
+};
+
+/// The block maps of sealed files as they were when the seal was first seen, by index of the inode.
+struct DaxHistory {
+  std::map<std::uint32_t, std::vector<xfs::Extent>> sealed;
+};
+
+DaxLook check_dax(const Kernel& k, DaxHistory& history);
+
+}  // namespace faultline
