@@ -115,9 +115,8 @@ class Teller {
 
   Finding bad_release(const LockMisuse& m, const std::string& who, const std::string& name) const {
     Finding f{"bad-release", who + " released " + name + ", which it does not hold", {}};
-    f.locks.push_back(wanted(m));
-    f.locks.back().role = "held";
-    f.locks.back().mode.clear();
+    f.locks.push_back(wanted(m));  // wanted to let it go: it holds nothing
+    if (m.has_other) f.locks.back().mode = mode_text(m.other.use.mode);
     if (m.has_other) {
       f.text += "; " + names_.task(m.holder) + " does since " + seconds(m.other.since);
       f.locks.push_back(other(m));

@@ -92,6 +92,25 @@ void check_one(const CheckArguments& a, Checked& c) {
   }
 }
 
+std::string result_text(const CheckArguments& a, const std::vector<Checked>& all) {
+  std::string text;
+  std::size_t failed = 0;
+  for (const Checked& c : all) {
+    text += fmt::format("{} {}\n", c.code == 0 ? "ok    " : "FAILED", c.path.string());
+    if (c.code == 0) continue;
+    ++failed;
+    text += c.message;
+    if (!c.message.empty() && c.message.back() != '\n') text += '\n';
+  }
+  text += fmt::format("{} scenarios, {} failed\n", all.size(), failed);
+  if (a.coverage) {
+    Coverage sum;
+    for (const Checked& c : all) sum.add(c.coverage);
+    text += sum.text();
+  }
+  return text;
+}
+
 }  // namespace
 
 int check_command(const CheckArguments& a) {
@@ -127,20 +146,8 @@ int check_command(const CheckArguments& a) {
   work();
   for (std::thread& t : threads) t.join();
   int code = 0;
-  std::size_t failed = 0;
-  for (const Checked& c : all) {
-    fmt::print("{} {}\n", c.code == 0 ? "ok    " : "FAILED", c.path.string());
-    if (c.code == 0) continue;
-    ++failed;
-    code = std::max(code, c.code);
-    fmt::print("{}{}", c.message, c.message.empty() || c.message.back() == '\n' ? "" : "\n");
-  }
-  fmt::print("{} scenarios, {} failed\n", all.size(), failed);
-  if (a.coverage) {
-    Coverage sum;
-    for (const Checked& c : all) sum.add(c.coverage);
-    fmt::print("{}", sum.text());
-  }
+  for (const Checked& c : all) code = std::max(code, c.code);
+  if (!write_stdout(result_text(a, all))) code = std::max(code, 2);
   if (a.junit.empty()) return code;
   std::vector<JunitCase> cases;
   for (const Checked& c : all) cases.push_back({c.path.string(), c.code, c.message});

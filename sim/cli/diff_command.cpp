@@ -1,11 +1,11 @@
 // faultline diff.
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "analysis/trace_diff.hpp"
 #include "cli/arguments.hpp"
 #include "cli/load_command.hpp"
+#include "cli/output_file.hpp"
 
 namespace faultline {
 
@@ -34,7 +34,7 @@ int diff_command(const DiffArguments& arguments) {
     return 2;
   }
   const std::string text = diff_text(result, arguments.a, arguments.b);
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (!write_stdout(text)) return 2;
   return result.same ? 0 : 1;
 }
 

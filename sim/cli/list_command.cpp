@@ -1,10 +1,10 @@
 // faultline list ... and faultline schema.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <string>
 
 #include "cli/arguments.hpp"
+#include "cli/output_file.hpp"
 #include "kernel/drivers/presets.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "machine/presets.hpp"
@@ -84,10 +84,7 @@ std::string list_knobs() {
   return out;
 }
 
-int print(const std::string& text) {
-  const std::size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
-  return written == text.size() && std::fflush(stdout) == 0 ? 0 : 2;
-}
+int print(const std::string& text) { return write_stdout(text) ? 0 : 2; }
 
 }  // namespace
 

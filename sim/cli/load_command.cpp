@@ -38,7 +38,8 @@ void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& d : diagnostics) std::fprintf(stderr, "%s\n", to_string(d).c_str());
 }
 
-std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides) {
+std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides,
+                                         bool has_schedule) {
   auto text = read_input(path);
   if (const auto* const error = std::get_if<Diagnostic>(&text)) {
     print_diagnostics({*error});
@@ -66,7 +67,14 @@ std::optional<Scenario> load_for_command(const std::string& path, std::vector<Ov
     print_diagnostics(*errors);
     return std::nullopt;
   }
-  return std::move(std::get<Scenario>(loaded));
+  Scenario scenario = std::move(std::get<Scenario>(loaded));
+  if (scenario.schedule.chooser == ChooserKind::replay && !has_schedule) {
+    print_diagnostics(
+        {{Complaint::meaning, path == "-" ? "standard input" : path, 0, 0, "/schedule/chooser",
+          "replay needs a schedule: faultline replay SCENARIO --schedule FILE"}});
+    return std::nullopt;
+  }
+  return scenario;
 }
 
 }  // namespace faultline

@@ -13,8 +13,9 @@
 namespace faultline {
 
 /// The scenario at `path` with `overrides`; nothing after the complaints were printed (exit code
-/// 2).
-std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides);
+/// 2). Without a schedule nothing can be replayed.
+std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides,
+                                         bool has_schedule = false);
 
 /// Prints diagnostics, one a line.
 void print_diagnostics(const std::vector<Diagnostic>& diagnostics);

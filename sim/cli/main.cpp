@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 #include <string>
 
 #include "base/bug.hpp"
 #include "base/suggest.hpp"
 #include "cli/arguments.hpp"
+#include "cli/output_file.hpp"
 
 namespace {
 
@@ -159,7 +161,9 @@ int dispatch(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
-    return app.exit(e);
+    std::ostringstream text;
+    app.exit(e, text);
+    return write_stdout(text.str()) ? 0 : 2;
   } catch (const CLI::ParseError& e) {
     app.exit(e);
     return 2;

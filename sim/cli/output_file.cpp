@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 namespace faultline {
 
@@ -28,7 +29,39 @@ bool is_special(const std::string& path) {
   return stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
 }
 
+// The same file now, or the same once it is made.
+bool same_file(const std::string& a, const std::string& b) {
+  if (a == "-" || b == "-") return a == b;
+  if (is_special(a) || is_special(b)) return false;
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto whole = [&](const std::string& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  };
+  const auto path = whole(a);
+  return !path.empty() && path == whole(b);
+}
+
 }  // namespace
+
+bool outputs_are_apart(const std::vector<NamedFile>& outputs,
+                       const std::vector<NamedFile>& inputs) {
+  const auto clash = [](const NamedFile& out, const NamedFile& other) {
+    if (out.path.empty() || other.path.empty() || !same_file(out.path, other.path)) return false;
+    std::fprintf(stderr, "%s %s: this is also %s\n", out.use.c_str(), out.path.c_str(),
+                 other.use.c_str());
+    return true;
+  };
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (const NamedFile& input : inputs) {
+      if (outputs[i].path != "-" && clash(outputs[i], input)) return false;
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (clash(outputs[i], outputs[j])) return false;
+    }
+  }
+  return true;
+}
 
 bool write_stdout(std::string_view text) { return put(stdout, text) || complain("stdout"); }
 

@@ -85,6 +85,10 @@ int finish(const RunArguments& a, const Scenario& scenario, const SimulateOption
 }  // namespace
 
 int run_command(const RunArguments& a) {
+  const bool apart = outputs_are_apart(
+      {{"--trace", a.trace}, {"--report", a.report}, {"--record-schedule", a.record_schedule}},
+      {{"the scenario", a.scenario}, {"--schedule", a.schedule}});
+  if (!apart) return 2;
   std::vector<Override> overrides;
   if (!collect_overrides(a, overrides)) return 2;
   SimulateOptions options;
@@ -96,7 +100,7 @@ int run_command(const RunArguments& a) {
     }
     options.max_time = Nanos(*time.value);
   }
-  const auto scenario = load_for_command(a.scenario, std::move(overrides));
+  const auto scenario = load_for_command(a.scenario, std::move(overrides), !a.schedule.empty());
   if (!scenario) return 2;
   if (!a.schedule.empty()) {
     auto choices = read_schedule(a.schedule, *scenario);

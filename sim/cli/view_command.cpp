@@ -10,6 +10,10 @@
 namespace faultline {
 
 int view_command(const ViewArguments& arguments) {
+  std::vector<NamedFile> inputs;
+  for (const std::string& trace : arguments.traces)
+    inputs.push_back({"a trace to be shown", trace});
+  if (!outputs_are_apart({{"--output", arguments.output}}, inputs)) return 2;
   std::vector<Diagnostic> problems;
   const std::string page = viewer_page(arguments.traces, problems);
   if (!problems.empty()) {

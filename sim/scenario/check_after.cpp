@@ -71,7 +71,11 @@ class Circles {
   /// Edge 0 goes to the waiter before in the same task, edge n to what the n-th `after` waits for.
   std::uint32_t target(std::uint32_t waiter, std::uint32_t edge) const {
     if (edge == 0) return waiter > waiters_[waiter].task_first ? waiter - 1 : no_index;
-    const StepRef goal = scenario_.after[step(waiter).after_begin + edge - 1];
+    StepRef goal = scenario_.after[step(waiter).after_begin + edge - 1];
+    const Step& awaited = scenario_.tasks[goal.task.v].steps[goal.index];
+    if (const auto* const repeat = std::get_if<RepeatArgs>(&awaited.args)) {
+      goal.index += repeat->body;  // it ends after its body
+    }
     const auto begin = waiters_.begin() + first_of_task_[goal.task.v];
     const auto end = waiters_.begin() + first_of_task_[goal.task.v + 1];
     const auto behind = std::upper_bound(

@@ -182,7 +182,7 @@ LockVerdict GenericLocks::unlock(Kernel& k, LockRef ref) {
     ok = k.locks.released(lock);
   }
   if (ok) return {};
-  return {false, "\"" + name + "\" is released by a task that does not own it"};
+  return {false, "\"" + name + "\" is released by a task that does not own it", "bad-release"};
 }
 
 LockVerdict GenericLocks::downgrade(Kernel& k, LockRef ref) {

@@ -23,6 +23,7 @@ namespace faultline {
 struct LockVerdict {
   bool ok = true;
   std::string wrong;  ///< misuse that no record shows
+  std::string kind = "kernel-warn";  ///< of the finding about it
 };
 
 class GenericLocks {
@@ -34,13 +35,13 @@ class GenericLocks {
   LockVerdict unlock(Kernel& k, LockRef lock);
   LockVerdict downgrade(Kernel& k, LockRef lock);
   LockVerdict init(Kernel& k, LockRef lock);
+  LockBase& base(LockRef lock);
 
  private:
   using Lock =
       std::variant<mutex, rw_semaphore, rwlock_t, spinlock_t, percpu_rw_semaphore, LockBase>;
   HelperPath<bool> lock_shared(Kernel& k, const LockArgs& args);
   HelperPath<void> annotation(Kernel& k, const LockArgs& args);
-  LockBase& base(LockRef lock);
   void prepare(Kernel& k, LockRef lock);
   void announce(Kernel& k, LockRef lock, const LockArgs& args);
   void check_wait_context(Kernel& k, const LockArgs& args);

@@ -13,6 +13,20 @@
 
 namespace faultline {
 
+namespace {
+
+void add_faults(StepResult& repeat, const StepResult& step) {
+  if (step.fault_count == 0) return;
+  repeat.fault_count += step.fault_count;
+  repeat.last_fault = step.last_fault;
+  for (const FaultRecord& fault : step.faults) {
+    if (repeat.faults.size() == task_struct::max_fault_records) break;
+    repeat.faults.push_back(fault);
+  }
+}
+
+}  // namespace
+
 std::uint64_t Player::resolve(const AddressRef& ref) const {
   return w_.address(ref).value_or(ref.offset);
 }
@@ -27,10 +41,20 @@ void Player::wake_waiters() {
   for (Task* const waiter : w_.step_waiters_) k_.engine.wake(*waiter);
 }
 
-void Player::misuse(const std::string& what) {
+void Player::misuse(LockRef lock, const LockVerdict& verdict) {
+  const Task& task = k_.engine.current();
+  const LockBase& base = w_.locks_->base(lock);
   Finding finding;
-  finding.kind = "bad-release";
-  finding.text = spec().name + ": " + what;
+  finding.kind = verdict.kind;
+  finding.text = spec().name + ": " + verdict.wrong;
+  const int held = k_.locks.find_held(task, base);
+  if (held >= 0) {
+    const HeldLock& hold = k_.locks.held(task)[static_cast<std::size_t>(held)];
+    finding.locks.push_back(w_.describe(task.id, &base, hold.mode, hold.calls, "held"));
+  } else {
+    const auto mode = HoldMode::exclusive;
+    finding.locks.push_back(w_.describe(task.id, &base, mode, k_.engine.call_path(), "wanted"));
+  }
   w_.findings_.push_back(std::move(finding));
 }
 
@@ -39,77 +63,102 @@ HelperPath<bool> Player::wait_after(Engine& engine, const Step& step) {
   for (std::uint32_t i = 0; i < step.after_count; ++i) {
     const StepRef ref = w_.scenario_.after[step.after_begin + i];
     const auto over = [&] {
-      return w_.results_[ref.task.v][ref.index].state == StepState::done || w_.ended_[ref.task.v] ||
+      return w_.results_[ref.task.v][ref.index].has_ended || w_.ended_[ref.task.v] ||
              process().exiting;
     };
     while (!over()) {
       w_.step_waiters_.push_back(&engine.current());
+      awaits_ = ref;
       k_.locks.begin_task_wait(engine.task(ref.task));
       engine.current().sleep = SleepState::unseen;
       co_await engine.block();
       engine.current().sleep = SleepState::uninterruptible;
       k_.locks.end_wait(engine.current());
+      awaits_.reset();
       std::erase(w_.step_waiters_, &engine.current());
     }
   }
   co_return !process().exiting;
 }
 
-HelperPath<bool> Player::play_step(Engine& engine, std::uint32_t index) {
-  const Step& step = spec().steps[index];
-  const bool may_run = co_await wait_after(engine, step);
-  if (!may_run) co_return false;
+void Player::begin_step(Engine& engine, std::uint32_t index) {
   StepResult& r = result(index);
+  const bool has_ended = r.has_ended;
   r = StepResult{};
+  r.has_ended = has_ended;
   r.state = StepState::blocked;
   r.start = engine.now();
-  task_struct& current = k_.current();
-  current.faults_in_step = 0;
-  current.faults.clear();
   engine.current().position.begin_step(index);
   if (engine.tracer().wants(Event::sim_step)) {
     engine.trace<Event::sim_step>(std::string_view(spec().name),
                                   std::string_view(step_name(w_.scenario_, task_, index)),
-                                  verb_name(step.verb));
+                                  verb_name(spec().steps[index].verb));
   }
+}
+
+void Player::end_step(Engine& engine, std::uint32_t index, StepResult* outer) {
+  StepResult& r = result(index);
+  r.state = StepState::done;
+  r.has_ended = true;
+  r.end = engine.now();
+  if (outer) add_faults(*outer, r);
+  if (engine.tracer().wants(Event::sim_step_done)) {
+    engine.trace<Event::sim_step_done>(std::string_view(spec().name),
+                                       std::string_view(step_name(w_.scenario_, task_, index)),
+                                       r.failed ? -r.result : 0, r.failed ? 0 : r.result);
+  }
+  wake_waiters();
+}
+
+HelperPath<bool> Player::play_step(Engine& engine, std::uint32_t index, StepResult* outer) {
+  const Step& step = spec().steps[index];
+  const bool may_run = co_await wait_after(engine, step);
+  if (!may_run) co_return false;
+  StepResult& r = result(index);
+  task_struct& current = k_.current();
+  current.faults_in_step = 0;
+  current.faults.clear();
+  begin_step(engine, index);
   const std::int64_t value = co_await perform(k_, step);
   r.result = value;
   r.failed = value < 0 && value >= -4095 && step.verb != Verb::load;
   const bool lives = co_await deliver_signal(k_, step, r);
   co_await engine.spend(Nanos{});
-  r.state = StepState::done;
-  r.end = engine.now();
   r.fault_count = current.faults_in_step;
   r.faults = current.faults;
   r.last_fault = current.last_fault;
-  if (engine.tracer().wants(Event::sim_step_done)) {
-    engine.trace<Event::sim_step_done>(std::string_view(spec().name),
-                                       std::string_view(step_name(w_.scenario_, task_, index)),
-                                       r.failed ? -value : 0, r.failed ? 0 : value);
-  }
-  wake_waiters();
+  end_step(engine, index, outer);
   co_return lives&& step.verb != Verb::exit;
 }
 
-HelperPath<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end) {
+// The repeat is a step of its own around its body, and ends however that ends.
+HelperPath<bool> Player::play_repeat(Engine& engine, std::uint32_t index, StepResult* outer) {
+  const Step& step = spec().steps[index];
+  const bool may_run = co_await wait_after(engine, step);
+  if (!may_run) co_return false;
+  begin_step(engine, index);
+  const auto& args = std::get<RepeatArgs>(step.args);
+  bool goes_on = true;
+  for (std::uint64_t n = 0; n < args.times && goes_on; ++n) {
+    goes_on = co_await play_range(engine, index + 1, index + 1 + args.body, &result(index));
+  }
+  end_step(engine, index, outer);
+  co_return goes_on;
+}
+
+HelperPath<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::uint32_t end,
+                                    StepResult* outer) {
   for (std::uint32_t i = begin; i < end; ++i) {
     const Step& step = spec().steps[i];
-    if (step.verb != Verb::repeat) {
-      const bool goes_on = co_await play_step(engine, i);
-      if (!goes_on) co_return false;
-      continue;
+    const bool repeats = step.verb == Verb::repeat;
+    bool goes_on = true;
+    if (repeats) {
+      goes_on = co_await play_repeat(engine, i, outer);
+    } else {
+      goes_on = co_await play_step(engine, i, outer);
     }
-    const auto& args = std::get<RepeatArgs>(step.args);
-    StepResult& r = result(i);
-    r.start = engine.now();
-    r.state = StepState::blocked;
-    for (std::uint64_t n = 0; n < args.times; ++n) {
-      const bool goes_on = co_await play_range(engine, i + 1, i + 1 + args.body);
-      if (!goes_on) co_return false;
-    }
-    r.state = StepState::done;
-    r.end = engine.now();
-    i += args.body;
+    if (!goes_on) co_return false;
+    if (repeats) i += std::get<RepeatArgs>(step.args).body;
   }
   co_return true;
 }
@@ -117,7 +166,7 @@ HelperPath<bool> Player::play_range(Engine& engine, std::uint32_t begin, std::ui
 Path<void> Player::play(Engine& engine) {
   const auto steps = static_cast<std::uint32_t>(spec().steps.size());
   if (spec().parent) co_await return_from_fork(k_);
-  const bool completed = co_await play_range(engine, 0, steps);
+  const bool completed = co_await play_range(engine, 0, steps, nullptr);
   if (!completed || process().exiting) {
     co_await leave(k_);
   } else if (mm_struct* const mm = k_.current().mm) {
@@ -193,7 +242,7 @@ HelperPath<std::int64_t> Player::perform_lock(Kernel& k, const Step& step) {
   } else {
     verdict = w_.locks_->init(k, lock);
   }
-  if (!verdict.wrong.empty()) misuse(verdict.wrong);
+  if (!verdict.wrong.empty()) misuse(lock, verdict);
   co_return verdict.ok ? 0 : -EINVAL;
 }
 

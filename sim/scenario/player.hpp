@@ -2,6 +2,8 @@
 // the program, and notes what came of it.
 #pragma once
 
+#include <optional>
+
 #include "kernel/exit.hpp"
 #include "scenario/syscall_frame.hpp"
 #include "scenario/world.hpp"
@@ -16,6 +18,8 @@ class Player {
 
   /// The whole life of the task.
   Path<void> play(Engine& engine);
+  /// The step of another task that it waits for now.
+  std::optional<StepRef> awaits() const { return awaits_; }
 
  private:
   const TaskSpec& spec() const { return w_.scenario_.tasks[task_.v]; }
@@ -24,8 +28,13 @@ class Player {
   /// Of the step that is being played.
   StepResult& result_now() { return result(k_.engine.current().position.step); }
 
-  HelperPath<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end);
-  HelperPath<bool> play_step(Engine& engine, std::uint32_t index);
+  // `outer`: of the repeat around them, or null.
+  HelperPath<bool> play_range(Engine& engine, std::uint32_t begin, std::uint32_t end,
+                              StepResult* outer);
+  HelperPath<bool> play_step(Engine& engine, std::uint32_t index, StepResult* outer);
+  HelperPath<bool> play_repeat(Engine& engine, std::uint32_t index, StepResult* outer);
+  void begin_step(Engine& engine, std::uint32_t index);
+  void end_step(Engine& engine, std::uint32_t index, StepResult* outer);
   HelperPath<bool> wait_after(Engine& engine, const Step& step);
   HelperPath<std::int64_t> perform(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_syscall(Kernel& k, const Step& step);
@@ -42,7 +51,7 @@ class Player {
   HelperPath<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
   HelperPath<void> leave(Kernel& k);
 
-  void misuse(const std::string& what);
+  void misuse(LockRef lock, const LockVerdict& verdict);
   std::uint64_t resolve(const AddressRef& ref) const;
   std::int64_t resolve(const FdRef& ref) const;
   bool survives(const Step& step, int signal) const;
@@ -51,6 +60,7 @@ class Player {
   World& w_;
   Kernel& k_;
   TaskId task_;
+  std::optional<StepRef> awaits_;
   ChildCode code_ = ChildCode::exited;
   ExitScope scope_ = ExitScope::group;
 };

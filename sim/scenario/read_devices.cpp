@@ -76,7 +76,7 @@ void Reader::read_pmem(NodeId node, DeviceSpec& device) {
   check_device_size(size);
   for (const NodeId each : Children(tree_, get(node, "poison"))) {
     const ByteRange range{values_.size(get(each, "at")), values_.size(get(each, "length"))};
-    if (range.at > pmem.size || range.length > pmem.size - range.at) {
+    if (pmem.size != 0 && (range.at > pmem.size || range.length > pmem.size - range.at)) {
       wrong(each, [&] {
         return fmt::format("lies beyond the device, which has {}", size_text(pmem.size));
       });
@@ -129,7 +129,7 @@ void Reader::read_xfs(NodeId node, FilesystemSpec& fs) {
     const std::uint64_t least = smallest_ag * std::max<std::uint64_t>(xfs.agcount, 1);
     if (std::holds_alternative<CharSpec>(what)) {
       wrong(device, [] { return std::string("no file system fits on a character device"); });
-    } else if (size < least) {
+    } else if (size != 0 && size < least) {  // 0: complained of where the device is
       wrong(device, [&] {
         return fmt::format("XFS needs {} here (16MiB for each allocation group), the device has {}",
                            size_text(least), size_text(size));

@@ -6,6 +6,7 @@
 
 #include "base/suggest.hpp"
 #include "scenario/reader.hpp"
+#include "scenario/record_match.hpp"
 
 namespace faultline {
 namespace {
@@ -91,8 +92,22 @@ RecordMatch Reader::read_match(NodeId node) {
     match.where.emplace_back(tree_.key(field),
                              text ? std::string(tree_.text(field)) : tree_.compact(field));
   }
+  if (!known.empty()) check_fields(get(node, "where"), match);
   if (const auto task = named(get(node, "task"), tasks_, "task")) match.task = TaskId(*task);
   return match;
+}
+
+/// Fields and values of `where` that no record of the event has.
+void Reader::check_fields(NodeId where, const RecordMatch& match) {
+  const Family family = family_of(scenario_.kernel.profile);
+  std::size_t index = 0;
+  for (const NodeId field : Children(tree_, where)) {
+    const RecordMatch one{match.event, {match.where[index++]}, {}};
+    const auto compiled = compile_match(one, family);
+    const auto* const error = std::get_if<MatchError>(&compiled);
+    if (error == nullptr || error->field.empty()) continue;
+    wrong(field, [&] { return error->what; });
+  }
 }
 
 void Reader::read_count(NodeId node, RunExpectation& expectation) {

@@ -66,6 +66,7 @@ void Reader::read_extent(NodeId node, const FileSpec& file, ExtentSpec& extent) 
     const auto other = named(get(shared, "file"), files_, "file");
     extent.shared_with = FileRef(other.value_or(0));
     extent.shared_at = values_.size(get(shared, "at"));
+    if (other) shared_.push_back({shared, file.fs, extent});
   }
   if (phys == no_node) return;
   extent.phys = values_.size(phys);
@@ -75,6 +76,7 @@ void Reader::read_extent(NodeId node, const FileSpec& file, ExtentSpec& extent) 
   }
   const PmemSpec* pmem = pmem_of(file);
   if (pmem == nullptr) return;
+  if (pmem->size == 0) return;  // complained of
   if (*extent.phys > pmem->size || extent.length > pmem->size - *extent.phys) {
     wrong(phys, [&] {
       return fmt::format("the extent lies beyond its device, which has {}", size_text(pmem->size));
@@ -126,6 +128,33 @@ void Reader::read_pattern(NodeId node, FileSpec& file) {
   file.pattern = pattern;
 }
 
+/// An extent can only have blocks that another file has, and where that may be.
+void Reader::check_shared() {
+  for (const Shared& each : shared_) {
+    if (each.fs.v >= scenario_.filesystems.size()) continue;  // complained of
+    const auto* xfs = std::get_if<XfsSpec>(&scenario_.filesystems[each.fs.v].what);
+    if (xfs == nullptr) continue;  // it has no blocks at all
+    const FileSpec& other = scenario_.files[each.extent.shared_with.v];
+    const std::uint64_t begin = each.extent.shared_at;
+    const std::uint64_t end = begin + each.extent.length;
+    std::uint64_t found = 0;
+    for (const ExtentSpec& theirs : other.extents) {
+      const std::uint64_t from = std::max(begin, theirs.at);
+      const std::uint64_t to = std::min(end, theirs.at + theirs.length);
+      if (from < to) found += to - from;
+    }
+    // A pattern is measured when it is laid out.
+    const bool covered = other.pattern || found == each.extent.length;
+    if (xfs->reflink && other.fs == each.fs && covered) continue;
+    wrong(each.node, [&] {
+      return fmt::format(
+          "{} must have blocks for all of the range, on the same file system, which "
+          "must be made with reflink",
+          json_quote(other.name));
+    });
+  }
+}
+
 /// Extents with a place must not share it; all together must fit on the device.
 void Reader::check_space() {
   std::sort(physical_.begin(), physical_.end(), [](const Physical& a, const Physical& b) {
@@ -160,7 +189,7 @@ void Reader::check_space() {
     if (file.pattern) {
       sum = std::min(sum + file.pattern->length * file.pattern->count, 2 * largest_device);
     }
-    if (!fitted || sum <= pmem->size) continue;
+    if (!fitted || sum <= pmem->size || pmem->size == 0) continue;
     wrong(get(node, "extents"), [&] {
       return fmt::format("the extents of the files need more than the device has, {}",
                          size_text(pmem->size));

@@ -25,6 +25,7 @@ void Reader::read_files(NodeId files) {
     read_file(node, file);
     scenario_.files.push_back(std::move(file));
   }
+  check_shared();
   check_space();
 }
 

@@ -21,6 +21,7 @@ void Reader::read_tasks(NodeId tasks) {
   read_processes(tasks);
   check_parents(tasks);
   std::uint64_t steps = 0;
+  std::uint64_t plays = 0;
   step_nodes_.resize(scenario_.tasks.size());
   step_bodies_.resize(scenario_.tasks.size());
   step_ids_.resize(scenario_.tasks.size());
@@ -29,11 +30,18 @@ void Reader::read_tasks(NodeId tasks) {
     list_steps(get(node, "steps"), step_nodes_[index], step_bodies_[index]);
     steps += step_nodes_[index].size();
     index_steps(TaskId(index));
+    plays = std::min(most_steps + 1, plays + count_plays(get(node, "steps")));
     ++index;
   }
   if (steps > most_steps) {
     return wrong(tasks, [&] {
       return fmt::format("{} steps; the limit is {} million", steps, most_steps / 1'000'000);
+    });
+  }
+  if (plays > most_steps && !endless_repeat_) {
+    wrong(tasks, [&] {
+      return fmt::format("more than {} million steps, repeats multiplied out",
+                         most_steps / 1'000'000);
     });
   }
   in_task_ = true;
@@ -169,6 +177,35 @@ void Reader::list_steps(NodeId steps, std::vector<NodeId>& flat,
     list_steps(body, flat, bodies);
     bodies[index] = static_cast<std::uint32_t>(flat.size() - index - 1);
   }
+}
+
+/// How many steps are played, at most one more than the limit. An empty body counts as a step:
+/// going round it takes time too. Complains of the innermost repeat that is beyond the limit by
+/// itself.
+std::uint64_t Reader::count_plays(NodeId steps) {
+  constexpr std::uint64_t beyond = most_steps + 1;
+  if (steps == no_node || tree_[steps].kind != JsonKind::array) return 0;
+  std::uint64_t plays = 0;
+  for (const NodeId step : Children(tree_, steps)) {
+    const NodeId repeat = get(step, "repeat");
+    if (repeat == no_node) {
+      plays = std::min(beyond, plays + 1);
+      continue;
+    }
+    const NodeId times = get(repeat, "times");
+    const std::uint64_t body = count_plays(get(repeat, "steps"));
+    const std::uint64_t round = std::max<std::uint64_t>(body, 1);
+    const std::uint64_t rounds = std::min(beyond, values_.argument(times));
+    plays = std::min(beyond, plays + rounds * round);
+    if (rounds * round < beyond || body == beyond) continue;
+    endless_repeat_ = true;
+    wrong(times, [&] {
+      return fmt::format("{} times {} step{}; the limit is {} million steps",
+                         values_.argument(times), round, round == 1 ? "" : "s",
+                         most_steps / 1'000'000);
+    });
+  }
+  return plays;
 }
 
 void Reader::index_steps(TaskId task) {

@@ -105,6 +105,7 @@ class Reader {
   void read_cached(NodeId list, FileSpec& file);
   FileTime read_time(NodeId node) const;
   void check_overlaps(const FileSpec& file, const std::vector<NodeId>& nodes);
+  void check_shared();
   void check_space();
   const PmemSpec* pmem_of(const FileSpec& file) const;
   bool check_blocks(NodeId node, std::string_view what);
@@ -118,6 +119,7 @@ class Reader {
   void read_processes(NodeId tasks);
   void check_parents(NodeId tasks);
   void list_steps(NodeId steps, std::vector<NodeId>& flat, std::vector<std::uint32_t>& bodies);
+  std::uint64_t count_plays(NodeId steps);
   void index_steps(TaskId task);
   void check_after();
 
@@ -155,6 +157,7 @@ class Reader {
   void read_expectations(NodeId list);
   void read_expectation(NodeId node, RunExpectation& expectation);
   RecordMatch read_match(NodeId node);
+  void check_fields(NodeId where, const RecordMatch& match);
   void read_count(NodeId node, RunExpectation& expectation);
   void read_extents_expectation(NodeId node, RunExpectation& expectation);
   void read_pte(NodeId node, RunExpectation& expectation);
@@ -180,6 +183,12 @@ class Reader {
     NodeId node;
   };
   std::vector<Physical> physical_;
+  struct Shared {
+    NodeId node;
+    FsRef fs;
+    ExtentSpec extent;
+  };
+  std::vector<Shared> shared_;  // extents that have the blocks of another file
   std::vector<std::vector<NodeId>> step_nodes_;          // of each task, bodies flattened
   std::vector<std::vector<std::uint32_t>> step_bodies_;  // steps in the body of each, 0 mostly
   std::vector<std::vector<std::pair<std::uint32_t, std::uint32_t>>> step_ids_;  // name, index
@@ -187,7 +196,8 @@ class Reader {
   mutable std::map<std::pair<std::uint32_t, std::uint32_t>, Found> found_;  // process, name
   TaskId task_{0};  // being read, and the index of the step
   std::uint32_t step_index_ = 0;
-  bool in_task_ = false;  // false: expectations of the run
+  bool endless_repeat_ = false;  // one was complained of
+  bool in_task_ = false;         // false: expectations of the run
 };
 
 }  // namespace faultline

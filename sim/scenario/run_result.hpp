@@ -22,9 +22,11 @@ struct MmSnapshot;  // scenario/snapshot.hpp
 
 enum class StepState : std::uint8_t { not_reached, blocked, done };
 
-/// One execution of a step (the latest, for a step in a repeat).
+/// One execution of a step (the latest, for a step in a repeat). The faults of a repeat are those
+/// of all the steps in it.
 struct StepResult {
   StepState state = StepState::not_reached;
+  bool has_ended = false;               ///< this execution or an earlier one
   std::int64_t result = 0;              ///< >= 0 or an address: the value; -errno: an error
   bool failed = false;                  ///< `result` is a negative errno
   std::optional<PendingSignal> signal;  ///< that ended the step

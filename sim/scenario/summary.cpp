@@ -62,7 +62,8 @@ class Summary {
   void findings();
   void finding(const Finding& finding, bool expected);
   void deadlock(const Finding& finding);
-  void lock(const FindingLock& lock, std::string_view task, std::size_t width);
+  void lock(const FindingLock& lock, std::string_view task, std::size_t width,
+            std::string_view wants);
   void expectations();
   void expectation(const Verdict& verdict);
   void close();
@@ -188,10 +189,12 @@ void Summary::finding(const Finding& finding, bool expected) {
   if (!finding.locks.empty()) deadlock(finding);
 }
 
-void Summary::lock(const FindingLock& lock, std::string_view task, std::size_t width) {
+void Summary::lock(const FindingLock& lock, std::string_view task, std::size_t width,
+                   std::string_view wants) {
   const bool held = lock.role == "held";
-  line(fmt::format("    {:<{}}  {} {} ({})", task, width, held ? "holds" : "wants", lock_text(lock),
-                   lock.mode));
+  const bool moded = held || wants == "wants";
+  line(fmt::format("    {:<{}}  {} {}{}", task, width, held ? "holds" : wants, lock_text(lock),
+                   moded ? " (" + lock.mode + ")" : ""));
   if (lock.path.empty()) return;
   line(fmt::format("    {:<{}}        {} {}", "", width, held ? "taken in" : "in",
                    fmt::join(lock.path, " > ")));
@@ -211,7 +214,7 @@ void Summary::deadlock(const Finding& finding) {
     for (const bool wanted : {false, true}) {
       for (const FindingLock& each : finding.locks) {
         if (each.task != task || (each.role == "wanted") != wanted) continue;
-        lock(each, name, width);
+        lock(each, name, width, finding.kind == "bad-release" ? "released" : "wants");
         name = {};
       }
     }

@@ -190,22 +190,29 @@ RunResult World::run() {
   return result;
 }
 
-FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
-  const LockBase* const lock = wanted ? member.wants.lock : member.held.lock;
+// Without `lock` it is a step that is waited for.
+FindingLock World::describe(TaskId task, const LockBase* lock, HoldMode mode, CallNode calls,
+                            const char* role) const {
   FindingLock out;
-  out.task = kernel_->tasks[member.task.v].comm;
-  out.role = wanted ? "wanted" : "held";
+  out.task = kernel_->tasks[task.v].comm;
+  out.role = role;
   if (lock) {
     const LockClass& cls = kernel_->locks.class_of(*lock);
     out.lock_class = cls.name;
     out.subclass = cls.subclass;
     out.instance = lock->id;
   }
-  const HoldMode mode = wanted ? member.wants.mode : member.held.mode;
   out.mode = mode == HoldMode::shared ? "shared" : "exclusive";
   auto& engine = const_cast<Engine&>(engine_);
-  out.path = engine.calls().path(wanted ? member.wants.calls : member.held.calls);
+  out.path = engine.calls().path(calls);
   return out;
+}
+
+FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
+  const LockBase* const lock = wanted ? member.wants.lock : member.held.lock;
+  const HoldMode mode = wanted ? member.wants.mode : member.held.mode;
+  const CallNode calls = wanted ? member.wants.calls : member.held.calls;
+  return describe(member.task, lock, mode, calls, wanted ? "wanted" : "held");
 }
 
 void World::add_lock_findings(RunResult& result) {
@@ -231,10 +238,7 @@ void World::add_lock_findings(RunResult& result) {
     }
     result.findings.push_back(std::move(finding));
   } else if (result.outcome == Outcome::stuck) {
-    Finding finding;
-    finding.kind = "stuck";
-    finding.text = result.reason.empty() ? "tasks wait for what nobody will do" : result.reason;
-    result.findings.push_back(std::move(finding));
+    add_stuck_finding(result);
   } else if (result.outcome == Outcome::kernel_bug) {
     Finding finding;
     finding.kind = "kernel-bug";

@@ -69,7 +69,15 @@ class World final : public FinalState {
   /// The kernel's worker for what follows writes to a block device.
   void make_kworker();
   void add_lock_findings(RunResult& result);
+  FindingLock describe(TaskId task, const LockBase* lock, HoldMode mode, CallNode calls,
+                       const char* role) const;
   FindingLock describe(const DeadlockMember& member, bool wanted) const;
+  // world_stuck.cpp
+  void add_stuck_finding(RunResult& result);
+  std::string tell_blocked(const Task& task, std::vector<FindingLock>& locks);
+  std::string tell_lock_wait(const Task& task, std::vector<FindingLock>& locks);
+  std::string tell_step_wait(StepRef step);
+  std::string tell_place(const FindingLock& lock);
 
   const Scenario& scenario_;
   Tracer& tracer_;

@@ -33,7 +33,8 @@ constexpr std::uint64_t make_dev(std::uint32_t major, std::uint32_t minor) {
   return (std::uint64_t{major} << 20) | minor;
 }
 
-/// An `ip` field that is kernel code prints as a symbol; user addresses are themselves.
+/// An `ip` field that is kernel code prints as a symbol; where a program runs prints as a number,
+/// and never lies in the upper half. Addresses that a program may make up are no `ip` fields.
 inline constexpr std::uint64_t ip_symbol_bit = 1ULL << 63;
 constexpr std::uint64_t ip_symbol(SymbolId symbol) { return ip_symbol_bit | symbol.v; }
 

@@ -16,12 +16,40 @@ if ((EUID != 0)); then
 fi
 expect trace_full 2 "/dev/full" "No space left" -- run good.json --trace /dev/full
 expect report_full 2 "/dev/full" "No space left" -- run good.json --report /dev/full
-"$faultline" run good.json >/dev/full 2>stderr
-status=$?
-((status != 0 && status < 128)) || fail "stdout full: exit code $status"
-"$faultline" schema >/dev/full 2>stderr
-status=$?
-((status != 0 && status < 128)) || fail "schema to a full disk: exit code $status"
+stdout_full() { # NAME ARG...
+  local name=$1 status
+  shift
+  checks=$((checks + 1))
+  timeout 60 "$faultline" "$@" </dev/null >/dev/full 2>stderr
+  status=$?
+  ((status == 2)) || fail "$name to a full disk: exit code $status, not 2"
+  grep -q "No space left" stderr || fail "$name to a full disk: it did not say so"
+}
+stdout_full run run good.json
+stdout_full schema schema
+stdout_full list list events
+stdout_full check check good.json
+stdout_full diff diff good.trace good.trace
+stdout_full version --version
+stdout_full help --help
+stdout_full run_help run --help
+
+# --- one file for two things
+cp good.json self.json
+ln self.json other_name.json
+ln -s self.json link.json
+for output in self.json ./self.json "$work/self.json" other_name.json link.json; do
+  expect over_scenario 2 "the scenario" -- run self.json --trace "$output"
+  expect over_scenario 2 "the scenario" -- run self.json --report "$output"
+done
+cmp -s self.json good.json || fail "over_scenario: the scenario was touched"
+expect both_outputs 2 "--trace" -- run good.json --trace both --report ./both
+[[ ! -e both ]] || fail "both_outputs: something was written"
+expect both_stdout 2 "--trace" -- run good.json --trace - --report -
+expect both_nowhere 0 -- run good.json --trace /dev/null --report /dev/null
+cp good.trace shown.trace
+expect over_trace 2 "trace" -- view shown.trace -o shown.trace
+cmp -s shown.trace good.trace || fail "over_trace: the trace was touched"
 
 # --- traces that are not whole, or no traces
 lines=$(wc -l <good.trace)
@@ -40,8 +68,8 @@ sed '0,/ sim_step: /s/one\.touch/one.tuch/' good.trace >changed.trace
 cmp -s good.trace changed.trace || expect diff_changed 1 -- diff good.trace changed.trace
 
 # --- a run without an end is ended by a limit, or by who started it
-spoiled long '"store": { "at": "map+4KiB" }' '"repeat": { "times": 1000000000000, "steps": [
-  { "load": { "at": "map" } }, { "store": { "at": "map+4KiB" } } ] }'
+spoiled long '"store": { "at": "map+4KiB" }' '"store": { "at": "map+4KiB", "count": 1000000000000,
+  "stride": 0 }'
 
 expect max_events 4 "limit" -- run long.json --max-events 10000 --trace limit.trace
 grep -q '^# faultline: end outcome=limit' limit.trace || fail "max_events: no outcome=limit"

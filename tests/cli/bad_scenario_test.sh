@@ -97,8 +97,24 @@ spoil overlap_on_device '"phys": "8MiB" }' '"phys": "8MiB" }, { "at": "64KiB", "
   "state": "written", "phys": "8MiB" }' /extents/1
 spoil cyclic '"id": "map", "mmap"' '"id": "map", "after": ["two.touch"], "mmap"' "cycl"
 spoil own_cycle '"id": "touch", "store"' '"id": "touch", "after": ["one.touch"], "store"'
+spoil own_body '"store": { "at": "map+4KiB" }' \
+  '"repeat": { "times": 2, "steps": [ { "after": ["one.touch"], "fence": {} } ] }' "cycl"
+spoil endless '"store": { "at": "map+4KiB" }' '"repeat": { "times": 1099511627776, "steps": [] }' \
+  /tasks/one/steps/2/repeat/times "10 million"
+spoil endless_nested '"store": { "at": "map+4KiB" }' \
+  '"repeat": { "times": 100000, "steps": [ { "repeat": { "times": 100000, "steps": [] } } ] }' \
+  /tasks/one/steps/2/repeat/times "10 million"
+spoil where '"outcome": "completed"' '"never": { "event": "sim_step", "where": { "stp": 1 } }' \
+  ":23:" /expect/0/never/where/stp "no field"
+spoil beyond_64_bits '"size": "64MiB"' '"size": "16EiB"' "does not fit in 64 bits"
+grep -q "XFS needs" stderr && fail "beyond_64_bits: a follow-up error"
 spoil nobody '["one.touch"]' '["one.tuch"]' "did you mean"
 spoil not_open '"mmap": { "fd": "fd"' '"mmap": { "fd": "touch"' /tasks/one/steps/1
+
+spoiled stdin '"outcome": "completed"' '"never": { "event": "sim_step", "where": { "stp": 1 } }'
+"$faultline" run - <stdin.json >stdout 2>stderr
+grep -q '^standard input:23:[0-9]*: /expect/0/never/where/stp:' stderr ||
+  fail "stdin: $(head -n 1 stderr)"
 
 # --- all errors in one go, in the order of the file
 good_scenario | sed 's/"cpus": 2/"cpus": 0/; s/"MAP_SHARED"/"MAP_SHRED"/; s/"completed"/"done"/' \

@@ -19,6 +19,8 @@ expect set_unknown 2 "no_such_knob" -- run good.json --set no_such_knob=1
 expect set_pointer 2 "/machine/cpus" -- run good.json --set /machine/cpus=0
 expect set_no_place 2 "/machine/cups" -- run good.json --set /machine/cups=1
 expect set_fine 0 -- run good.json --set /machine/cpus=3
+expect replay_nothing 2 "/schedule/chooser" "--schedule" -- run good.json --chooser replay
+expect replay_locks 2 "--schedule" -- locks good.json --chooser replay
 expect diff_one 2 -- diff good.json
 expect diff_view 2 "pictures" -- diff --view pictures good.json good.json
 expect check_missing 2 "missing" -- check missing

@@ -221,7 +221,9 @@ TEST_CASE("a bad release says who holds the lock") {
         "task1 at 0.000000020 released A, which it does not hold; task0 does since 0.000000010");
   CHECK(found[0].locks.size() == 2);
   CHECK(found[1].text == "task1 at 0.000000030 released B, which it does not hold");
-  CHECK(found[1].locks.size() == 1);
+  REQUIRE(found[1].locks.size() == 1);
+  CHECK(found[1].locks[0].role == "wanted");  // it holds nothing
+  CHECK(found[1].locks[0].mode == "exclusive");
 }
 
 TEST_CASE("a downgraded lock goes on as a shared one") {

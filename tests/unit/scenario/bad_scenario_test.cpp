@@ -276,3 +276,67 @@ TEST_CASE("files that cannot be read") {
   CHECK(text_of(path + "/x").find(": cannot be opened: ") != std::string::npos);
   std::remove(path.c_str());
 }
+
+TEST_CASE("repeats are multiplied out, and an empty body counts as a step") {
+  const auto repeat = [](const std::string& times, const std::string& body) {
+    return R"({"repeat": {"times": )" + times + R"(, "steps": [)" + body + "]}}";
+  };
+  const Lines empty = complaints(with_steps("\n" + repeat("1099511627776", "")));
+  CHECK(empty == Lines{"s.json:5:22: /tasks/t/steps/0/repeat/times: 1099511627776 times 1 step; "
+                       "the limit is 10 million steps"});
+  CHECK(complaints(with_steps("\n" + repeat("10000001", repeat("0", "")))) ==
+        Lines{"s.json:5:22: /tasks/t/steps/0/repeat/times: 10000001 times 1 step; the limit is 10 "
+              "million steps"});
+  CHECK(complaints(with_steps("\n" + repeat("9223372036854775807", R"({"fence": {}})"))).size() ==
+        1);
+  const Lines nested = complaints(
+      with_steps("\n" + repeat("10", repeat("1100000", R"({"fence": {}},)" + repeat("2", "")))));
+  CHECK(nested == Lines{"s.json:5:22: /tasks/t/steps/0/repeat/times: 10 times 3300000 steps; the "
+                        "limit is 10 million steps"});
+  CHECK(complaints(with_steps(repeat("6000000", "") + ",\n" + repeat("6000000", ""))).size() == 1);
+  CHECK(complaints(with_steps(repeat("10000000", ""))).empty());
+}
+
+TEST_CASE("blocks can be shared only with a file that has them there") {
+  const auto files = [](const std::string& theirs, const std::string& rest) {
+    return R"({"format": 1, "devices": {"p": {"pmem": {"size": "64MiB"}}},
+"filesystems": {"x": {"xfs": {"device": "p", "reflink": )" +
+           rest + R"(}}},
+"files": {"o": {"fs": "x", "size": "64KiB", "extents": [)" +
+           theirs + R"(]},
+"c": {"fs": "x", "size": "64KiB", "extents": [{"at": 0, "length": "64KiB", "state": "written",
+"shared_with": {"file": "o", "at": 0}}]}}, "tasks": {"t": {"steps": []}}})";
+  };
+  const std::string whole = R"({"at": 0, "length": "64KiB", "state": "written", "phys": "8MiB"})";
+  const std::string half = R"({"at": 0, "length": "32KiB", "state": "written"})";
+  const Lines refused{
+      "s.json:5:16: /files/c/extents/0/shared_with: \"o\" must have blocks for all of the range, "
+      "on "
+      "the same file system, which must be made with reflink"};
+  CHECK(complaints(files(whole, "true")).empty());
+  CHECK(complaints(files(whole, "false")) == refused);
+  CHECK(complaints(files(half, "true")) == refused);
+}
+
+TEST_CASE("fields that no record has, in one go with everything else and at their place") {
+  const std::string_view events[] = {"sim_step", "xfs_ilock"};
+  Vocabulary vocabulary;
+  vocabulary.events = events;
+  CHECK(complaints(R"({"format": 1, "machine": {"zcpu": 3}, "tasks": {"t": {"steps": []}},
+"expect": [{"never": {"event": "xfs_ilock", "where": {"flag": "ILOCK_EXCL",
+  "flags": "ILOK_EXCL"}}}]})",
+                   {}, vocabulary) ==
+        Lines{"s.json:1:27: /machine/zcpu: unknown key \"zcpu\" (known here: cpus, preset, tick)",
+              "s.json:2:63: /expect/0/never/where/flag: xfs_ilock has no field \"flag\"; did you "
+              "mean flags?",
+              "s.json:3:12: /expect/0/never/where/flags: \"ILOK_EXCL\" is no word of this field; "
+              "did you mean ILOCK_EXCL?"});
+}
+
+TEST_CASE("a size that does not fit has no follow-up errors") {
+  CHECK(complaints(R"({"format": 1, "devices": {"p": {"pmem": {"size": "16EiB"}}},
+"filesystems": {"x": {"xfs": {"device": "p"}}}, "files": {"f": {"fs": "x", "size": "64KiB",
+"extents": [{"at": 0, "length": "4KiB", "state": "written", "phys": "8MiB"}]}},
+"tasks": {"t": {"steps": []}}})") ==
+        Lines{"s.json:1:50: /devices/p/pmem/size: \"16EiB\" does not fit in 64 bits"});
+}

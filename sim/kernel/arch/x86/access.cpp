@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace faultline {
 
@@ -103,18 +104,70 @@ HelperPath<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::u
   }
 }
 
+// What is stored behind the first `done` bytes of an access.
+AccessSeries rest_of(const AccessSeries& s, std::uint64_t done) {
+  AccessSeries rest = s;
+  rest.value = std::rotr(s.value, static_cast<int>(8 * (done % 8)));
+  return rest;
+}
+
+// Puts what was read behind the first `done` bytes where it belongs in the value.
+void join(std::uint64_t* value, std::uint64_t word, std::uint64_t done) {
+  if (done < 8) *value |= word << (8 * done);
+}
+
+// One instruction whose bytes lie in two pages. The CPU translates both before it changes either; a
+// fault of one begins the instruction anew. False: a signal ends it.
+HelperPath<bool> access_split(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t* value) {
+  const Access access = s.write ? Access::write : Access::read;
+  const std::uint64_t first = PAGE_SIZE - (va.v & ~PAGE_MASK);
+  for (;;) {
+    Cpu& cpu = k.cpus.of(k.engine.current());
+    mm_struct& mm = *k.current().mm;
+    Vaddr at = va;
+    const Translation low = translate(k, cpu, mm, at, access, true);
+    Translation high = low;
+    if (low.ok) {
+      at += first;
+      high = translate(k, cpu, mm, at, access, true);
+    }
+    if (high.ok) {
+      *value = memory_access(k, low.phys, first, s);
+      join(value, memory_access(k, high.phys, s.length - first, rest_of(s, first)), first);
+      co_await k.engine.spend(Nanos{});
+      co_return true;
+    }
+    if (high.general_protection) {
+      force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
+      co_return false;
+    }
+    co_await exc_page_fault(k, at, high.error_code, FaultMode::user, user_ip);
+    if (k.current().pending_signal) co_return false;
+  }
+}
+
+// An access of several pages. No instruction has more bytes than a 512-bit register: what is longer
+// is a loop of a program, and what it has done before a fault stays done.
 HelperPath<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t* value) {
-  std::uint64_t left = s.length;
-  bool first = true;
-  while (left != 0) {
-    const std::uint64_t piece = std::min(left, PAGE_SIZE - (va.v & ~PAGE_MASK));
+  constexpr std::uint64_t widest_instruction = 64;
+  std::uint64_t done = 0;
+  *value = 0;
+  while (done != s.length) {
+    const std::uint64_t in_page = PAGE_SIZE - (va.v & ~PAGE_MASK);
+    std::uint64_t piece = std::min(s.length - done, in_page);
     std::uint64_t word = 0;
-    const bool ok = co_await access_piece(k, s, va, piece, false, &word);
+    bool ok = false;
+    if (piece != s.length && s.length <= widest_instruction) {
+      piece = s.length;
+      ok = co_await access_split(k, s, va, &word);
+    } else {
+      const AccessSeries rest = rest_of(s, done);
+      ok = co_await access_piece(k, rest, va, piece, false, &word);
+    }
     if (!ok) co_return false;
-    if (first) *value = word;
-    first = false;
+    join(value, word, done);
     va += piece;
-    left -= piece;
+    done += piece;
   }
   co_return true;
 }
