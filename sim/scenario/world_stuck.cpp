@@ -11,25 +11,27 @@ void World::add_stuck_finding(RunResult& result) {
   Finding finding;
   finding.kind = "stuck";
   finding.text = result.reason.empty() ? "tasks wait for what nobody will do" : result.reason;
-  for (std::uint32_t t = 0; t < scenario_.tasks.size(); ++t) {
+  for (std::uint32_t t = 0; t < engine_.task_count(); ++t) {
     const Task& task = engine_.task(TaskId(t));
     if (task.state == TaskState::done || task.state == TaskState::created) continue;
-    finding.text += "; " + scenario_.tasks[t].name + " " + tell_blocked(task, finding.locks);
+    finding.text += "; " + kernel_->tasks[t].comm + " " + tell_blocked(task, finding.locks);
   }
   result.findings.push_back(std::move(finding));
 }
 
 std::string World::tell_blocked(const Task& task, std::vector<FindingLock>& locks) {
   if (kernel_->locks.waits_for(task).lock) return tell_lock_wait(task, locks);
-  if (const auto step = players_[task.id.v]->awaits()) return tell_step_wait(*step);
+  const bool declared = task.id.v < players_.size();
+  const auto step = declared ? players_[task.id.v]->awaits() : std::nullopt;
+  if (step) return tell_step_wait(*step);
   if (task.state == TaskState::blocked) {
     const auto path = engine_.calls().path(task.calls);
     return path.empty() ? "sleeps" : fmt::format("sleeps in {}", fmt::join(path, " > "));
   }
-  for (std::uint32_t t = 0; t < scenario_.tasks.size(); ++t) {
+  for (std::uint32_t t = 0; t < engine_.task_count(); ++t) {
     const Task& other = engine_.task(TaskId(t));
     if (&other == &task || !other.spinning || other.cpu != task.cpu) continue;
-    return fmt::format("could go on, but {} spins on CPU {}", scenario_.tasks[t].name, task.cpu.v);
+    return fmt::format("could go on, but {} spins on CPU {}", kernel_->tasks[t].comm, task.cpu.v);
   }
   return "waits for a CPU";
 }

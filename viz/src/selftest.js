@@ -14,13 +14,14 @@ function inked(canvas) {
 // How large the graph's labels are, in pixels, and how many of them lie on the line of another edge.
 function labels() {
   const svg = document.querySelector('#graph svg');
-  const lines = [...svg.querySelectorAll('.edge .line')];
+  const lines = [...svg.querySelectorAll('.edge .line')].map((line) => {
+    const points = [];
+    for (let at = 0, all = line.getTotalLength(); at < all; at += 3) points.push(line.getPointAtLength(at));
+    return points;
+  });
   const boxes = [...svg.querySelectorAll('.label')].map((label) => label.getBBox());
   const on = (box, { x, y }) => x > box.x && x < box.x + box.width && y > box.y && y < box.y + box.height;
-  const crossed = boxes.filter((box, i) => lines.some((line, k) => {
-    for (let at = 0; k !== i && at < line.getTotalLength(); at += 2) if (on(box, line.getPointAtLength(at))) return true;
-    return false;
-  }));
+  const crossed = boxes.filter((box, i) => lines.some((line, k) => k !== i && line.some((p) => on(box, p))));
   return { size: 10 * svg.getScreenCTM().a, crossed: crossed.length };
 }
 
