@@ -12,7 +12,10 @@ checks=$((checks + 1))
 
 "$faultline" check "$top/scenarios" --check-invariants >all 2>errors
 awk -v top="$top/scenarios/" '
-  /^(ok|FAILED) / { at = $2; sub(top, "", at); sub(/\.json$/, "", at); failed = /^FAILED/; next }
+  /^(ok|FAILED) / {
+    failed = /^FAILED/; at = $0; sub(/^[a-zA-Z]+ +/, "", at)
+    if (index(at, top) == 1) at = substr(at, length(top) + 1)
+    sub(/\.json$/, "", at); next }
   failed && /^unexpected invariant: / { rule = $3; sub(/:$/, "", rule); print at, rule }' all |
   sort -u >found
 checks=$((checks + 1))
