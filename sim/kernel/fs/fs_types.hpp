@@ -88,6 +88,7 @@ struct address_space {
   std::uint64_t nrpages = 0;
   const address_space_operations* a_ops = nullptr;  ///< null: no page cache (DAX)
   VmaIntervalTree i_mmap;                           ///< under i_mmap_rwsem
+  std::int64_t i_mmap_writable = 0;  ///< VMAs that may write the file, and mmaps on their way
 };
 
 enum class InodeType : std::uint8_t { regular, directory, character, pipe };

@@ -1,6 +1,5 @@
 // Which rules can be asked now, and those of one process's VMAs. The tables are in
-// check_mm_pages.cpp, what processes share in check_mm_shared.cpp. Not looked at: i_mmap_writable,
-// which the model does not keep.
+// check_mm_pages.cpp, what processes share in check_mm_shared.cpp.
 #include "kernel/mm/check_mm.hpp"
 
 #include <algorithm>
@@ -25,6 +24,8 @@ std::string_view mm_rule_name(MmRule rule) {
       return "vm-counters";
     case MmRule::reverse_map:
       return "reverse-map";
+    case MmRule::writable_mappings:
+      return "writable-mappings";
     case MmRule::file_references:
       return "file-references";
     case MmRule::page_outside_vma:

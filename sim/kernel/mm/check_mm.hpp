@@ -19,18 +19,19 @@
 namespace faultline {
 
 enum class MmRule : std::uint8_t {
-  vma_order,         ///< VMAs are sorted, apart, aligned and not empty
-  vma_state,         ///< a VMA in the tree is attached, of that mm, and write-locked by nobody
-  map_count,         ///< as many as the tree has
-  vm_counters,       ///< total_vm, data_vm, exec_vm, stack_vm, locked_vm are sums over the VMAs
-  reverse_map,       ///< i_mmap holds exactly the VMAs of its file, in order
-  file_references,   ///< one of each VMA, one of each descriptor
-  page_outside_vma,  ///< an entry is present only where a VMA is
-  resident_pages,    ///< the rss counters are the entries of ordinary pages; special ones count not
-  page_references,   ///< a page counts the entries that map it, and is not free
-  committed_pages,   ///< what is promised is what accountable mappings and shared memory have
-  close_calls,       ///< a VMA that was in the tree is not freed with its close still to be called
-  mapped_calls,      ///< mapped runs once for a VMA at most
+  vma_order,          ///< VMAs are sorted, apart, aligned and not empty
+  vma_state,          ///< a VMA in the tree is attached, of that mm, and write-locked by nobody
+  map_count,          ///< as many as the tree has
+  vm_counters,        ///< total_vm, data_vm, exec_vm, stack_vm, locked_vm are sums over the VMAs
+  reverse_map,        ///< i_mmap holds exactly the VMAs of its file, in order
+  writable_mappings,  ///< i_mmap_writable is how many of them may write the file
+  file_references,    ///< one of each VMA, one of each descriptor
+  page_outside_vma,   ///< an entry is present only where a VMA is
+  resident_pages,   ///< the rss counters are the entries of ordinary pages; special ones count not
+  page_references,  ///< a page counts the entries that map it, and is not free
+  committed_pages,  ///< what is promised is what accountable mappings and shared memory have
+  close_calls,      ///< a VMA that was in the tree is not freed with its close still to be called
+  mapped_calls,     ///< mapped runs once for a VMA at most
 };
 /// As findings call it: "map-count".
 std::string_view mm_rule_name(MmRule rule);

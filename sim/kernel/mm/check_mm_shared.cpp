@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernel/mm/check_mm_parts.hpp"
+#include "kernel/mm/i_mmap.hpp"
 
 namespace faultline {
 
@@ -17,7 +18,16 @@ void each_vma(const Kernel& k, std::uint64_t& cost, See see) {
   }
 }
 
-void check_reverse_map(const inode& node, std::uint64_t mappings, MmLook& look) {
+// While no mmap is on its way, which would count as one.
+void check_writable(const inode& node, std::int64_t writers, MmLook& look) {
+  const std::int64_t counted = node.i_data.i_mmap_writable;
+  if (counted == writers) return;
+  look.broken.push_back({MmRule::writable_mappings, 0,
+                         fmt::format("i_mmap_writable of {} is {}, {} mappings may write it",
+                                     node.name, counted, writers)});
+}
+
+void check_reverse_map(const Kernel& k, const inode& node, std::uint64_t mappings, MmLook& look) {
   const VmaIntervalTree& tree = node.i_data.i_mmap;
   const auto wrong = [&](const std::string& what) {
     look.broken.push_back({MmRule::reverse_map, 0, "the reverse map of " + node.name + " " + what});
@@ -27,6 +37,7 @@ void check_reverse_map(const inode& node, std::uint64_t mappings, MmLook& look) 
   }
   const Pgoff none(0), end(~0ULL);
   Pgoff before(0);
+  std::int64_t writers = 0;
   for (const vm_area_struct* vma = tree.iter_first(none, end); vma;
        vma = VmaIntervalTree::iter_next(*vma, none, end)) {
     ++look.cost;
@@ -40,7 +51,9 @@ void check_reverse_map(const inode& node, std::uint64_t mappings, MmLook& look) 
       return wrong(fmt::format("has the VMA {} out of order", range_text(*vma)));
     }
     before = vma->vm_pgoff;
+    if (is_shared_maywrite(k.profile, vma->vm_flags)) ++writers;
   }
+  check_writable(node, writers, look);
 }
 
 }  // namespace
@@ -57,7 +70,7 @@ void check_reverse_maps(const Kernel& k, MmLook& look) {
   });
   for (const inode& node : k.inodes) {
     const auto found = mappings.find(&node);
-    check_reverse_map(node, found == mappings.end() ? 0 : found->second, look);
+    check_reverse_map(k, node, found == mappings.end() ? 0 : found->second, look);
   }
 }
 

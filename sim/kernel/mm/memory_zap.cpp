@@ -5,6 +5,7 @@
 
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/memory_map.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -119,7 +120,7 @@ static Path<void> unlink_file_vma_batch_process(Kernel& k, address_space& mappin
                                                 std::span<vm_area_struct* const> vmas) {
   co_await down_write(mapping.i_mmap_rwsem);
   for (vm_area_struct* const vma : vmas) {
-    if (mapping.i_mmap.contains(*vma)) mapping.i_mmap.remove(*vma);
+    if (mapping.i_mmap.contains(*vma)) __remove_shared_vm_struct(k, *vma, mapping);
     k.engine.charge(k.costs.rmap_op);
   }
   up_write(mapping.i_mmap_rwsem);

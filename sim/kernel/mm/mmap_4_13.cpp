@@ -10,6 +10,7 @@
 #include "kernel/fs/hugetlbfs.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/mm/get_unmapped_area.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/shmem.hpp"
 #include "kernel/mm/vm_account.hpp"
@@ -122,7 +123,7 @@ Path<void> vma_link(Kernel& k, mm_struct& mm, vm_area_struct& vma) {
   ++mm.map_count;
   k.engine.charge(k.costs.vma_change);
   if (!mapping) co_return;
-  mapping->i_mmap.insert(vma);
+  __vma_link_file(k, vma, *mapping);
   k.engine.charge(k.costs.rmap_op);
   up_write(mapping->i_mmap_rwsem);
 }
@@ -137,6 +138,12 @@ HelperPath<std::int64_t> new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
   vma.vm_pgoff = request.pgoff;
   vma_set_page_prot(vma);
   std::int64_t error = 0;
+  const bool may_write = request.vm_file && is_shared_maywrite(k.profile, request.flags);
+  if (may_write) error = mapping_map_writable(request.vm_file->f_inode->i_data);
+  if (error) {
+    remove_vma(k, vma);
+    co_return error;
+  }
   if (request.vm_file) {
     vma.vm_file = request.vm_file;
     ++request.vm_file->f_count;
@@ -144,11 +151,12 @@ HelperPath<std::int64_t> new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
   } else if (vma.vm_flags & VM_SHARED) {
     error = shmem_zero_setup(k, vma);
   }
+  if (!error) co_await vma_link(k, mm, vma);
+  if (may_write) mapping_unmap_writable(request.vm_file->f_inode->i_data);
   if (error) {
     remove_vma(k, vma);
     co_return error;
   }
-  co_await vma_link(k, mm, vma);
   *out = &vma;
   co_return 0;
 }

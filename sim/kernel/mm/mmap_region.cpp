@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "kernel/fs/open.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_action.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -172,7 +173,7 @@ static Path<void> link_new_file_vma(Kernel& k, vm_area_struct& vma, bool hide) {
   }
   address_space& mapping = vma.vm_file->f_inode->i_data;
   co_await down_write(mapping.i_mmap_rwsem);
-  mapping.i_mmap.insert(vma);
+  __vma_link_file(k, vma, mapping);
   k.engine.charge(k.costs.rmap_op);
 }
 
@@ -302,7 +303,13 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
   map.vm_file = file;
   map.page_prot = vm_get_page_prot(vm_flags);
   const bool prepares = file && has_mmap_prepare_hook(k, *file);
+  const bool may_write = file && is_shared_maywrite(k.profile, vm_flags);
+  if (may_write) {
+    if (const int refused = mapping_map_writable(file->f_inode->i_data)) co_return refused;
+  }
   const std::int64_t result = co_await __mmap_region(k, map, prepares);
+  // The VMA has a count of its own since it was linked.
+  if (may_write) mapping_unmap_writable(file->f_inode->i_data);
   co_return result;
 }
 

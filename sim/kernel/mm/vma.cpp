@@ -3,6 +3,7 @@
 #include "kernel/mm/vma.hpp"
 
 #include "kernel/fs/open.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/vm_account.hpp"
@@ -100,11 +101,7 @@ Path<void> vma_link_file(Kernel& k, vm_area_struct& vma, vm_area_struct* origina
   if (!vma.vm_file) co_return;
   address_space& mapping = vma.vm_file->f_inode->i_data;
   co_await down_write(mapping.i_mmap_rwsem);
-  if (original) {
-    mapping.i_mmap.insert_after(vma, *original);
-  } else {
-    mapping.i_mmap.insert(vma);
-  }
+  __vma_link_file(k, vma, mapping, original);
   k.engine.charge(k.costs.rmap_op);
   up_write(mapping.i_mmap_rwsem);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
 
@@ -134,8 +135,11 @@ static Path<void> commit_merge(Kernel& k, Change c) {
   address_space* const mapping = vma.vm_file ? &vma.vm_file->f_inode->i_data : nullptr;
   if (mapping) co_await down_write(mapping->i_mmap_rwsem);
   if (rmap) co_await down_write(*rmap);
-  for (vm_area_struct* const changed : {&vma, c.adjust, c.remove, c.remove2}) {
+  for (vm_area_struct* const changed : {&vma, c.adjust}) {
     if (mapping && changed) mapping->i_mmap.remove(*changed);
+  }
+  for (vm_area_struct* const gone : {c.remove, c.remove2}) {
+    if (mapping && gone) __remove_shared_vm_struct(k, *gone, *mapping);
   }
   co_await vma_adjust_trans_huge(k, vma, c.start);
   co_await vma_adjust_trans_huge(k, vma, c.end);

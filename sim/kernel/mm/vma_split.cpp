@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/i_mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/vma_merge.hpp"
@@ -72,7 +73,7 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
   k.engine.charge(k.costs.vma_change);
   // vma_complete()
   if (mapping) {
-    mapping->i_mmap.insert(fresh);
+    __vma_link_file(k, fresh, *mapping);
     mapping->i_mmap.insert(vma);
   }
   if (rmap) up_write(*rmap);

@@ -17,9 +17,10 @@ constexpr std::array v5{
     KnobValue{"mm.fault_preallocates", "false"},     KnobValue{"mm.rmap_walk_writes", "true"},
     KnobValue{"mm.reclaim_annotation", "false"},     KnobValue{"mm.merge_extends_closing", "false"},
     KnobValue{"mm.dirtying_fault_unlocks", "false"}, KnobValue{"mm.filemap_fault_locks", "false"},
-    KnobValue{"mm.map_0x80000", "direct"},           KnobValue{"fs.dax_entries", "radix_tree"},
-    KnobValue{"xfs.fault_events", "per_handler"},    KnobValue{"xfs.breaks_busy_layouts", "false"},
-    KnobValue{"xfs.iolock_tries_first", "true"},     KnobValue{"trace.known_events_only", "true"},
+    KnobValue{"mm.writable_asks_maywrite", "false"}, KnobValue{"mm.map_0x80000", "direct"},
+    KnobValue{"fs.dax_entries", "radix_tree"},       KnobValue{"xfs.fault_events", "per_handler"},
+    KnobValue{"xfs.breaks_busy_layouts", "false"},   KnobValue{"xfs.iolock_tries_first", "true"},
+    KnobValue{"trace.known_events_only", "true"},
 };
 
 // Version 6 differs in one mask.

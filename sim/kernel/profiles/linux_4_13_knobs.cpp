@@ -45,6 +45,10 @@ constexpr std::array knobs{
     Knob{"mm.merge_extends_closing", KnobKind::boolean, "", "true",
          "A VMA whose operations have ->close may be extended by a merge (6.1 and later).",
          set_member<&Profile::merge_extends_closing>},
+    Knob{"mm.writable_asks_maywrite", KnobKind::boolean, "", "true",
+         "Of a file's shared mappings only those that could be made writable count in "
+         "i_mmap_writable (6.7 and later); before, all of them.",
+         set_member<&Profile::writable_asks_maywrite>},
     Knob{"mm.dirtying_fault_unlocks", KnobKind::boolean, "", "true",
          "A fault that has made a page dirty gives its lock up before it is throttled (5.5 and "
          "later).",

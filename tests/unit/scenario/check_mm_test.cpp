@@ -151,6 +151,8 @@ TEST_CASE("a disorder of what processes share is found") {
   devices.insert(first);
   // Not in order any more: the second one begins at page 4.
   with(first.vm_pgoff, Pgoff(9), played, MmRule::reverse_map, "out of order");
+  with(mapped.vm_file->f_inode->i_data.i_mmap_writable, std::int64_t{2}, played,
+       MmRule::writable_mappings, "i_mmap_writable of f is 2, 1 mappings may write it");
   with(first.vm_file->f_count, 1U, played, MmRule::file_references, "1 references, 3 use it");
   with(played.kernel().vm_committed_as, std::uint64_t{0}, played, MmRule::committed_pages,
        "0 pages are promised, mappings have 8");
