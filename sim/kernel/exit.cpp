@@ -29,6 +29,7 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
   co_await tlb_finish_mmu(k, mm, tlb);
   for (vm_area_struct* const vma : all.vmas) {
     vm_stat_account(mm, vma->vm_flags, -static_cast<std::int64_t>(vma_pages(*vma)));
+    if (vma->vm_flags & VM_LOCKED) mm.locked_vm -= vma_pages(*vma);
     if (vma->vm_flags & VM_ACCOUNT) vm_unacct_memory(k, vma_pages(*vma));
     vma->detached = true;
     if (vma->vm_ops && vma->vm_ops->close) co_await vma_close(k, *vma);

@@ -69,6 +69,8 @@ class MappingCheck {
       if (!vma || vma->vm_end <= leaf.at) vma = find_vma(mm, leaf.at);
       // One that no VMA covers any more is about to be unmapped.
       if (!vma || leaf.at < vma->vm_start || !vma->vm_file) return;
+      // A driver's mapping that has taken the file for its own shows the driver's memory.
+      if (!vma->vm_ops || !vma->vm_ops->pfn_mkwrite) return;
       const inode& node = *vma->vm_file->f_inode;
       if (node.dax && node.xfs && !leaf.ordinary()) file_page(*vma, node, leaf);
     });

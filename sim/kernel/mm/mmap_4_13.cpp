@@ -148,6 +148,11 @@ HelperPath<std::int64_t> new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
     vma.vm_file = request.vm_file;
     ++request.vm_file->f_count;
     error = co_await call_mmap(k, *request.vm_file, vma, map_flags);
+    if (error) {  // what the hook has mapped goes again
+      fput(k, *vma.vm_file);
+      vma.vm_file = nullptr;
+      co_await unmap_region(k, mm, vma);
+    }
   } else if (vma.vm_flags & VM_SHARED) {
     error = shmem_zero_setup(k, vma);
   }

@@ -110,6 +110,15 @@ TEST_CASE("a played program leaves its memory in order") {
   CHECK(played.mm().rss.anon == 3);
 }
 
+TEST_CASE("a process that has ended leaves nothing, not even of what it had locked") {
+  Played played(R"({"format": 1, "tasks": {"t": {"steps": [
+    {"mmap": {"length": "64KiB", "prot": 3, "flags": ["PRIVATE", "ANONYMOUS", "LOCKED"]}},
+    {"exit": {"code": 0}}]}}})");
+  played.is_whole();
+  CHECK(played.mm().locked_vm == 0);
+  CHECK(played.mm().total_vm == 0);
+}
+
 TEST_CASE("a disorder of VMAs is found") {
   Played played;
   mm_struct& mm = played.mm();
