@@ -27,9 +27,7 @@ std::string_view fault_rule_name(FaultRule rule) {
 
 namespace {
 
-const std::vector<HeldLock>& held_by(const Kernel& k, TaskId task) {
-  return k.locks.held(k.engine.task(task));
-}
+const HeldStack& held_by(const Kernel& k, TaskId task) { return k.locks.held(k.engine.task(task)); }
 
 bool is_fault_lock(const Kernel& k, const LockBase& lock) {
   return lock.cls == k.cls.mmap_lock || lock.cls == k.cls.mmap_lock_nested ||

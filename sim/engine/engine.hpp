@@ -199,20 +199,25 @@ class Engine {
   /// Emits a record in the name of the current task.
   template <Event E, class... Args>
   void trace(Args... args) {
-    if (tracer_.wants(E)) [[unlikely]] {
-      tracer_.emit<E>(now_, current_->cpu, current_->id, args...);
-    }
+    if (tracer_.wants(E)) [[unlikely]]
+      emit_for<E>(*current_, args...);
   }
 
   /// The same in the name of another task, on the CPU it ran on.
   template <Event E, class... Args>
   void trace_for(const Task& task, Args... args) {
-    if (tracer_.wants(E)) [[unlikely]] {
-      tracer_.emit<E>(now_, task.cpu, task.id, args...);
-    }
+    if (tracer_.wants(E)) [[unlikely]]
+      emit_for<E>(task, args...);
   }
 
  private:
+  // Out of line, and by value: an argument whose address is taken would be kept in the frame of the
+  // coroutine that makes the record, and stored there whether or not anybody wants it.
+  template <Event E, class... Args>
+  [[gnu::noinline]] void emit_for(const Task& task, Args... args) {
+    tracer_.emit<E>(now_, task.cpu, task.id, args...);
+  }
+
   enum class Inline : std::uint8_t { timed, always, never };
   static Inline inline_of(const EngineOptions& options);
 

@@ -71,10 +71,10 @@ class Acquire {
     LockBase& lock = op_.lock();
     LockContext& context = *lock.context;
     if (!context.engine().try_spend(context.costs().uncontended)) return false;
-    context.acquiring(lock, op_.mode);
+    if (!context.quiet()) return try_recorded();
     tried_ = true;
     if (!op_.try_now()) return false;
-    context.acquired(lock, op_.mode, false);
+    context.acquired_quietly(lock, op_.mode, false);
     return true;
   }
   template <class Promise>
@@ -85,6 +85,16 @@ class Acquire {
   void await_resume() const noexcept {}
 
  private:
+  // The attempt when somebody wants to know of it; out of line, so that the other one stays small.
+  [[gnu::noinline]] bool try_recorded() {
+    LockBase& lock = op_.lock();
+    lock.context->acquiring(lock, op_.mode);
+    tried_ = true;
+    if (!op_.try_now()) return false;
+    lock.context->acquired(lock, op_.mode, false);
+    return true;
+  }
+
   Op op_;
   bool tried_ = false;
   std::optional<HelperPath<void>> slow_;
@@ -122,10 +132,10 @@ class AcquireKillable {
     LockBase& lock = op_.lock();
     LockContext& context = *lock.context;
     if (!context.engine().try_spend(context.costs().uncontended)) return false;
-    context.acquiring(lock, op_.mode);
+    if (!context.quiet()) return try_recorded();
     tried_ = true;
     if (!op_.try_now()) return false;
-    context.acquired(lock, op_.mode, false);
+    context.acquired_quietly(lock, op_.mode, false);
     return true;
   }
   template <class Promise>
@@ -136,6 +146,16 @@ class AcquireKillable {
   bool await_resume() { return !slow_ || slow_->awaiter().await_resume(); }
 
  private:
+  // The attempt when somebody wants to know of it; out of line, so that the other one stays small.
+  [[gnu::noinline]] bool try_recorded() {
+    LockBase& lock = op_.lock();
+    lock.context->acquiring(lock, op_.mode);
+    tried_ = true;
+    if (!op_.try_now()) return false;
+    lock.context->acquired(lock, op_.mode, false);
+    return true;
+  }
+
   Op op_;
   bool tried_ = false;
   std::optional<HelperPath<bool>> slow_;
@@ -162,7 +182,11 @@ class TryAcquire {
     LockBase& lock = op_.lock();
     const bool taken = op_.try_now();
     lock.context->engine().current().position.observe(taken);
-    if (taken) lock.context->try_acquired(lock, op_.mode);
+    if (taken && lock.context->quiet()) {
+      lock.context->acquired_quietly(lock, op_.mode, true);
+    } else if (taken) {
+      lock.context->try_acquired(lock, op_.mode);
+    }
     return taken;
   }
 

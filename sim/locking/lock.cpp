@@ -25,7 +25,6 @@ LockClassId LockContext::lock_class(std::string_view name, LockType kind, std::u
 void LockContext::add_tasks() {
   while (tasks_.size() < engine_.task_count()) {
     TaskLocks& locks = tasks_.emplace_back();
-    locks.held.reserve(16);
     engine_.task(TaskId(static_cast<std::uint32_t>(tasks_.size() - 1))).locks = &locks;
   }
 }
@@ -132,6 +131,14 @@ void LockContext::bit_cleared(LockBase& lock) {
   release_below_top(lock);
 }
 
+bool LockContext::release_slow(LockBase& lock) {
+  if (recording()) record_released(lock);
+  HeldStack& held = state(engine_.current()).held;
+  if (held.empty() || held.back().lock != &lock) return release_below_top(lock);
+  held.pop();
+  return true;
+}
+
 bool LockContext::release_below_top(LockBase& lock) {
   Task& task = engine_.current();
   auto& held = state(task).held;
@@ -142,7 +149,7 @@ bool LockContext::release_below_top(LockBase& lock) {
     }
     return false;
   }
-  held.erase(held.begin() + i);
+  held.erase(static_cast<std::size_t>(i));
   if (watcher_) rehash_from(held, static_cast<std::size_t>(i));
   return true;
 }

@@ -14,11 +14,10 @@
 #include <faultline/types.hpp>
 
 #include "engine/engine.hpp"
+#include "locking/held_stack.hpp"
 #include "locking/order_watch.hpp"
 
 namespace faultline {
-
-enum class HoldMode : std::uint8_t { exclusive, shared };
 
 /// What kind of primitive an instance is; decides how it is printed and who its owner is.
 enum class LockType : std::uint8_t {
@@ -61,16 +60,6 @@ struct LockBase {
   std::uint32_t waiting_shared = 0;  ///< of these, those that want it shared
 };
 
-/// An entry of a task's stack of held locks.
-struct HeldLock {
-  LockBase* lock = nullptr;
-  Nanos since{};
-  CallNode calls = 0;  ///< where it was taken
-  HoldMode mode = HoldMode::exclusive;
-  bool trylock = false;
-  StackHash stack = 0;  ///< of the stack up to here, while somebody watches the order
-};
-
 /// What a blocked task waits for: a lock, or a step of the task `on`.
 struct LockWait {
   LockBase* lock = nullptr;
@@ -106,7 +95,7 @@ struct SignalOracle {
 /// The locks of one task. Waiting tasks are chained by their numbers.
 struct TaskLocks {
   static constexpr std::uint32_t no_task = ~0U;
-  std::vector<HeldLock> held;
+  HeldStack held;
   LockWait wait;
   Task* waiter = nullptr;  ///< the task itself while it waits
   std::uint32_t next = no_task;
@@ -135,7 +124,7 @@ class LockContext {
   std::size_t class_count() const { return classes_.size(); }
 
   /// Locks that `task` holds, in order of acquisition.
-  const std::vector<HeldLock>& held(const Task& task) const { return state(task).held; }
+  const HeldStack& held(const Task& task) const { return state(task).held; }
   const LockWait& waits_for(const Task& task) const { return state(task).wait; }
   /// Index of `lock` in the task's stack, searched from the top; -1 if it is not held.
   int find_held(const Task& task, const LockBase& lock) const;
@@ -145,6 +134,15 @@ class LockContext {
   const LockBase* no_sleep_under(const Task& task) const;
   /// The current task goes for `lock`, which sleeps, under `held`, which spins.
   void wait_context(LockBase& lock, HoldMode mode, const LockBase& held);
+
+  /// Whether nobody takes the records of uncontended operations or watches the order of locks:
+  /// then such an operation only changes the held stack.
+  bool quiet() const { return !recording() && !watcher_; }
+  /// All that there is to an acquisition that succeeds while quiet().
+  void acquired_quietly(LockBase& lock, HoldMode mode, bool trylock) {
+    state(engine_.current())
+        .held.push({&lock, engine_.now(), engine_.call_path(), mode, trylock, 0});
+  }
 
   /// Records of an attempt. `acquiring` comes before a possible sleep; `acquired` pushes the lock
   /// on the task's stack (after = it had to wait); `try_acquired` does both for a trylock that
@@ -173,12 +171,10 @@ class LockContext {
   void abandoned(LockBase& lock);
   /// Takes the lock off the current task's stack. False if it was not held.
   bool released(LockBase& lock) {
-    if (recording()) [[unlikely]]
-      record_released(lock);
-    auto& held = state(engine_.current()).held;
-    if (held.empty() || held.back().lock != &lock) [[unlikely]]
-      return release_below_top(lock);
-    held.pop_back();
+    HeldStack& held = state(engine_.current()).held;
+    if (recording() || held.empty() || held.back().lock != &lock) [[unlikely]]
+      return release_slow(lock);
+    held.pop();
     return true;
   }
   /// A bit lock that its holder sets or clears while another lock protects the word, where the
@@ -256,28 +252,21 @@ class LockContext {
     return stack_hash(below, lock.id, lock.cls,
                       static_cast<unsigned>(acquire_flags(mode, trylock)));
   }
-  static StackHash top_of(const std::vector<HeldLock>& held) {
-    return held.empty() ? 0 : held.back().stack;
-  }
-  void watch(LockBase& lock, HoldMode mode, bool trylock, Event event) {
-    if (classes_[lock.cls].kind == LockType::bitlock) return;
-    const StackHash below = top_of(state(engine_.current()).held);
-    const bool waits = event == Event::sim_lock_try_wait;
-    const auto how = static_cast<unsigned>(acquire_flags(mode, trylock)) | (waits ? 4u : 0u);
-    if (watcher_->seen.add(stack_hash(below, lock.id, lock.cls, how))) [[unlikely]]
-      tell_watch(lock, mode, trylock, event);
-  }
+  static StackHash top_of(const HeldStack& held) { return held.empty() ? 0 : held.back().stack; }
+  // Out of line, so that an operation that nobody watches is small enough to be inlined.
+  void watch(LockBase& lock, HoldMode mode, bool trylock, Event event);
   void push_held(LockBase& lock, HoldMode mode, bool trylock) {
-    auto& held = state(engine_.current()).held;
+    HeldStack& held = state(engine_.current()).held;
     const StackHash stack = watcher_ ? hash_on(top_of(held), lock, mode, trylock) : 0;
-    held.push_back({&lock, engine_.now(), engine_.call_path(), mode, trylock, stack});
+    held.push({&lock, engine_.now(), engine_.call_path(), mode, trylock, stack});
   }
-  void rehash_from(std::vector<HeldLock>& held, std::size_t first);
+  void rehash_from(HeldStack& held, std::size_t first);
   void tell_watch(LockBase& lock, HoldMode mode, bool trylock, Event event);
   void record_acquiring(LockBase& lock, HoldMode mode);
   void record_acquired(LockBase& lock, HoldMode mode, bool waited);
   void record_try_acquired(LockBase& lock, HoldMode mode);
   void record_released(LockBase& lock);
+  bool release_slow(LockBase& lock);
   bool release_below_top(LockBase& lock);
 
   TaskLocks& state(Task& task) {

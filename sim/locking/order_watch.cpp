@@ -10,11 +10,20 @@ void LockContext::set_order_watch(const OrderWatch& watch) {
   watcher_->watch = watch;
 }
 
-void LockContext::rehash_from(std::vector<HeldLock>& held, std::size_t first) {
+void LockContext::rehash_from(HeldStack& held, std::size_t first) {
   for (std::size_t i = first; i < held.size(); ++i) {
     const StackHash below = i == 0 ? 0 : held[i - 1].stack;
     held[i].stack = hash_on(below, *held[i].lock, held[i].mode, held[i].trylock);
   }
+}
+
+void LockContext::watch(LockBase& lock, HoldMode mode, bool trylock, Event event) {
+  if (classes_[lock.cls].kind == LockType::bitlock) return;
+  const StackHash below = top_of(state(engine_.current()).held);
+  const bool waits = event == Event::sim_lock_try_wait;
+  const auto how = static_cast<unsigned>(acquire_flags(mode, trylock)) | (waits ? 4u : 0u);
+  if (watcher_->seen.add(stack_hash(below, lock.id, lock.cls, how))) [[unlikely]]
+    tell_watch(lock, mode, trylock, event);
 }
 
 void LockContext::tell_watch(LockBase& lock, HoldMode mode, bool trylock, Event event) {

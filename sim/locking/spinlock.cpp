@@ -22,7 +22,7 @@ HelperPath<void> wait_granted(Engine& engine, Lock& lock, HoldMode mode) {
 }
 
 template <class Lock>
-void grant(Lock& lock, Waiter& waiter) {
+[[gnu::noinline]] void grant(Lock& lock, Waiter& waiter) {
   LockContext& context = *lock.context;
   lock.queue.remove(waiter);
   waiter.granted = true;

@@ -76,50 +76,56 @@ inline WalkResult walk(const PageTables& tables, WalkCache& cache, Vaddr va, Acc
     r.outcome = WalkOutcome::general_protection;
     return r;
   }
-  auto level = PtLevel::pgd;
+  auto level = unsigned(PtLevel::pgd);
   std::uint64_t* table = tables.pgd_entries();
   for (unsigned l = 0; l < 3; ++l) {
     if (cache.last[l].tag == WalkCache::tag_of(tables.mm_id(), va, PtLevel(l))) {
       table = cache.last[l].entries;
-      level = PtLevel(l);
+      level = l;
       break;
     }
   }
+  const unsigned first = level;
   r.error_code = (access == Access::write ? X86_PF_WRITE : 0) | (user ? X86_PF_USER : 0) |
                  (access == Access::exec ? X86_PF_INSTR : 0);
   const std::uint64_t need = (access == Access::write ? PTE_RW : 0) | (user ? PTE_US : 0);
+  const auto is_leaf = [&](std::uint64_t value) {
+    return level == unsigned(PtLevel::pte) ||
+           (level == unsigned(PtLevel::pmd) && (value & PTE_PS) != 0);
+  };
+  std::uint64_t* entry = nullptr;
   for (;;) {
-    std::uint64_t* entry = table + level_index(va, level);
-    const std::uint64_t* line = table + (level_index(va, level) & ~7U);
-    ++r.levels;
-    if (cache.line[unsigned(level)] != line) {
-      cache.line[unsigned(level)] = line;
+    entry = table + level_index(va, PtLevel(level));
+    const std::uint64_t* line = table + (level_index(va, PtLevel(level)) & ~7U);
+    if (cache.line[level] != line) {
+      cache.line[level] = line;
       ++r.uncached;
     }
-    r.entry = entry;
-    r.level = level;
-    r.value = *entry;
-    if (!(*entry & PTE_P)) {
-      r.outcome = WalkOutcome::fault;
-      return r;
-    }
-    if (level == PtLevel::pte || (level == PtLevel::pmd && (*entry & PTE_PS))) {
-      if ((*entry & need) != need || (access == Access::exec && (*entry & PTE_NX))) {
-        r.outcome = WalkOutcome::fault;
-        r.error_code |= X86_PF_PROT;
-        return r;
-      }
-      *entry |= access == Access::write ? PTE_A | PTE_D : PTE_A;
-      r.value = *entry;
-      r.size = level == PtLevel::pte ? PageSize::small : PageSize::huge;
-      r.error_code = 0;
-      return r;
-    }
-    *entry |= PTE_A;
-    table = tables.pool().entries(Pfn((*entry & PTE_PFN_MASK) >> PAGE_SHIFT));
-    level = PtLevel(unsigned(level) - 1);
-    cache.last[unsigned(level)] = {WalkCache::tag_of(tables.mm_id(), va, level), table};
+    const std::uint64_t value = *entry;
+    if (!(value & PTE_P) || is_leaf(value)) break;
+    *entry = value | PTE_A;
+    table = tables.pool().entries(Pfn((value & PTE_PFN_MASK) >> PAGE_SHIFT));
+    --level;
+    cache.last[level] = {WalkCache::tag_of(tables.mm_id(), va, PtLevel(level)), table};
   }
+  r.entry = entry;
+  r.value = *entry;
+  r.level = PtLevel(level);
+  r.levels = std::uint8_t(first - level + 1);
+  if (!(r.value & PTE_P)) {
+    r.outcome = WalkOutcome::fault;
+    return r;
+  }
+  if ((r.value & need) != need || (access == Access::exec && (r.value & PTE_NX))) {
+    r.outcome = WalkOutcome::fault;
+    r.error_code |= X86_PF_PROT;
+    return r;
+  }
+  r.value |= access == Access::write ? PTE_A | PTE_D : PTE_A;
+  *entry = r.value;
+  r.size = r.level == PtLevel::pte ? PageSize::small : PageSize::huge;
+  r.error_code = 0;
+  return r;
 }
 
 }  // namespace faultline

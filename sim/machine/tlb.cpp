@@ -3,8 +3,6 @@
 // dropped from one may stay in the other), as in processors whose second level is not inclusive.
 #include "machine/tlb.hpp"
 
-#include <algorithm>
-
 namespace faultline {
 
 // Inserts or replaces; the least recently used way is dropped.
@@ -12,7 +10,8 @@ template <class Set>
 void Tlb::put(Set& set, std::uint64_t tag, std::uint64_t entry) {
   const auto ways = unsigned(set.tag.size());
   const unsigned w = absent(tag) ? ways : set.find(tag);
-  const std::uint64_t dropped = set.insert(std::min(w, ways - 1), tag, entry);
+  const std::uint64_t dropped =
+      w >= ways - 1 ? set.insert_newest(tag, entry) : set.insert(w, tag, entry);
   ++count(tag);
   if (dropped != 0) --count(dropped);
 }

@@ -1,12 +1,8 @@
 // How fast mappings of drivers are: map_kernel_pages_full of 512 pages, mapped and unmapped again
 // by one task without records. Rates are per CPU second; the target is what is asked for.
-#include "analysis/simulate.hpp"
-#include "harness.hpp"
-#include "scenario/load.hpp"
+#include "scenario_rate.hpp"
 
 namespace {
-
-using namespace faultline;
 
 constexpr const char* text = R"({ "format": 1, "name": "bench",
   "kernel": { "profile": "linux-7.1" }, "machine": { "cpus": 1 },
@@ -21,25 +17,12 @@ constexpr const char* text = R"({ "format": 1, "name": "bench",
       { "munmap": { "addr": "0x100000000000", "length": "2MiB" } } ] } } ] } } })";
 constexpr double mappings = 10000;
 
-double rate(const Scenario& scenario, const SimulateOptions& options) {
-  const double start = bench::cpu_seconds();
-  const Simulation run = simulate(scenario, options);
-  if (run.result.outcome != Outcome::completed) return 0;
-  return mappings / (bench::cpu_seconds() - start);
-}
-
 }  // namespace
 
 int main() {
-  LoadInput input;
-  input.text = text;
-  input.file = "bench";
-  LoadResult loaded = load_scenario(std::move(input));
-  if (!std::holds_alternative<Scenario>(loaded)) return 1;
-  const Scenario& scenario = std::get<Scenario>(loaded);
-  SimulateOptions off;
-  off.lock_order = false;
-  const auto medians = bench::medians({[&] { return rate(scenario, off); }});
+  const faultline::Scenario scenario = bench::load(text);
+  const auto medians =
+      bench::medians({[&] { return bench::rate(scenario, bench::quiet(), mappings); }});
   bench::Table table;
   table.row("mmap + munmap of 512 kernel pages; wanted", medians[0], 20e3, 1);
   return table.exit_code();

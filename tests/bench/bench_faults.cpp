@@ -4,11 +4,7 @@
 // those that make a simulated fault cheaper than a real one.
 #include <fmt/format.h>
 
-#include <filesystem>
-
-#include "analysis/simulate.hpp"
-#include "harness.hpp"
-#include "scenario/load.hpp"
+#include "scenario_rate.hpp"
 
 namespace {
 
@@ -30,45 +26,25 @@ std::string scenario_text(const std::string& access) {
                      access);
 }
 
-Scenario load(const std::string& access) {
-  LoadInput input;
-  input.text = scenario_text(access);
-  input.file = "bench";
-  LoadResult loaded = load_scenario(std::move(input));
-  if (const auto* const errors = std::get_if<std::vector<Diagnostic>>(&loaded)) {
-    for (const Diagnostic& d : *errors) std::fprintf(stderr, "%s\n", to_string(d).c_str());
-    std::exit(1);
-  }
-  return std::move(std::get<Scenario>(loaded));
-}
-
-// Operations per CPU second of playing `scenario`.
-double rate(const Scenario& scenario, const SimulateOptions& options, double operations) {
-  const double start = bench::cpu_seconds();
-  const Simulation run = simulate(scenario, options);
-  if (run.result.outcome != Outcome::completed) return 0;
-  return operations / (bench::cpu_seconds() - start);
-}
-
 constexpr double faults = 262144;
 constexpr double accesses = 20e6;
 
 }  // namespace
 
 int main() {
-  const Scenario walk = load(R"({ "store": { "at": "map", "count": 262144, "stride": "4KiB" } })");
-  const Scenario hits = load(R"({ "load": { "at": "map", "count": 20000000, "stride": 0 } })");
-  SimulateOptions off;
-  off.lock_order = false;
+  const Scenario walk = bench::load(
+      scenario_text(R"({ "store": { "at": "map", "count": 262144, "stride": "4KiB" } })"));
+  const Scenario hits =
+      bench::load(scenario_text(R"({ "load": { "at": "map", "count": 20000000, "stride": 0 } })"));
+  const SimulateOptions off = bench::quiet();
   SimulateOptions on;
-  SimulateOptions traced;
+  SimulateOptions traced = bench::quiet();
   traced.trace_path = "/dev/null";
-  traced.lock_order = false;
   const auto medians = bench::medians({
-      [&] { return rate(walk, off, faults); },
-      [&] { return rate(walk, on, faults); },
-      [&] { return rate(walk, traced, faults); },
-      [&] { return rate(hits, off, accesses); },
+      [&] { return bench::rate(walk, off, faults); },
+      [&] { return bench::rate(walk, on, faults); },
+      [&] { return bench::rate(walk, traced, faults); },
+      [&] { return bench::rate(hits, off, accesses); },
   });
   // The peer's column is the rate that is asked for.
   bench::Table table;

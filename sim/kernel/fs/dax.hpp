@@ -101,7 +101,7 @@ Path<vm_fault_t> dax_finish_sync_fault(Kernel& k, vm_fault& vmf, unsigned order)
 HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
                                        unsigned order, bool* conflict);
 /// Sets the lock bit; the record follows when the caller says so.
-void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
+DaxEntryLock& dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
 enum class WakeMode : std::uint8_t { next, all };
 /// Wakes who waits for the entry; put_unlocked_entry() of the kernel is this with `next`.
 void dax_wake_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry, WakeMode mode);

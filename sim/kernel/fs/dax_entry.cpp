@@ -51,14 +51,16 @@ void drop_lock_object(Kernel& k, DaxEntryLock& lock) {
   }
 }
 
-void wake_index(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode mode) {
-  DaxEntryLock* const lock = find_lock(k, mapping, index);
-  if (!lock) return;
-  for (Waiter* w = lock->waiters.front(); w; w = w->next) {
+void wake_waiters(Kernel& k, const DaxEntryLock& lock, WakeMode mode) {
+  for (Waiter* w = lock.waiters.front(); w; w = w->next) {
     k.engine.charge(k.costs.dax_entry_wake);
     k.engine.wake(*w->task);
     if (mode == WakeMode::next) break;
   }
+}
+
+void wake_index(Kernel& k, address_space& mapping, std::uint64_t index, WakeMode mode) {
+  if (const DaxEntryLock* const lock = find_lock(k, mapping, index)) wake_waiters(k, *lock, mode);
 }
 
 // Sleeps until the entry may be unlocked. i_pages is released meanwhile.
@@ -78,31 +80,43 @@ HelperPath<void> wait_entry(Kernel& k, address_space& mapping, DaxEntryLock& loc
 
 }  // namespace
 
-void dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
-  mapping.i_pages.replace(queue_index(index, entry), dax_entry_order(entry), dax_locked(entry));
-  lock_object(k, mapping, queue_index(index, entry)).owner = &k.engine.current();
+DaxEntryLock& dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry) {
+  const std::uint64_t first = queue_index(index, entry);
+  mapping.i_pages.replace(first, dax_entry_order(entry), dax_locked(entry));
+  DaxEntryLock& lock = lock_object(k, mapping, first);
+  lock.owner = &k.engine.current();
+  return lock;
+}
+
+// With i_pages held: the entry at `index`, locked or not; 0 if there is none.
+static XaEntry load_entry(const address_space& mapping, Pgoff index, unsigned order) {
+  if (order == 0) return mapping.i_pages.load(index.v);
+  std::uint64_t where = 0;
+  const std::uint64_t first = index.v & ~((1ULL << order) - 1);
+  return mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
+}
+
+// An entry smaller than the order that is wanted is a conflict, which waits for nobody.
+static bool conflicts(XaEntry entry, unsigned order) {
+  return entry != 0 && dax_entry_order(entry) < order;
+}
+
+static bool must_wait(XaEntry entry, unsigned order) {
+  return entry != 0 && !conflicts(entry, order) && dax_is_locked(entry);
 }
 
 // With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none.
 // `conflict`: it is smaller than the order that is wanted.
 HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
                                        unsigned order, bool* conflict) {
-  *conflict = false;
-  for (;;) {
-    std::uint64_t where = 0;
-    const std::uint64_t first = index.v & ~((1ULL << order) - 1);
-    const XaEntry entry = order == 0
-                              ? mapping.i_pages.load(index.v)
-                              : mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
-    if (entry == 0) co_return 0;
-    if (dax_entry_order(entry) < order) {
-      *conflict = true;
-      co_return entry;
-    }
-    if (!dax_is_locked(entry)) co_return entry;
+  XaEntry entry = load_entry(mapping, index, order);
+  while (must_wait(entry, order)) {
     DaxEntryLock& lock = lock_object(k, mapping, queue_index(index, entry));
     co_await wait_entry(k, mapping, lock);
+    entry = load_entry(mapping, index, order);
   }
+  *conflict = conflicts(entry, order);
+  co_return entry;
 }
 
 void dax_wake_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry, WakeMode mode) {
@@ -118,7 +132,7 @@ void dax_clear_lock(Kernel& k, address_space& mapping, Pgoff index, XaEntry entr
   DaxEntryLock& lock = lock_object(k, mapping, first);
   mapping.i_pages.replace(first, dax_entry_order(entry), dax_unlocked(entry));
   lock.owner = nullptr;
-  wake_index(k, mapping, first, WakeMode::next);
+  wake_waiters(k, lock, WakeMode::next);
   drop_lock_object(k, lock);
 }
 
@@ -137,7 +151,7 @@ HelperPath<XaEntry> downgrade_entry(Kernel& k, address_space& mapping, Pgoff ind
     co_await spin_lock(mapping.xa_lock);
   }
   mapping.i_pages.store(first, PMD_ORDER, 0);
-  wake_index(k, mapping, first, WakeMode::all);
+  wake_waiters(k, lock, WakeMode::all);
   lock.owner = nullptr;
   drop_lock_object(k, lock);
   mapping.nrpages -= 1ULL << PMD_ORDER;
@@ -150,8 +164,10 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
                                       unsigned order) {
   GrabbedEntry grabbed;
   co_await spin_lock(mapping.xa_lock);
-  bool conflict = false;
-  XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict);
+  XaEntry entry = load_entry(mapping, index, order);
+  bool conflict = conflicts(entry, order);
+  const bool locked = must_wait(entry, order);
+  if (locked) entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict);
   if (conflict) {
     // The wake-up that brought us here may have been meant for another waiter.
     dax_wake_entry(k, mapping, index, entry, WakeMode::next);
@@ -169,10 +185,10 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
     mapping.nrpages += 1ULL << order;
     k.engine.charge(k.costs.dax_entry_insert);
   }
-  dax_lock_entry(k, mapping, index, entry);
+  DaxEntryLock& lock = dax_lock_entry(k, mapping, index, entry);
   k.engine.charge(k.costs.dax_entry_lock);
   spin_unlock(mapping.xa_lock);
-  k.locks.acquired(lock_object(k, mapping, queue_index(index, entry)), HoldMode::exclusive, false);
+  k.locks.acquired(lock, HoldMode::exclusive, false);
   grabbed.entry = entry;
   co_return grabbed;
 }
@@ -184,7 +200,7 @@ Path<void> dax_unlock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEn
   co_await spin_lock(mapping.xa_lock);
   mapping.i_pages.replace(first, dax_entry_order(entry), dax_unlocked(entry));
   lock.owner = nullptr;
-  wake_index(k, mapping, first, WakeMode::next);
+  wake_waiters(k, lock, WakeMode::next);
   drop_lock_object(k, lock);
   spin_unlock(mapping.xa_lock);
 }

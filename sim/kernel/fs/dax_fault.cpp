@@ -188,49 +188,49 @@ unsigned fault_iter_flags(const vm_fault& vmf) {
   return flags;
 }
 
-// The part of a PTE fault that runs with the entry locked.
-HelperPath<vm_fault_t> dax_pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry,
-                                            const iomap_ops& ops) {
-  // A racing PMD fault may have put a huge page here: nothing left to do.
-  if (pmd_leaf(*vmf.pmd)) co_return VM_FAULT_NOPAGE;
+iomap_iter fault_iter(const vm_fault& vmf, std::uint64_t size) {
   iomap_iter iter;
   iter.host = &host_of(vmf);
-  iter.pos = vmf.pgoff.v << PAGE_SHIFT;
-  iter.len = PAGE_SIZE;
+  iter.pos = (vmf.pgoff.v << PAGE_SHIFT) & ~(size - 1);
+  iter.len = size;
   iter.flags = fault_iter_flags(vmf);
-  vm_fault_t ret;
-  std::int64_t error = 0;
-  for (;;) {
-    error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pte_fault");
-    if (error <= 0) break;
-    if (iter.map.length < PAGE_SIZE) {
-      iter.processed = -EIO;
-      continue;
-    }
-    ret = co_await dax_fault_iter(k, vmf, iter, entry, 0);
-    const bool allocated = (iter.flags & IOMAP_WRITE) && (iter.map.flags & IOMAP_F_NEW);
-    if (ret != VM_FAULT_SIGBUS && allocated) ret |= VM_FAULT_MAJOR;
-    if (!(ret & VM_FAULT_ERROR)) iter.processed = PAGE_SIZE;
-  }
-  if (error) ret |= dax_fault_return(error);
-  co_return ret;
+  return iter;
 }
 
 Path<vm_fault_t> dax_iomap_pte_fault(Kernel& k, vm_fault& vmf, const iomap_ops& ops) {
   inode& host = host_of(vmf);
   trace_pte<Event::dax_pte_fault>(k, vmf, vm_fault_t{});
-  vm_fault_t ret;
   if (vmf.pgoff.v << PAGE_SHIFT >= host.i_size) {
-    ret = VM_FAULT_SIGBUS;
-  } else {
-    GrabbedEntry grabbed = co_await grab_mapping_entry(k, host.i_data, vmf.pgoff, 0);
-    if (grabbed.failed) {
-      ret = grabbed.failed;
-    } else {
-      ret = co_await dax_pte_fault_locked(k, vmf, &grabbed.entry, ops);
-      co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
-    }
+    trace_pte<Event::dax_pte_fault_done>(k, vmf, VM_FAULT_SIGBUS);
+    co_return VM_FAULT_SIGBUS;
   }
+  GrabbedEntry grabbed = co_await grab_mapping_entry(k, host.i_data, vmf.pgoff, 0);
+  if (grabbed.failed) {
+    trace_pte<Event::dax_pte_fault_done>(k, vmf, grabbed.failed);
+    co_return grabbed.failed;
+  }
+  vm_fault_t ret;
+  if (pmd_leaf(*vmf.pmd)) {
+    // A racing PMD fault has put a huge page here: nothing left to do.
+    ret = VM_FAULT_NOPAGE;
+  } else {
+    iomap_iter iter = fault_iter(vmf, PAGE_SIZE);
+    std::int64_t error = 0;
+    for (;;) {
+      error = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pte_fault");
+      if (error <= 0) break;
+      if (iter.map.length < PAGE_SIZE) {
+        iter.processed = -EIO;
+        continue;
+      }
+      ret = co_await dax_fault_iter(k, vmf, iter, &grabbed.entry, 0);
+      const bool allocated = (iter.flags & IOMAP_WRITE) && (iter.map.flags & IOMAP_F_NEW);
+      if (ret != VM_FAULT_SIGBUS && allocated) ret |= VM_FAULT_MAJOR;
+      if (!(ret & VM_FAULT_ERROR)) iter.processed = PAGE_SIZE;
+    }
+    if (error) ret |= dax_fault_return(error);
+  }
+  co_await dax_unlock_entry(k, host.i_data, vmf.pgoff, grabbed.entry);
   trace_pte<Event::dax_pte_fault_done>(k, vmf, ret);
   co_return ret;
 }
@@ -250,11 +250,7 @@ HelperPath<vm_fault_t> dax_pmd_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* e
                                             const iomap_ops& ops) {
   // A racing PTE fault may have put a table here; refault, and meet it.
   if (!pmd_none(*vmf.pmd) && !pmd_leaf(*vmf.pmd)) co_return vm_fault_t{};
-  iomap_iter iter;
-  iter.host = &host_of(vmf);
-  iter.pos = (vmf.pgoff.v << PAGE_SHIFT) & PMD_MASK;
-  iter.len = PMD_SIZE;
-  iter.flags = fault_iter_flags(vmf);
+  iomap_iter iter = fault_iter(vmf, PMD_SIZE);
   vm_fault_t ret = VM_FAULT_FALLBACK;
   for (;;) {
     const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "dax_iomap_pmd_fault");

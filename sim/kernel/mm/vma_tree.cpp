@@ -62,28 +62,52 @@ unsigned VmaTree::index_in_parent(const Node& node) {
   return at;
 }
 
+std::uint64_t VmaTree::free_between(const Entry& lower, const Entry& upper) {
+  return upper.start > lower.end ? upper.start - lower.end : 0;  // a guard gap may reach below
+}
+
 VmaTree::Entry VmaTree::summary(Node& node) {
   Entry sum;
   sum.start = node.entry[0].start;
   sum.end = node.entry[node.count - 1].end;
   sum.node = &node;
-  for (unsigned i = 0; i < node.count; ++i) {
+  sum.gap = node.entry[0].gap;
+  for (unsigned i = 1; i < node.count; ++i) {
     const Entry& e = node.entry[i];
-    sum.gap = std::max(sum.gap, e.gap);
-    if (i == 0) continue;
-    const std::uint64_t before = node.entry[i - 1].end;
-    if (e.start > before) sum.gap = std::max(sum.gap, e.start - before);
+    sum.gap = std::max({sum.gap, e.gap, free_between(node.entry[i - 1], e)});
   }
   return sum;
 }
 
-// What a node's ancestors say of it, until nothing changes any more.
-void VmaTree::update_above(Node& changed) {
+// The largest gap that entry `at` knows of or has beside it: what its change can take or bring.
+std::uint64_t VmaTree::gap_beside(const Node& node, unsigned at) {
+  const Entry& e = node.entry[at];
+  std::uint64_t gap = e.gap;
+  if (at != 0) gap = std::max(gap, free_between(node.entry[at - 1], e));
+  if (at + 1 < node.count) gap = std::max(gap, free_between(e, node.entry[at + 1]));
+  return gap;
+}
+
+// Something in a node has changed: gaps of up to `lost` bytes are gone from it, and the largest of
+// those that came has `won` bytes. What its ancestors say of it becomes true, until nothing changes
+// any more; a node is read through only where its largest gap may be gone.
+void VmaTree::tell_parent(Node& changed, std::uint64_t lost, std::uint64_t won) {
   for (Node* node = &changed; node->parent; node = node->parent) {
-    Entry& said = node->parent->entry[index_in_parent(*node)];
-    const Entry is = summary(*node);
+    Node& parent = *node->parent;
+    const unsigned at = index_in_parent(*node);
+    Entry& said = parent.entry[at];
+    Entry is = said;
+    if (lost < said.gap || lost <= won) {
+      is.start = node->entry[0].start;
+      is.end = node->entry[node->count - 1].end;
+      is.gap = std::max(said.gap, won);
+    } else {
+      is = summary(*node);
+    }
     if (said.start == is.start && said.end == is.end && said.gap == is.gap) return;
+    lost = gap_beside(parent, at);
     said = is;
+    won = gap_beside(parent, at);
   }
 }
 
@@ -130,9 +154,11 @@ void VmaTree::insert(vm_area_struct& vma) {
   Node& leaf = *leaf_for(vma.vm_end.v);
   const unsigned at = first_above(leaf, vma.vm_end.v - 1);
   FL_ASSERT(at == leaf.count || leaf.entry[at].end != vma.vm_end.v);
+  const bool inside = at != 0 && at != leaf.count;
+  const std::uint64_t lost = inside ? free_between(leaf.entry[at - 1], leaf.entry[at]) : 0;
   insert_at(leaf, at, entry_of(vma));
   ++size_;
-  if (leaf.count < capacity) return update_above(leaf);
+  if (leaf.count < capacity) return tell_parent(leaf, lost, gap_beside(leaf, at));
   split(leaf);
   // Several levels may have split: none of the ancestors is known to be right.
   for (Node* node = &leaf; node->parent; node = node->parent) {
@@ -141,9 +167,13 @@ void VmaTree::insert(vm_area_struct& vma) {
 }
 
 void VmaTree::remove_at(Node& node, unsigned at) {
+  const std::uint64_t lost = gap_beside(node, at);
   std::move(node.entry.begin() + at + 1, node.entry.begin() + node.count, node.entry.begin() + at);
   --node.count;
-  if (node.count != 0) return update_above(node);
+  if (node.count != 0) {
+    const bool inside = at != 0 && at != node.count;
+    return tell_parent(node, lost, inside ? free_between(node.entry[at - 1], node.entry[at]) : 0);
+  }
   if (!node.parent) {
     node.leaf = true;
     return;
@@ -171,8 +201,9 @@ void VmaTree::refresh(const vm_area_struct& vma) {
   Node& leaf = *leaf_for(vma.vm_end.v);
   const unsigned at = first_above(leaf, vma.vm_end.v - 1);
   FL_ASSERT(at < leaf.count && leaf.entry[at].vma == &vma);
+  const std::uint64_t lost = gap_beside(leaf, at);
   leaf.entry[at] = entry_of(*leaf.entry[at].vma);
-  update_above(leaf);
+  tell_parent(leaf, lost, gap_beside(leaf, at));
 }
 
 vm_area_struct* VmaTree::above(Vaddr address) const {

@@ -64,7 +64,9 @@ class VmaTree {
 
   static unsigned first_above(const Node& node, std::uint64_t address);
   static unsigned index_in_parent(const Node& node);
+  static std::uint64_t free_between(const Entry& lower, const Entry& upper);
   static Entry summary(Node& node);
+  static std::uint64_t gap_beside(const Node& node, unsigned at);
   static std::uint64_t gap_in(const Node& node, std::uint64_t top, const Search& search);
 
   Entry entry_of(vm_area_struct& vma) const;
@@ -73,7 +75,7 @@ class VmaTree {
   void insert_at(Node& node, unsigned at, const Entry& entry);
   void split(Node& node);
   void remove_at(Node& node, unsigned at);
-  void update_above(Node& node);
+  void tell_parent(Node& node, std::uint64_t lost, std::uint64_t won);
 
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Node*> free_;

@@ -33,22 +33,25 @@ Translation walk_tables(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acc
   return {walked.phys(va), 0, true, false};
 }
 
-// TLB, then page walk.
-Translation translate(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access access, bool user) {
-  const TlbLookup hit = cpu.tlb.lookup(mm.id, va, access, user);
-  if (hit.result == TlbResult::l1) [[likely]] {
-    k.engine.charge(k.costs.tlb_hit);
-    return {hit.phys(va), 0, true, false};
-  }
-  if (hit.result == TlbResult::stlb) {
-    k.engine.charge(k.costs.stlb_hit);
-    return {hit.phys(va), 0, true, false};
-  }
-  if (hit.result == TlbResult::denied) {
-    // A refused entry is dropped by the fault; the walk below decides with the entry in memory.
-    cpu.tlb.invalidate_page(mm.id, va);
-  }
+// After a look-up that was no hit. A refused entry is dropped, as the fault will do; the walk
+// decides with the entry in memory.
+Translation translate_missed(Kernel& k, TlbResult why, Vaddr va, Access access, bool user) {
+  Cpu& cpu = k.cpus.of(k.engine.current());
+  mm_struct& mm = *k.current().mm;
+  if (why == TlbResult::denied) cpu.tlb.invalidate_page(mm.id, va);
   return walk_tables(k, cpu, mm, va, access, user);
+}
+
+TlbLookup look_up(Kernel& k, Vaddr va, Access access, bool user) {
+  return k.cpus.of(k.engine.current()).tlb.lookup(k.current().mm->id, va, access, user);
+}
+
+// TLB, then page walk.
+Translation translate(Kernel& k, Vaddr va, Access access, bool user) {
+  const TlbLookup hit = look_up(k, va, access, user);
+  if (!hit.hit()) return translate_missed(k, hit.result, va, access, user);
+  k.engine.charge(hit.result == TlbResult::l1 ? k.costs.tlb_hit : k.costs.stlb_hit);
+  return {hit.phys(va), 0, true, false};
 }
 
 // Of the data caches only the line that the CPU touched last is modelled: touching it again is
@@ -80,30 +83,6 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
   return value;
 }
 
-// One piece of an access that lies in one page. False: a signal ends it.
-HelperPath<bool> access_piece(Kernel& k, const AccessSeries& s, Vaddr va, std::uint64_t length,
-                              bool missed, std::uint64_t* value) {
-  const Access access = s.write ? Access::write : Access::read;
-  for (;;) {
-    Cpu& cpu = k.cpus.of(k.engine.current());
-    mm_struct& mm = *k.current().mm;
-    const Translation t = missed ? walk_tables(k, cpu, mm, va, access, true)
-                                 : translate(k, cpu, mm, va, access, true);
-    if (t.ok) {
-      *value = memory_access(k, t.phys, length, s);
-      co_await k.engine.spend(Nanos{});
-      co_return true;
-    }
-    if (t.general_protection) {
-      force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
-      co_return false;
-    }
-    co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
-    if (k.current().pending_signal) co_return false;
-    missed = true;  // the fault has dropped the entry
-  }
-}
-
 // What is stored behind the first `done` bytes of an access.
 AccessSeries rest_of(const AccessSeries& s, std::uint64_t done) {
   AccessSeries rest = s;
@@ -122,14 +101,12 @@ HelperPath<bool> access_split(Kernel& k, const AccessSeries& s, Vaddr va, std::u
   const Access access = s.write ? Access::write : Access::read;
   const std::uint64_t first = PAGE_SIZE - (va.v & ~PAGE_MASK);
   for (;;) {
-    Cpu& cpu = k.cpus.of(k.engine.current());
-    mm_struct& mm = *k.current().mm;
     Vaddr at = va;
-    const Translation low = translate(k, cpu, mm, at, access, true);
+    const Translation low = translate(k, at, access, true);
     Translation high = low;
     if (low.ok) {
       at += first;
-      high = translate(k, cpu, mm, at, access, true);
+      high = translate(k, at, access, true);
     }
     if (high.ok) {
       *value = memory_access(k, low.phys, first, s);
@@ -161,8 +138,13 @@ HelperPath<bool> access_slow(Kernel& k, const AccessSeries& s, Vaddr va, std::ui
       piece = s.length;
       ok = co_await access_split(k, s, va, &word);
     } else {
-      const AccessSeries rest = rest_of(s, done);
-      ok = co_await access_piece(k, rest, va, piece, false, &word);
+      AccessSeries rest = rest_of(s, done);
+      rest.at = va;
+      rest.length = piece;
+      rest.count = 1;
+      const AccessOutcome part = co_await user_access(k, rest);
+      ok = part.done == 1;
+      word = part.value;
     }
     if (!ok) co_return false;
     join(value, word, done);
@@ -179,23 +161,31 @@ HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
   Vaddr va = s.at;
   const Access access = s.write ? Access::write : Access::read;
   for (; out.done < s.count; ++out.done, va += s.stride) {
-    mm_struct& mm = *k.current().mm;
     const bool one_page = (va.v & ~PAGE_MASK) + s.length <= PAGE_SIZE;
-    if (one_page) [[likely]] {
-      const TlbLookup hit = k.cpus.of(k.engine.current()).tlb.lookup(mm.id, va, access, true);
-      if (hit.hit()) [[likely]] {
-        k.engine.charge(hit.result == TlbResult::l1 ? k.costs.tlb_hit : k.costs.stlb_hit);
-        out.value = memory_access(k, hit.phys(va), s.length, s);
-        if (!k.engine.try_spend(Nanos{})) co_await k.engine.spend(Nanos{});
-        continue;
-      }
-      const bool missed = hit.result == TlbResult::miss;
-      const bool ok = co_await access_piece(k, s, va, s.length, missed, &out.value);
+    if (!one_page) [[unlikely]] {
+      const bool ok = co_await access_slow(k, s, va, &out.value);
       if (!ok) break;
       continue;
     }
-    const bool ok = co_await access_slow(k, s, va, &out.value);
-    if (!ok) break;
+    const TlbLookup hit = look_up(k, va, access, true);
+    Paddr phys = hit.phys(va);
+    if (hit.hit()) [[likely]] {
+      k.engine.charge(hit.result == TlbResult::l1 ? k.costs.tlb_hit : k.costs.stlb_hit);
+    } else {
+      Translation t = translate_missed(k, hit.result, va, access, true);
+      while (!t.ok && !t.general_protection) {
+        co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
+        if (k.current().pending_signal) co_return out;
+        t = translate_missed(k, TlbResult::miss, va, access, true);
+      }
+      if (t.general_protection) {
+        force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
+        co_return out;
+      }
+      phys = t.phys;
+    }
+    out.value = memory_access(k, phys, s.length, s);
+    if (!k.engine.try_spend(Nanos{})) co_await k.engine.spend(Nanos{});
   }
   co_return out;
 }
@@ -231,8 +221,7 @@ void user_fence(Kernel& k) {
 HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* symbol) {
   const Access access = write ? Access::write : Access::read;
   for (;;) {
-    const Translation t =
-        translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, false);
+    const Translation t = translate(k, va, access, false);
     if (t.ok) co_return UserPage{t.phys, true};
     if (t.general_protection) co_return UserPage{};
     const std::uint64_t ip = ip_symbol(k.engine.tracer().symbols().intern_static(symbol));
@@ -243,8 +232,7 @@ HelperPath<UserPage> uaccess_page(Kernel& k, Vaddr va, bool write, const char* s
 
 UserPage uaccess_page_nofault(Kernel& k, Vaddr va, bool write) {
   const Access access = write ? Access::write : Access::read;
-  const Translation t =
-      translate(k, k.cpus.of(k.engine.current()), *k.current().mm, va, access, false);
+  const Translation t = translate(k, va, access, false);
   return t.ok ? UserPage{t.phys, true} : UserPage{};
 }
 

@@ -80,20 +80,6 @@ bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
 
 enum class Attempt : std::uint8_t { done, retry, bad_access };
 
-// Step 10 of do_user_addr_fault: the fault under the lock of its VMA alone.
-static HelperPath<Attempt> fault_under_vma_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
-                                                std::uint32_t flags, vm_fault_t* fault) {
-  vm_area_struct* const vma = co_await lock_vma_under_rcu(k, *k.current().mm, address);
-  if (!vma) co_return Attempt::retry;
-  if (access_error(error_code, *vma)) {
-    vma_end_read(*vma);
-    co_return Attempt::bad_access;
-  }
-  *fault = co_await handle_mm_fault(k, *vma, address, flags | FAULT_FLAG_VMA_LOCK);
-  if (!(*fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))) vma_end_read(*vma);
-  co_return *fault& VM_FAULT_RETRY ? Attempt::retry : Attempt::done;
-}
-
 // Steps 11 to 13: the fault under mmap_lock, until it no longer asks for a retry.
 static HelperPath<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
                                                  std::uint32_t flags, vm_fault_t* fault) {
@@ -124,7 +110,16 @@ static Path<bool> do_user_addr_fault(Kernel& k, Vaddr address, std::uint32_t err
 
   Attempt attempt = Attempt::retry;
   if (mode == FaultMode::user && k.profile.per_vma_lock) {
-    attempt = co_await fault_under_vma_lock(k, address, error_code, flags, fault);
+    // Under the lock of the VMA alone, if it can be had at once.
+    vm_area_struct* const vma = co_await lock_vma_under_rcu(k, *k.current().mm, address);
+    if (vma && access_error(error_code, *vma)) {
+      vma_end_read(*vma);
+      attempt = Attempt::bad_access;
+    } else if (vma) {
+      *fault = co_await handle_mm_fault(k, *vma, address, flags | FAULT_FLAG_VMA_LOCK);
+      if (!(*fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))) vma_end_read(*vma);
+      if (!(*fault & VM_FAULT_RETRY)) attempt = Attempt::done;
+    }
     const bool major = bool(*fault & VM_FAULT_MAJOR);
     if (attempt == Attempt::retry && major) flags |= FAULT_FLAG_TRIED;
   }
