@@ -131,6 +131,7 @@ void LineContent::store_pattern(std::uint64_t at, std::uint64_t length, std::uin
   if (length == 8 && at % 8 == 0 && state == State::pending && first_of(at / LINE) == 0) {
     // The common store: one word of a line that has no state yet.
     check_range(at, length);
+    if (value == fill_.at(at / LINE)) return;  // what it reads, and what a crash leaves, stay
     Record record{};
     record.state = unsigned(state);
     record.kind = unsigned(Kind::word);

@@ -7,13 +7,15 @@
 
 #include "analysis/simulate.hpp"
 #include "harness.hpp"
-#include "scenario/load.hpp"
+#include "scenario/known_words.hpp"
 
 namespace bench {
 
 /// The scenario `text`; ends the program with its errors if there are any.
 inline faultline::Scenario load(const std::string& text) {
+  const faultline::KnownWords known;
   faultline::LoadInput input;
+  input.vocabulary = known.vocabulary();
   input.text = text;
   input.file = "bench";
   faultline::LoadResult loaded = faultline::load_scenario(std::move(input));
