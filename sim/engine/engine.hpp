@@ -203,6 +203,13 @@ class Engine {
       emit_for<E>(*current_, args...);
   }
 
+  /// A record of an interrupt that `task`, which runs on another CPU, takes now.
+  template <Event E, class... Args>
+  void trace_interrupt(const Task& task, Args... args) {
+    if (tracer_.wants(E)) [[unlikely]]
+      tracer_.emit_in<E>(Context::hardirq, now_, task.cpu, task.id, args...);
+  }
+
   /// The same in the name of another task, on the CPU it ran on.
   template <Event E, class... Args>
   void trace_for(const Task& task, Args... args) {

@@ -29,6 +29,7 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
   init_lock(fs_reclaim, locks, cls.fs_reclaim, lock_id(LockOwner::global, 1));
   init_lock(dup_mmap_sem, locks, cls.dup_mmap_sem, lock_id(LockOwner::global, 3));
   loaded_mms.resize(cpus.size());
+  for (LoadedMm& loaded : loaded_mms) loaded.asids.resize(profile.tlb_asids);
   init_lock(dax_srcu, locks, cls.dax_srcu, lock_id(LockOwner::global, 2));
   zero_pfn = *frames.alloc();
 }

@@ -73,8 +73,14 @@ struct Kernel {
   std::uint64_t next_hook_seq = 1;  ///< of the calls of drivers' hooks, over all devices
   /// By CPU: whose translations its MMU uses, which a task without an mm leaves in place.
   struct LoadedMm {
+    /// An address-space number (PCID) that keeps its translations while another is in use.
+    struct Asid {
+      std::uint32_t mm_id = 0;    ///< 0: unused
+      std::uint64_t tlb_gen = 0;  ///< what was flushed when it left
+    };
     mm_struct* mm = nullptr;
-    std::map<std::uint32_t, std::uint64_t> tlb_gens;  ///< by mm id: what was flushed when it left
+    std::vector<Asid> asids;  ///< profile.tlb_asids of them
+    std::uint32_t next_asid = 0;
   };
   std::vector<LoadedMm> loaded_mms;
   /// Finished writes that still need a transaction, in order of completion, and who makes it; null

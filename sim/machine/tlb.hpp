@@ -2,8 +2,7 @@
 // ways), second level of 1536 shared entries (12 ways), as reference sources give for Skylake; each
 // set in exact least-recently-used order; tagged by mm id as a PCID does; plus the CPU's
 // paging-structure cache, which every invalidation drops as INVLPG does. arch/x86/mm/tlb.c (6.12)
-// gives the full-flush ceiling. Left out: the instruction TLB, 1 GiB entries, global entries, the
-// limit of six PCIDs.
+// gives the full-flush ceiling. Left out: the instruction TLB, 1 GiB entries, global entries.
 #pragma once
 
 #include <algorithm>

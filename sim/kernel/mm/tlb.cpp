@@ -1,9 +1,10 @@
 // TLB shootdown. Linux 6.12 arch/x86/mm/tlb.c flush_tlb_mm_range and the flush functions it runs on
 // each CPU, and switch_mm_irqs_off. A CPU that idles lazily in the mm stays in its mask: it is
-// counted as a target of the IPI, but flushes only when page tables were freed. Each mm has an
-// address-space number of its own on every CPU, so a switch flushes only what is stale.
+// counted as a target of the IPI, but flushes only when page tables were freed. A CPU remembers a
+// few address-space numbers, in turn, so a switch back flushes only what has become stale.
 #include "kernel/mm/tlb.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace faultline {
@@ -44,28 +45,62 @@ static void flush_tlb_local(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
   k.engine.charge(all ? k.costs.tlb_flush_full : k.costs.tlb_flush_page * pages);
 }
 
+// What the interrupt does on another CPU of the mm's mask. The task that runs there pays for it.
+static void flush_tlb_remote(Kernel& k, Cpu& cpu, const mm_struct& mm, Vaddr start, Vaddr end,
+                             unsigned stride_shift) {
+  const std::uint64_t pages = (end - start) >> stride_shift;
+  const bool all = pages > Tlb::FLUSH_CEILING;
+  // A CPU that idles, or runs a task without an mm, is not interrupted unless page tables were
+  // freed, and then leaves the mm; otherwise it flushes when it next runs the mm. For what its TLB
+  // may be used for that is the same.
+  flush_cpu(cpu, mm, start, end, stride_shift, all);
+  Task* const victim = cpu.running;
+  if (!victim || k.tasks[victim->id.v].mm != &mm) return;
+  k.engine.trace_interrupt<Event::tlb_flush>(*victim, all ? -1 : static_cast<std::int64_t>(pages),
+                                             TlbFlushReason::remote_shootdown);
+  victim->pending += k.costs.ipi_handle;
+}
+
 Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, unsigned stride_shift,
-                           bool freed_tables) {
+                           bool) {
   const std::uint64_t pages = (end - start) >> stride_shift;
   const bool all = pages > Tlb::FLUSH_CEILING;
   ++mm.tlb_gen;
   const CpuId here = k.engine.current().cpu;
-  std::uint64_t others = 0;
-  for (std::size_t c = 0; c < mm.cpumask.size(); ++c) {
-    if (!mm.cpumask[c] || c == here.v) continue;
-    ++others;
-    // Freed tables may be walked speculatively even by an idle CPU; otherwise a lazy one is skipped
-    // and flushes when it next runs the mm, which for what it holds is the same.
-    flush_cpu(k.cpus[CpuId(static_cast<std::uint16_t>(c))], mm, start, end, stride_shift, all);
-  }
+  const auto others = std::count(mm.cpumask.begin(), mm.cpumask.end(), true) - mm.cpumask[here.v];
   if (others != 0) {
     // The sender counts small pages, whatever the stride.
     const std::int64_t sent = all ? -1 : static_cast<std::int64_t>((end - start) >> PAGE_SHIFT);
     k.trace<Event::tlb_flush>(sent, TlbFlushReason::remote_send_ipi);
-    co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * others);
   }
+  for (std::size_t c = 0; c < mm.cpumask.size(); ++c) {
+    if (!mm.cpumask[c] || c == here.v) continue;
+    flush_tlb_remote(k, k.cpus[CpuId(static_cast<std::uint16_t>(c))], mm, start, end, stride_shift);
+  }
+  if (others != 0) co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * others);
   flush_tlb_local(k, mm, start, end, stride_shift);
-  (void)freed_tables;
+}
+
+static Kernel::LoadedMm::Asid* asid_of(Kernel::LoadedMm& loaded, const mm_struct& mm) {
+  for (auto& asid : loaded.asids) {
+    if (asid.mm_id == mm.id) return &asid;
+  }
+  return nullptr;
+}
+
+// Whether what the CPU still has of `next` may be used. An mm that has no number of its own here
+// takes the next one in turn; whose it was loses its translations.
+static bool choose_new_asid(Cpu& cpu, Kernel::LoadedMm& loaded, const mm_struct& next) {
+  if (loaded.asids.empty()) {
+    cpu.tlb.flush_all();
+    return false;
+  }
+  if (const auto* const known = asid_of(loaded, next)) return known->tlb_gen == next.tlb_gen;
+  auto& taken = loaded.asids[loaded.next_asid];
+  loaded.next_asid = (loaded.next_asid + 1) % static_cast<std::uint32_t>(loaded.asids.size());
+  if (taken.mm_id != 0) cpu.tlb.flush_mm(taken.mm_id);
+  taken = {next.id, next.tlb_gen};
+  return false;
 }
 
 void switch_mm(Kernel& k, Cpu& cpu, const Task* from, const Task& to) {
@@ -74,11 +109,12 @@ void switch_mm(Kernel& k, Cpu& cpu, const Task* from, const Task& to) {
   Kernel::LoadedMm& loaded = k.loaded_mms[id.v];
   if (!next || loaded.mm == next) return;
   if (loaded.mm) {
-    loaded.tlb_gens[loaded.mm->id] = loaded.mm->tlb_gen;
+    if (Kernel::LoadedMm::Asid* const asid = asid_of(loaded, *loaded.mm)) {
+      asid->tlb_gen = loaded.mm->tlb_gen;
+    }
     loaded.mm->cpumask[id.v] = false;
   }
-  const auto known = loaded.tlb_gens.find(next->id);
-  const bool fresh = known != loaded.tlb_gens.end() && known->second == next->tlb_gen;
+  const bool fresh = choose_new_asid(cpu, loaded, *next);
   if (!fresh) cpu.tlb.flush_mm(next->id);
   loaded.mm = next;
   next->cpumask[id.v] = true;

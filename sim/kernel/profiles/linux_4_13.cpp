@@ -10,17 +10,28 @@ namespace faultline {
 
 namespace {
 constexpr std::array v5{
-    KnobValue{"mm.per_vma_lock", "false"},           KnobValue{"mm.vma_lock", "none"},
-    KnobValue{"mm.fault_entry", "__do_page_fault"},  KnobValue{"mm.lock_names", "mmap_sem"},
-    KnobValue{"mm.mmap_region", "unmaps_first"},     KnobValue{"mm.munmap_downgrades", "false"},
-    KnobValue{"mm.exit_locks_mm", "false"},          KnobValue{"mm.unlink_vma_batch", "1"},
-    KnobValue{"mm.fault_preallocates", "false"},     KnobValue{"mm.rmap_walk_writes", "true"},
-    KnobValue{"mm.reclaim_annotation", "false"},     KnobValue{"mm.merge_extends_closing", "false"},
-    KnobValue{"mm.dirtying_fault_unlocks", "false"}, KnobValue{"mm.filemap_fault_locks", "false"},
-    KnobValue{"mm.writable_asks_maywrite", "false"}, KnobValue{"mm.map_0x80000", "direct"},
-    KnobValue{"fs.dax_entries", "radix_tree"},       KnobValue{"xfs.fault_events", "per_handler"},
-    KnobValue{"xfs.breaks_busy_layouts", "false"},   KnobValue{"xfs.iolock_tries_first", "true"},
+    KnobValue{"mm.per_vma_lock", "false"},
+    KnobValue{"mm.vma_lock", "none"},
+    KnobValue{"mm.fault_entry", "__do_page_fault"},
+    KnobValue{"mm.lock_names", "mmap_sem"},
+    KnobValue{"mm.mmap_region", "unmaps_first"},
+    KnobValue{"mm.munmap_downgrades", "false"},
+    KnobValue{"mm.exit_locks_mm", "false"},
+    KnobValue{"mm.unlink_vma_batch", "1"},
+    KnobValue{"mm.fault_preallocates", "false"},
+    KnobValue{"mm.rmap_walk_writes", "true"},
+    KnobValue{"mm.reclaim_annotation", "false"},
+    KnobValue{"mm.merge_extends_closing", "false"},
+    KnobValue{"mm.dirtying_fault_unlocks", "false"},
+    KnobValue{"mm.filemap_fault_locks", "false"},
+    KnobValue{"mm.map_0x80000", "direct"},
+    KnobValue{"mm.writable_asks_maywrite", "false"},
+    KnobValue{"fs.dax_entries", "radix_tree"},
+    KnobValue{"xfs.fault_events", "per_handler"},
+    KnobValue{"xfs.breaks_busy_layouts", "false"},
+    KnobValue{"xfs.iolock_tries_first", "true"},
     KnobValue{"trace.known_events_only", "true"},
+    KnobValue{"mm.tlb_asids", "0"},
 };
 
 // Version 6 differs in one mask.

@@ -207,14 +207,25 @@ TEST_CASE("a store survives a crash only when it was flushed and its CPU fenced"
   CHECK(c.durable(0, 1 << 20));
 }
 
+TEST_CASE("storing what is there keeps nothing, until something else was stored") {
+  LineContent c(PAGE_SIZE, Domain::adr);
+  c.fill(0, PAGE_SIZE, 5);
+  c.store_pattern(64, 8, 5);
+  CHECK(c.records() == 0);
+  CHECK(c.durable(0, PAGE_SIZE));
+  c.store_pattern(64, 8, 6);
+  c.store_pattern(64, 8, 5);
+  CHECK(c.read_u64(64) == 5);
+}
+
 TEST_CASE("one stored line on a page of its own costs at most 24 bytes") {
   constexpr std::uint64_t pages = 1 << 20;
   LineContent c(pages * PAGE_SIZE, Domain::adr);
   c.fill(0, pages * PAGE_SIZE, 0x5555);
-  for (std::uint64_t i = 0; i < pages; ++i) c.store_pattern(i * PAGE_SIZE + 8, 8, i + 1);
+  for (std::uint64_t i = 0; i < pages; ++i) c.store_pattern(i * PAGE_SIZE + 8, 8, i + 0x10000);
   CHECK(c.records() == pages);
   CHECK(c.host_bytes() <= 24 * pages);
-  CHECK(c.read_u64(77 * PAGE_SIZE + 8) == 78);
+  CHECK(c.read_u64(77 * PAGE_SIZE + 8) == 77 + 0x10000);
   CHECK(c.read_u64(77 * PAGE_SIZE) == 0x5555);
   c.zero(0, pages * PAGE_SIZE);
   CHECK(c.records() == 0);
