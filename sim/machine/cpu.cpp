@@ -2,6 +2,8 @@
 // the engine only sees when it may run next.
 #include "machine/cpu.hpp"
 
+#include <array>
+
 #include "base/bug.hpp"
 
 namespace faultline {
@@ -38,6 +40,23 @@ CpuId Cpus::place(const Task& task) const {
   return CpuId(static_cast<std::uint16_t>(chosen));
 }
 
+void Cpus::set_nice(const Task& task, int nice) {
+  if (nice_.size() <= task.id.v) nice_.resize(task.id.v + 1);
+  nice_[task.id.v] = nice;
+}
+
+// One step of nice is a tenth of the CPU between two tasks: kernel/sched/core.c (6.12) gives these
+// weights, 1024 for nice 0.
+Nanos Cpus::slice_of(const Task& task) const {
+  constexpr std::array<std::uint64_t, 40> weight{
+      88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,  //
+      9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,   //
+      1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,    //
+      110,   87,    70,    56,    45,    36,    29,    23,    18,    15};
+  const auto at = static_cast<std::size_t>(nice_of(task) + 20);
+  return Nanos(costs_.time_slice.v * weight[at] / weight[20]);
+}
+
 void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle) {
   const Task* const from = cpu.last;
   cpu.running = &task;
@@ -48,7 +67,7 @@ void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle) {
     if (from) delay += costs_.context_switch;
     if (hook_) hook_(hook_self_, cpu, was_idle ? nullptr : from, task);
   }
-  cpu.slice_end = engine_.now() + delay + costs_.time_slice;
+  cpu.slice_end = engine_.now() + delay + slice_of(task);
   task.preempt_at = cpu.queue.empty() ? Nanos(~0ULL) : cpu.slice_end;
   engine_.run_at(task, engine_.now() + delay);
 }
@@ -63,18 +82,20 @@ void Cpus::next(Cpu& cpu) {
 
 void Cpus::trace_switch(const Task& task, const char* state) {
   if (!engine_.tracer().wants(Event::sched_switch)) return;
-  constexpr int prio = 120;
+  constexpr int base = 120;  // nice 0
+  const int prio = base + nice_of(task);
   const Cpu& cpu = of(task);
   const TaskName& from = engine_.tracer().tasks().name(task.id);
   if (cpu.queue.empty()) {
     const std::string idle = "swapper/" + std::to_string(id_of(cpu).v);
     engine_.trace<Event::sched_switch>(std::string_view(from.comm), from.pid, prio, state,
-                                       std::string_view(idle), 0, prio);
+                                       std::string_view(idle), 0, base);
     return;
   }
   const TaskName& to = engine_.tracer().tasks().name(cpu.queue.front()->id);
   engine_.trace<Event::sched_switch>(std::string_view(from.comm), from.pid, prio, state,
-                                     std::string_view(to.comm), to.pid, prio);
+                                     std::string_view(to.comm), to.pid,
+                                     base + nice_of(*cpu.queue.front()));
 }
 
 // sched_switch of a task that goes to sleep. Left out: those of tasks that are preempted.

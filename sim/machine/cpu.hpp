@@ -1,7 +1,8 @@
 // CPUs and their run queues: who runs where in virtual time. A sleeping task leaves its CPU to the
 // next in the queue; a woken one goes to an allowed idle CPU, else to the shortest queue; with a
 // non-empty queue the running task is preempted when its time slice ends. One FIFO per CPU stands
-// for Linux' scheduler: no priorities, no migration by load balancing, no wake-up preemption.
+// for Linux' scheduler: CPU time is shared by the weights of nice values, as slices of different
+// length in turn. Left out: real-time classes, load balancing, wake-up preemption.
 #pragma once
 
 #include <algorithm>
@@ -34,6 +35,9 @@ class Cpus {
 
   /// On which CPUs `task` may run; empty: on all. Before Engine::start.
   void allow(const Task& task, std::vector<std::uint32_t> cpus);
+  /// The nice value of `task`, -20 to 19: what share of a CPU it gets beside others. Without a call
+  /// it is 0.
+  void set_nice(const Task& task, int nice);
   /// Called with a task each time a CPU begins to run another one, and with the task that it leaves
   /// for it; null if it was idle.
   void set_switch_hook(void* self, void (*hook)(void*, Cpu&, const Task* from, Task& to)) {
@@ -49,6 +53,7 @@ class Cpus {
 
   std::size_t size() const { return cpus_.size(); }
   Cpu& operator[](CpuId id) { return cpus_[id.v]; }
+  const Cpu& operator[](CpuId id) const { return cpus_[id.v]; }
   /// The CPU that `task` runs on.
   Cpu& of(const Task& task) { return cpus_[task.cpu.v]; }
   CpuId id_of(const Cpu& cpu) const {
@@ -61,6 +66,8 @@ class Cpus {
   void woken(Task& task);
   void expired(Task& task);
   CpuId place(const Task& task) const;
+  int nice_of(const Task& task) const { return task.id.v < nice_.size() ? nice_[task.id.v] : 0; }
+  Nanos slice_of(const Task& task) const;
   void dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle);
   void next(Cpu& cpu);
 
@@ -68,6 +75,7 @@ class Cpus {
   Costs costs_;
   std::vector<Cpu> cpus_;
   std::vector<std::vector<std::uint32_t>> allowed_;  // by task id
+  std::vector<int> nice_;                            // by task id, as far as set
   void* hook_self_ = nullptr;
   void (*hook_)(void*, Cpu&, const Task*, Task&) = nullptr;
 };

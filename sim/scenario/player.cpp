@@ -25,6 +25,17 @@ void add_faults(StepResult& repeat, const StepResult& step) {
   }
 }
 
+// Work of a program. Whether its time slice has ended is looked at by the timer interrupt only.
+HelperPath<void> compute(Kernel& k, Nanos left) {
+  constexpr Nanos timer_period(1'000'000);  // CONFIG_HZ=1000
+  while (k.engine.timed() && left > timer_period) {
+    const Nanos piece(timer_period.v - k.now().v % timer_period.v);
+    co_await k.engine.spend(piece);
+    left = left - piece;
+  }
+  co_await k.engine.spend(left);
+}
+
 }  // namespace
 
 std::uint64_t Player::resolve(const AddressRef& ref) const {
@@ -319,7 +330,7 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       break;
     }
     case Verb::compute:
-      co_await k.engine.spend(std::get<DurationArgs>(step.args).duration);
+      co_await compute(k, std::get<DurationArgs>(step.args).duration);
       break;
     case Verb::lock:
     case Verb::unlock:

@@ -115,7 +115,7 @@ constexpr auto table = std::to_array<Support>({
     {"extent state", "delalloc", false},
 
     {"task key", "parent", true},
-    {"task key", "priority", false},
+    {"task key", "priority", true},
     {"task key", "image", true},
     {"task key", "stack", true},
 

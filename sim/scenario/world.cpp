@@ -92,6 +92,7 @@ void World::make_tasks() {
     const Pid pid(first_pid + static_cast<std::int32_t>(t));
     tracer_.set_task(task.id, spec.name, pid.v);
     cpus_->allow(task, spec.cpus);
+    cpus_->set_nice(task, spec.priority);
     task_struct& ts = kernel_->tasks.emplace_back();
     ts.id = task.id;
     ts.comm = spec.name;

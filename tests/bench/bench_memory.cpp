@@ -72,7 +72,7 @@ std::string shootdown() {
       "prot": ["READ", "WRITE"], "flags": ["MAP_PRIVATE", "MAP_ANONYMOUS", "MAP_FIXED"] } },
     { "store": { "at": "map" } },
     { "munmap": { "addr": "0x100000000000", "length": "4KiB" } } ] } })",
-      R"({{ "compute": {{ "for": "1000s" }} }})");
+      R"({{ "compute": {{ "for": "2s" }} }})");
 }
 
 // The same scenario without its measured part is taken off.

@@ -32,6 +32,8 @@ std::string_view mm_rule_name(MmRule rule) {
       return "page-outside-vma";
     case MmRule::resident_pages:
       return "resident-pages";
+    case MmRule::stale_translation:
+      return "stale-tlb";
     case MmRule::page_references:
       return "page-references";
     case MmRule::committed_pages:
@@ -173,6 +175,7 @@ MmLook check_mm(const Kernel& k, bool in_syscall) {
     check_freed(mm, look);
     if (!work.page_tables) check_pages(k, mm, look);
   }
+  check_translations(k, look);
   if (all_still && !work.reverse_maps) check_reverse_maps(k, look);
   if (all_still && !work.any && !in_syscall) {
     check_file_references(k, look);

@@ -27,11 +27,12 @@ enum class MmRule : std::uint8_t {
   writable_mappings,  ///< i_mmap_writable is how many of them may write the file
   file_references,    ///< one of each VMA, one of each descriptor
   page_outside_vma,   ///< an entry is present only where a VMA is
-  resident_pages,   ///< the rss counters are the entries of ordinary pages; special ones count not
-  page_references,  ///< a page counts the entries that map it, and is not free
-  committed_pages,  ///< what is promised is what accountable mappings and shared memory have
-  close_calls,      ///< a VMA that was in the tree is not freed with its close still to be called
-  mapped_calls,     ///< mapped runs once for a VMA at most
+  resident_pages,  ///< the rss counters are the entries of ordinary pages; special ones count not
+  stale_translation,  ///< no CPU has a translation to a free frame in the address space it uses
+  page_references,    ///< a page counts the entries that map it, and is not free
+  committed_pages,    ///< what is promised is what accountable mappings and shared memory have
+  close_calls,        ///< a VMA that was in the tree is not freed with its close still to be called
+  mapped_calls,       ///< mapped runs once for a VMA at most
 };
 /// As findings call it: "map-count".
 std::string_view mm_rule_name(MmRule rule);

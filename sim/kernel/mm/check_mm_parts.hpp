@@ -52,6 +52,8 @@ void each_leaf(const mm_struct& mm, std::uint64_t& cost, See see) {
 void check_pages(const Kernel& k, const mm_struct& mm, MmLook& look);
 /// Pages of drivers and of the page cache, and anonymous ones, against the entries of all.
 void check_page_references(const Kernel& k, MmLook& look);
+/// What the TLBs of CPUs still translate.
+void check_translations(const Kernel& k, MmLook& look);
 void check_reverse_maps(const Kernel& k, MmLook& look);
 void check_file_references(const Kernel& k, MmLook& look);
 void check_committed(const Kernel& k, MmLook& look);

@@ -189,6 +189,20 @@ TEST_CASE("a disorder of pages is found") {
   played.says(MmRule::page_references, "is free, but mapped");
 }
 
+TEST_CASE("a translation to a free frame is found on the CPU that uses its address space") {
+  Played played;
+  Kernel& k = played.kernel();
+  const Pfn frame = *k.frames.alloc();
+  k.loaded_mms[0].mm = &played.mm();
+  Tlb& tlb = k.cpus[CpuId(0)].tlb;
+  tlb.insert(played.mm().id, Vaddr(anon_at), PageSize::small, pfn_pte(frame, PAGE_READONLY).v);
+  played.is_whole();
+  k.frames.put(frame);
+  played.says(MmRule::stale_translation, "CPU 0 can reach frame");
+  k.loaded_mms[0].mm = nullptr;  // flushed when it is loaded again
+  played.is_whole();
+}
+
 TEST_CASE("a disorder of DAX mappings is found") {
   Played played;
   inode& node = played.file_of("f");
