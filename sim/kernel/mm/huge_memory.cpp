@@ -159,24 +159,23 @@ Path<void> huge_pmd_set_accessed(Kernel& k, vm_fault& vmf) {
   spin_unlock(ptl);
 }
 
-static void free_huge_page(Kernel& k, vm_area_struct& vma, pmd_t pmd) {
-  if (pmd_devmap(pmd) || pmd_special(pmd)) return;
-  vma.vm_mm->rss.anon -= PMD_SIZE / PAGE_SIZE;
-  k.frames.put(pmd_pfn(pmd));
-}
-
 Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr) {
   spinlock_t& ptl = pmd_lockptr(k, pmd);
   co_await spin_lock(ptl);
+  bool has_page = false;
+  Pfn page{};
   if (pmd_leaf(*pmd)) {
     const pmd_t old = pmdp_get_and_clear(pmd);
     k.trace<Event::sim_pte_clear>(addr, PMD_ORDER);
     k.engine.charge(k.costs.pte_clear);
     tlb.adjust(addr, addr + PMD_SIZE);
     tlb.cleared_pmds = true;
-    free_huge_page(k, vma, old);
+    has_page = !pmd_devmap(old) && !pmd_special(old);
+    page = pmd_pfn(old);
   }
+  if (has_page) vma.vm_mm->rss.anon -= PMD_SIZE / PAGE_SIZE;
   spin_unlock(ptl);
+  if (has_page) co_await tlb_remove_page(k, *vma.vm_mm, tlb, page);
 }
 
 // The small entries that stand for a huge anonymous page; each holds a reference to the whole. The

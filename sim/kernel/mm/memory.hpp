@@ -79,6 +79,8 @@ Path<void> unmap_vmas(Kernel& k, mmu_gather& tlb, std::span<vm_area_struct* cons
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
                          std::span<vm_area_struct* const> vmas, Vaddr floor, Vaddr ceiling,
                          bool mm_wr_locked = false);
+/// A page without mapping goes into the batch; if that is full, it is flushed and given back.
+HelperPath<void> tlb_remove_page(Kernel& k, mm_struct& mm, mmu_gather& tlb, Pfn page);
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb);
 /// Removes all mappings of a range of a file's pages; `nr` 0: to the end. Private copies go too if
 /// `even_cows`.

@@ -1,6 +1,7 @@
 // Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c
-// (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are given back when
-// their entry goes, not after the TLB flush: no other task can observe the difference here.
+// (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are gathered, and given
+// back when no CPU can reach them any more. Left out: folios of the page cache, which the cache
+// itself keeps until after the flush, and batches of one large folio.
 #include <algorithm>
 
 #include "kernel/mm/filemap.hpp"
@@ -22,7 +23,8 @@ static bool should_zap(Kernel& k, const mmu_gather& tlb, const vm_area_struct& v
 
 // True if the page was written through this entry and its file must not forget: the TLBs have to be
 // flushed before the page-table lock is released.
-static HelperPath<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pte) {
+static HelperPath<bool> zap_present_pte(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
+                                        pte_t pte) {
   const bool has_page = !pte_special(pte) && !pte_devmap(pte);
   if (!has_page) co_return false;
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
@@ -32,8 +34,7 @@ static HelperPath<bool> zap_present_pte(Kernel& k, vm_area_struct& vma, pte_t pt
     co_return true;
   }
   --vma.vm_mm->rss.anon;
-  k.frames.put(pte_pfn(pte));
-  k.engine.charge(k.costs.page_free);
+  tlb.pages.push_back(pte_pfn(pte));
   co_return false;
 }
 
@@ -57,13 +58,31 @@ static HelperPath<void> tlb_flush_mmu_tlbonly(Kernel& k, mm_struct& mm, mmu_gath
   co_await flush_tlb_range(k, mm, start, end, shift, tlb.freed_tables);
 }
 
-static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
-                                Vaddr addr, Vaddr end) {
+static void tlb_batch_pages_flush(Kernel& k, mmu_gather& tlb) {
+  for (const Pfn page : tlb.pages) k.frames.put(page);
+  k.engine.charge(k.costs.page_free * tlb.pages.size());
+  tlb.pages.clear();
+}
+
+static HelperPath<void> tlb_flush_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
+  co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
+  tlb.reset_range();
+  tlb_batch_pages_flush(k, tlb);
+}
+
+HelperPath<void> tlb_remove_page(Kernel& k, mm_struct& mm, mmu_gather& tlb, Pfn page) {
+  tlb.pages.push_back(page);
+  if (tlb.full()) co_await tlb_flush_mmu(k, mm, tlb);
+}
+
+// Where it stopped: before `end` when no more pages can be gathered.
+static Path<Vaddr> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd,
+                                 Vaddr addr, Vaddr end) {
   mm_struct& mm = *vma.vm_mm;
   spinlock_t& ptl = pte_lockptr(k, mm, pmd);
   co_await spin_lock(ptl);
   bool force_flush = false;
-  for (; addr < end; addr += PAGE_SIZE) {
+  for (; addr < end && !tlb.full(); addr += PAGE_SIZE) {
     const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
     if (pte_none(*slot) || !should_zap(k, tlb, vma, *slot)) continue;
     const pte_t pte = ptep_get_and_clear(slot);
@@ -71,14 +90,16 @@ static Path<void> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
     k.engine.charge(k.costs.pte_clear);
     tlb.adjust(addr, addr + PAGE_SIZE);
     tlb.cleared_ptes = true;
-    const bool dirty = co_await zap_present_pte(k, vma, pte);
-    force_flush = force_flush || dirty || must_flush_early(k, pte);
+    const bool dirty = co_await zap_present_pte(k, tlb, vma, pte);
+    force_flush = force_flush || dirty || must_flush_early(k, pte) || tlb.full();
   }
   if (force_flush) {
     co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
     tlb.reset_range();
   }
   spin_unlock(ptl);
+  if (force_flush) tlb_batch_pages_flush(k, tlb);
+  co_return addr;
 }
 
 static Vaddr next_boundary(Vaddr addr, Vaddr end, std::uint64_t size) {
@@ -108,8 +129,8 @@ Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vad
         co_await __split_huge_pmd(k, vma, step.pmd, addr);
       }
     }
-    if (step.pmd && !pmd_none(*step.pmd) && !pmd_leaf(*step.pmd)) {
-      co_await zap_pte_range(k, tlb, vma, step.pmd, addr, step.next);
+    while (step.pmd && !pmd_none(*step.pmd) && !pmd_leaf(*step.pmd) && addr < step.next) {
+      addr = co_await zap_pte_range(k, tlb, vma, step.pmd, addr, step.next);
     }
     addr = step.next;
   }
@@ -213,7 +234,7 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
 }
 
 Path<void> tlb_finish_mmu(Kernel& k, mm_struct& mm, mmu_gather& tlb) {
-  co_await tlb_flush_mmu_tlbonly(k, mm, tlb);
+  co_await tlb_flush_mmu(k, mm, tlb);
 }
 
 Path<void> unmap_mapping_pages(Kernel& k, address_space& mapping, Pgoff start, std::uint64_t nr,

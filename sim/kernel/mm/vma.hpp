@@ -23,6 +23,11 @@ struct mmu_gather {
   bool fullmm = false;
   bool vma_pfn = false;    ///< of a VMA whose PFNs nobody counts: flushed before rmap forgets it
   bool keep_cows = false;  ///< private copies stay (even_cows false)
+  std::vector<Pfn> pages;  ///< given back once no CPU can reach them any more
+  /// As many pages as the batches of the kernel take: one of 8 in place and 19 of 510, of which one
+  /// place each stays empty.
+  static constexpr std::size_t max_pages = 7 + 19 * 509;
+  bool full() const { return pages.size() >= max_pages; }
   /// After a flush on the way: what was noted so far is done.
   void reset_range() {
     start = Vaddr(~0ULL);
