@@ -1,7 +1,7 @@
 // Removing mappings: munmap, exit and unmap_mapping_range. Linux 6.12 mm/memory.c
-// (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are gathered, and given
-// back when no CPU can reach them any more. Left out: folios of the page cache, which the cache
-// itself keeps until after the flush, and batches of one large folio.
+// (unmap_page_range, zap_pte_range, free_pgtables) and mm/mmu_gather.c. Pages are gathered, and
+// given back when no CPU can reach them any more. Left out: folios of the page cache, which the
+// cache itself keeps until after the flush, and batches of one large folio.
 #include <algorithm>
 
 #include "kernel/mm/filemap.hpp"
