@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::uint64_t phys_end = 1ULL << 52;
 
+std::uint64_t pages_up_to(std::uint64_t bytes) {
+  return (bytes >> PAGE_SHIFT) + ((bytes & (PAGE_SIZE - 1)) != 0);
+}
+
 bool is_remap(DriverActionKind kind) {
   return kind == DriverActionKind::remap || kind == DriverActionKind::remap_full ||
          kind == DriverActionKind::ioremap || kind == DriverActionKind::ioremap_full;
@@ -30,13 +34,20 @@ void Reader::check_frames(NodeId node, const CharDescription& driver, const Driv
     return;
   }
   const std::uint64_t first = driver.phys_at >> PAGE_SHIFT;
-  const std::uint64_t pages = driver.phys_size >> PAGE_SHIFT;
-  if (!action.pfn) return;
-  if (*action.pfn < first || *action.pfn - first >= pages) {
-    wrong(get(node, "pfn"), [&] {
-      return fmt::format("lies outside the device's memory, which has frames {:#x} to {:#x}", first,
-                         first + pages - 1);
+  const std::uint64_t end = pages_up_to(driver.phys_at + driver.phys_size);
+  const auto outside = [&](const char* key, const char* what) {
+    wrong(get(node, key), [&] {
+      return fmt::format("{} the device's memory, which has frames {:#x} to {:#x}", what, first,
+                         end - 1);
     });
+  };
+  const std::uint64_t from =
+      action.pfn ? *action.pfn : action.phys.value_or(first << PAGE_SHIFT) >> PAGE_SHIFT;
+  if (from < first || from >= end) {
+    outside(action.pfn ? "pfn" : "phys", "lies outside");
+  } else if (action.pages ? *action.pages > end - from
+                          : pages_up_to(action.size.value_or(0)) > end - from) {
+    outside(action.pages ? "pages" : "size", "reaches beyond");
   }
 }
 
@@ -45,7 +56,7 @@ void Reader::check_pages(NodeId node, const CharDescription& driver, const Drive
     wrong(node, [] { return std::string("the device has no page array: \"pages\" is missing"); });
     return;
   }
-  const std::uint64_t wanted = action.pages.value_or(0);
+  const std::uint64_t wanted = action.pages.value_or(1);
   const bool fits = action.from <= driver.page_count && wanted <= driver.page_count - action.from;
   if (fits) return;
   wrong(node, [&] {
@@ -83,6 +94,11 @@ void Reader::check_driver(NodeId node, const CharDescription& driver) {
   const bool legacy = driver.hook == MmapHook::mmap;
   if (action != no_node && legacy && !driver.splits) {
     wrong(action, [] { return std::string("only a mmap_prepare hook has actions, not mmap"); });
+  }
+  for (const char* const key : {"success_hook", "error_hook"}) {
+    const NodeId hook = get(node, key);
+    if (hook == no_node || !legacy || driver.splits) continue;
+    wrong(hook, [] { return std::string("only a mmap_prepare hook has an action to add it to"); });
   }
   const NodeId calls = get(node, "calls");
   if (calls != no_node && prepares) {

@@ -38,9 +38,10 @@ void get_read_batch(Kernel& k, address_space& mapping, std::uint64_t index, std:
 
 // filemap_update_page(): 0 when the folio is up to date; 1 to look again; else an errno.
 HelperPath<std::int64_t> update_page(Kernel& k, address_space& mapping, folio& f) {
-  co_await down_read(mapping.invalidate_lock);
+  const bool locks = k.profile.filemap_fault_locks;
+  if (locks) co_await down_read(mapping.invalidate_lock);
   if (!folio_trylock(k, f)) {
-    up_read(mapping.invalidate_lock);
+    if (locks) up_read(mapping.invalidate_lock);
     const bool taken = co_await folio_lock(k, f, true);  // folio_put_wait_locked()
     if (!taken) co_return -EINTR;
     folio_unlock(k, f);
@@ -49,7 +50,7 @@ HelperPath<std::int64_t> update_page(Kernel& k, address_space& mapping, folio& f
   const bool gone = f.mapping != &mapping;
   if (!gone && !f.uptodate) co_await read_locked_folio(k, mapping, f);
   folio_unlock(k, f);
-  up_read(mapping.invalidate_lock);
+  if (locks) up_read(mapping.invalidate_lock);
   co_return gone ? 1 : 0;
 }
 
@@ -66,9 +67,10 @@ Path<std::int64_t> filemap_get_pages(Kernel& k, file& f, std::uint64_t pos, std:
       get_read_batch(k, mapping, index, last - 1, batch);
     }
     if (batch.empty()) {  // filemap_create_folio()
-      co_await down_read(mapping.invalidate_lock);
+      const bool locks = k.profile.filemap_fault_locks;
+      if (locks) co_await down_read(mapping.invalidate_lock);
       const bool added = co_await page_cache_read_one(k, mapping, index);
-      up_read(mapping.invalidate_lock);
+      if (locks) up_read(mapping.invalidate_lock);
       if (!added) co_return -ENOMEM;
       continue;
     }

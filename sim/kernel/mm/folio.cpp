@@ -2,6 +2,8 @@
 // first come, first woken; a newcomer may take the lock before a woken sleeper does.
 #include "kernel/mm/folio.hpp"
 
+#include <algorithm>
+
 #include "kernel/kernel.hpp"
 
 namespace faultline {
@@ -121,6 +123,11 @@ void folio_start_read(Kernel& k, folio& f, Nanos done) {
   k.locks.released(*f.lock);
   f.lock->owner = nullptr;
   f.lock->io_end = done.v == 0 ? Nanos(1) : done;
+  // Who came meanwhile waits for an unlock that there will not be: the device wakes it.
+  for (const Waiter* w = f.lock->waiters.front(); w; w = w->next) {
+    w->task->wait_has_timeout = true;
+    k.engine.run_at(*w->task, std::max(f.lock->io_end, k.now()));
+  }
   settle(k, f);
 }
 

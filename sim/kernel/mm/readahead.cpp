@@ -18,7 +18,8 @@ Path<void> page_cache_ra_order(Kernel& k, address_space& mapping, file_ra_state&
   const unsigned wanted = std::min({order + 2, PMD_ORDER, largest});
   const std::uint64_t mark = index + ra.size - ra.async_size;
   std::vector<folio*> batch;
-  co_await down_read(mapping.invalidate_lock);
+  const bool locks = k.profile.filemap_fault_locks;
+  if (locks) co_await down_read(mapping.invalidate_lock);
   while (index <= limit) {
     unsigned o = wanted;
     if (index & ((1ULL << o) - 1)) o = static_cast<unsigned>(std::countr_zero(index));
@@ -30,7 +31,7 @@ Path<void> page_cache_ra_order(Kernel& k, address_space& mapping, file_ra_state&
     index += 1ULL << o;
   }
   if (!batch.empty()) co_await mapping.a_ops->readahead(k, mapping, batch);
-  up_read(mapping.invalidate_lock);
+  if (locks) up_read(mapping.invalidate_lock);
 }
 
 static std::uint64_t get_next_ra_size(std::uint64_t size, std::uint64_t max) {

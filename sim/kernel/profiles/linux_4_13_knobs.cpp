@@ -54,8 +54,8 @@ constexpr std::array knobs{
          "later).",
          set_member<&Profile::dirtying_fault_unlocks>},
     Knob{"mm.filemap_fault_locks", KnobKind::boolean, "", "true",
-         "filemap_fault takes the invalidate lock on a miss (5.15 and later); before, the file "
-         "system's handler holds its own around it.",
+         "Who reads a folio in takes the invalidate lock: a fault, read(2), readahead (5.15 and "
+         "later); before, the file system's fault handler holds its own around it.",
          set_member<&Profile::filemap_fault_locks>},
     Knob{"mm.map_0x80000", KnobKind::word, "sync|direct", "sync",
          "What bit 0x80000 of mmap's flags is: MAP_SYNC, or MAP_DIRECT of the proposal.",

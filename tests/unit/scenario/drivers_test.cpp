@@ -101,6 +101,25 @@ TEST_CASE("descriptions that mean nothing are refused") {
         Lines{"s.json:2:39: /devices/d/char/pages/bad/20: the array has pages 0 to 19",
               "s.json:2:52: /devices/d/char/pages/bad/x: \"x\" is no index of a page",
               "s.json:3:12: /devices/d/char/action: wants pages 2 to 20 of an array of 20"});
+  CHECK(complaints(with_device(R"({"phys": {"at": "1TiB", "size": "64KiB"},
+ "action": {"type": "remap", "pfn": "0x1000000f", "pages": 2}})")) ==
+        Lines{"s.json:3:60: /devices/d/char/action/pages: reaches beyond the device's memory, "
+              "which has frames 0x10000000 to 0x1000000f"});
+  CHECK(complaints(with_device(R"({"phys": {"at": "1TiB", "size": "64KiB"},
+ "action": [{"type": "ioremap", "phys": "0x1000000f000", "size": "4KiB"},
+ {"type": "ioremap", "size": "64KiB"}, {"type": "ioremap", "size": "0x10001"}]})")) ==
+        Lines{"s.json:4:68: /devices/d/char/action/2/size: reaches beyond the device's memory, "
+              "which has frames 0x10000000 to 0x1000000f"});
+  CHECK(complaints(with_device(R"({"phys": {"at": "1TiB", "size": "64KiB"},
+ "action": {"type": "ioremap", "phys": "0xffffffff000"}})")) ==
+        Lines{"s.json:3:40: /devices/d/char/action/phys: lies outside the device's memory, which "
+              "has frames 0x10000000 to 0x1000000f"});
+  CHECK(complaints(with_device(R"({"pages": {"count": 20},
+ "action": {"type": "map_kernel_pages_full", "from": 20}})")) ==
+        Lines{"s.json:3:12: /devices/d/char/action: wants pages 20 to 20 of an array of 20"});
+  CHECK(complaints(with_device(R"({"hook": "mmap", "error_hook": {"returns": "EAGAIN"}})")) ==
+        Lines{"s.json:2:32: /devices/d/char/error_hook: only a mmap_prepare hook has an action to "
+              "add it to"});
   CHECK(complaints(with_device(R"({"hook": "mmap", "action": {"type": "none"}})")) ==
         Lines{"s.json:2:28: /devices/d/char/action: only a mmap_prepare hook has actions, not "
               "mmap"});
