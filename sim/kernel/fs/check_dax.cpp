@@ -47,6 +47,8 @@ AtWork who_is_at_work(const Kernel& k) {
       work.any = true;
       work.on_blocks |= c == cls.ptlock || c == cls.ptlock_nested || c == cls.xa_lock ||
                         c == cls.dax_entry || c == cls.invalidate_lock || c == cls.ilock;
+      // A write that gets new blocks takes the entries out first, then what has mapped them since.
+      work.on_blocks |= c == cls.i_rwsem && h.mode == HoldMode::exclusive;
     }
   }
   return work;

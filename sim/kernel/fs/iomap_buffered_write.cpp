@@ -1,7 +1,7 @@
 // write(2) into the page cache. Linux 6.12 fs/iomap/buffered-io.c iomap_file_buffered_write,
 // iomap_write_iter: the source is faulted in first, since the copy runs under the folio's lock and
-// may not fault; a copy that comes to nothing is tried again with the next page. Left out: waiting
-// in balance_dirty_pages, which is called and never throttles.
+// may not fault; a copy that comes to nothing is tried again with as much of the source as there
+// is. Left out: waiting in balance_dirty_pages, which is called and never throttles.
 #include <algorithm>
 #include <cerrno>
 
@@ -50,9 +50,10 @@ std::uint64_t copy_atomic(Kernel& k, const DaxIo& io, std::uint64_t done, std::u
   return copied;
 }
 
-// One folio's share of the write; bytes, 0 if the copy failed, or a negative errno.
+// One folio's share of the write; bytes, 0 if the copy came to nothing, or a negative errno.
+// `came`: bytes that the copy did get.
 HelperPath<std::int64_t> write_folio(Kernel& k, iomap_iter& iter, const DaxIo& io,
-                                     std::uint64_t pos, std::uint64_t bytes) {
+                                     std::uint64_t pos, std::uint64_t bytes, std::uint64_t* came) {
   inode& host = *iter.host;
   folio* f = nullptr;
   const std::int64_t error = co_await iomap_write_begin(k, iter, pos, bytes, f);
@@ -61,6 +62,7 @@ HelperPath<std::int64_t> write_folio(Kernel& k, iomap_iter& iter, const DaxIo& i
   bytes = std::min(bytes, (f->pages() << PAGE_SHIFT) - offset);
   const std::uint64_t memory = (f->pfn.v << PAGE_SHIFT) + offset;
   std::uint64_t copied = copy_atomic(k, io, pos - io.pos, memory, bytes);
+  *came = copied;
   k.engine.charge(k.costs.page_copy * ((copied + PAGE_SIZE - 1) >> PAGE_SHIFT));
   // What was not up to date and has not been written whole shows nothing that was written.
   if (copied < bytes && !f->uptodate) copied = 0;
@@ -78,20 +80,23 @@ HelperPath<std::int64_t> iomap_write_iter(Kernel& k, iomap_iter& iter, const Dax
   const std::uint64_t length = std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
   std::uint64_t chunk = PMD_SIZE;  // the largest folio
   std::uint64_t done = 0;
+  std::uint64_t wanted = ~0ULL;  // no more than there was, when it is tried again
   std::int64_t error = 0;
   while (done < length) {
     const std::uint64_t pos = iter.pos + done;
-    const std::uint64_t bytes = std::min(chunk - (pos & (chunk - 1)), length - done);
+    const std::uint64_t bytes = std::min({chunk - (pos & (chunk - 1)), length - done, wanted});
     co_await balance_dirty_pages_ratelimited_flags(k);
     if (io.buffer) {
       const bool there = co_await fault_in_source(k, *io.buffer + (pos - io.pos), bytes);
       if (!there) error = -EFAULT;
       if (error) break;
     }
-    const std::int64_t n = co_await write_folio(k, iter, io, pos, bytes);
+    std::uint64_t came = 0;
+    const std::int64_t n = co_await write_folio(k, iter, io, pos, bytes, &came);
     if (n < 0) error = n;
     if (error) break;
     if (n == 0 && chunk > PAGE_SIZE) chunk /= 2;
+    wanted = n == 0 && came != 0 ? came : ~0ULL;
     done += static_cast<std::uint64_t>(n);
     co_await k.engine.spend(Nanos{});  // the copy takes its time under IOLOCK
   }

@@ -138,7 +138,7 @@ static std::int64_t check_fallocate(const file& f, std::uint64_t mode, std::int6
   if (node.type != InodeType::regular) return -ENODEV;
   std::int64_t sum = 0;
   if (__builtin_add_overflow(offset, len, &sum)) return -EFBIG;
-  return f.f_op->fallocate ? 0 : -EOPNOTSUPP;
+  return 0;
 }
 
 HelperPath<std::int64_t> vfs_fallocate(Kernel& k, file& f, std::uint64_t mode, std::int64_t offset,
@@ -146,6 +146,10 @@ HelperPath<std::int64_t> vfs_fallocate(Kernel& k, file& f, std::uint64_t mode, s
   const bool sealed = co_await is_iomap_sealed(*f.f_inode);
   std::int64_t error = check_fallocate(f, mode, offset, len, sealed);
   if (error) co_return error;
+  if (!f.f_op->fallocate) {
+    k.unmodelled("fallocate of a file that is not on XFS; it fails with EOPNOTSUPP");
+    co_return -EOPNOTSUPP;
+  }
   super_block& sb = *f.f_inode->i_sb;
   co_await sb_start_write(sb);
   error = co_await f.f_op->fallocate(k, f, static_cast<unsigned>(mode),

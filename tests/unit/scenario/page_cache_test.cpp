@@ -3,6 +3,7 @@
 // after an fsync the device must hold it too. No block is lost or used twice.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <sstream>
 
@@ -228,4 +229,59 @@ void check(std::uint64_t seed, const char* profile) {
 TEST_CASE("the page cache holds what was written last, and the device after fsync") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) check(seed, "linux-6.12");
   for (std::uint64_t seed = 61; seed <= 80; ++seed) check(seed, "linux-7.1");
+}
+
+// Page 0 is written, page 4 a hole. The second reader comes a little later: also between the moment
+// at which the first one has added the page and that at which it asks the device for it.
+TEST_CASE("two who read a page at once both get it") {
+  for (const char* const device : {"pmem", "block"}) {
+    for (int later = 0; later <= 3000; later += 50) {
+      const std::string text = R"({"format": 1, "machine": {"cpus": 2},
+"devices": {"p": {")" + std::string(device) +
+                               R"(": {"size": "64MiB"}}},
+"filesystems": {"x": {"xfs": {"device": "p", "dax": "never"}}},
+"files": {"f": {"fs": "x", "size": "64KiB", "mtime": "fresh", "atime": "fresh",
+                "extents": [{"at": 0, "length": "4KiB", "state": "written"}]}},
+"tasks": {
+  "a": {"cpu": 0, "process": "p", "steps": [
+    {"id": "fd", "open": {"file": "f", "flags": ["O_RDWR"]}},
+    {"id": "map", "mmap": {"length": "64KiB", "prot": 1, "flags": ["MAP_SHARED"], "fd": "fd"}},
+    {"id": "go", "madvise": {"addr": "map", "length": "64KiB", "advice": "RANDOM"}},
+    {"load": {"at": "map"}}, {"load": {"at": "map+16KiB"}}]},
+  "b": {"cpu": 1, "process": "p", "steps": [
+    {"compute": {"for": )" + std::to_string(later) +
+                               R"(}, "after": ["a.go"]},
+    {"load": {"at": "a.map"}}, {"load": {"at": "a.map+16KiB"}}]}}})";
+      INFO(device << ", " << later << " ns later");
+      const Scenario scenario = good(text);
+      Tracer tracer;
+      World world(scenario, tracer, WorldOptions{});
+      REQUIRE(world.errors().empty());
+      const RunResult result = world.run();
+      REQUIRE(result.outcome == Outcome::completed);
+      for (const Finding& finding : result.findings) FAIL(finding.text);
+    }
+  }
+}
+
+TEST_CASE("of a source that ends in the middle of a block, what there is is written") {
+  const std::string text = R"({"format": 1, "devices": {"p": {"pmem": {"size": "64MiB"}}},
+"filesystems": {"x": {"xfs": {"device": "p", "dax": "never"}}},
+"files": {"f": {"fs": "x", "size": "64KiB", "mtime": "fresh"}},
+"tasks": {"t": {"steps": [
+  {"id": "fd", "open": {"file": "f", "flags": ["O_RDWR"]}},
+  {"id": "map", "mmap": {"addr": "0x100000000000", "length": "4KiB", "prot": 3,
+    "flags": ["PRIVATE", "ANONYMOUS", "MAP_FIXED"]}},
+  {"store": {"at": "map+2KiB", "value": "0x1122"}},
+  {"id": "short", "pwrite": {"fd": "fd", "at": 0, "length": "4KiB", "buffer": "map+2KiB"}},
+  {"id": "none", "pwrite": {"fd": "fd", "at": 0, "length": "4KiB", "buffer": "map+4KiB"}}]}}})";
+  const Scenario scenario = good(text);
+  Tracer tracer;
+  World world(scenario, tracer, WorldOptions{});
+  const RunResult result = world.run();
+  REQUIRE(result.outcome == Outcome::completed);
+  CHECK(result.steps[0][3].result == 2048);
+  CHECK(result.steps[0][4].result == -EFAULT);
+  CHECK(world.content(FileRef(0), 0) == 0x1122);
+  CHECK(world.content(FileRef(0), 2048) == 0);
 }
