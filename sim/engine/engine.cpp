@@ -54,6 +54,7 @@ Task& Engine::add_task() {
 void Engine::start(Task& task, Path<void> path, Nanos start) {
   FL_ASSERT(task.state == TaskState::created || task.state == TaskState::done);
   task.finished = false;
+  task.spinning = false;  // as it may have been when it was last waiting
   const auto frame = path.release();
   FL_ASSERT(frame.promise().stage == PromiseBase::Stage::created);
   frame.promise().stage = PromiseBase::Stage::root;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine/fifo_mutex.hpp"
+#include "few_cpus.hpp"
 #include "rig.hpp"
 
 namespace faultline {
@@ -78,6 +79,25 @@ TEST_CASE("a task may start later, and be started by another") {
   rig.start(parent(rig));
   CHECK(rig.engine.run() == Outcome::completed);
   CHECK(rig.joined() == "1:forked@7 2:0@9 0:0@101");
+}
+
+TEST_CASE("a task that ended spinning waits for a CPU when it is started anew") {
+  Rig rig;
+  const FewCpus one(rig.engine, 1, Nanos(1000));
+  const auto spinner = [](Rig& r) -> Path<void> {
+    co_await r.engine.spin_until(r.engine.now() + Nanos(5));
+    r.note("spun");
+  };
+  const auto parent = [](Rig& r, Task& other) -> Path<void> {
+    co_await r.engine.spend(Nanos(50));
+    r.engine.fork(other, [&r] { return spender(r, 1, Nanos(2)); }, Nanos(100));
+    co_await r.engine.spend(Nanos(200));
+    r.note("free");
+  };
+  Task& first = rig.start(spinner(rig));
+  rig.start(parent(rig, first));
+  CHECK(rig.engine.run() == Outcome::completed);
+  CHECK(rig.joined() == "0:spun@6 1:free@257 0:0@260");
 }
 
 TEST_CASE("at most max_events events happen; a run that needs no more completes") {
