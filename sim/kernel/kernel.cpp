@@ -52,6 +52,15 @@ void Kernel::warn_on_once(const char* what) {
   trace<Event::sim_warn>(what);
 }
 
+void Kernel::broken_rule(std::string_view rule, const std::string& what) {
+  for (const auto& [known, text] : broken_rules) {
+    if (known == rule) return;
+  }
+  broken_rules.emplace_back(rule, what);
+  const std::string text = std::string(rule) + ": " + what;
+  trace<Event::sim_warn>(std::string_view(text));
+}
+
 Path<void> Kernel::bug(const char* what) {
   trace<Event::sim_warn>(what);
   engine.stop(Outcome::kernel_bug, what);

@@ -15,6 +15,7 @@
 #include "kernel/lock_classes.hpp"
 #include "kernel/mm/folio.hpp"
 #include "kernel/mm/mm_types.hpp"
+#include "kernel/mm/page_pins.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "kernel/sched.hpp"
 #include "locking/lock.hpp"
@@ -87,6 +88,7 @@ struct Kernel {
   /// without a block device.
   std::deque<std::unique_ptr<iomap_ioend>> completions;
   Task* kworker = nullptr;
+  PagePins pins;
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages
@@ -114,6 +116,10 @@ struct Kernel {
   /// a finding; the run goes on. `what` is a string literal.
   void warn_on_once(const char* what);
   std::vector<std::string> warnings;
+  /// Something happened that no kernel may do, and that nothing in this one tells anybody: a
+  /// finding of kind `invariant`. `rule` is its name, and is said once.
+  void broken_rule(std::string_view rule, const std::string& what);
+  std::vector<std::pair<std::string, std::string>> broken_rules;
   /// BUG: the run ends here; the current task does not go on.
   Path<void> bug(const char* what);
 

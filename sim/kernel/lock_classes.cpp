@@ -22,9 +22,17 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   sb_internal = c.lock_class("sb_internal", LockType::percpu_rwsem);
   s_umount = c.lock_class("&type->s_umount_key", LockType::rwsem);
   i_rwsem = c.lock_class("&sb->s_type->i_mutex_key", LockType::rwsem);
-  invalidate_lock = c.lock_class(old ? "&(&ip->i_mmaplock)->mr_lock" : "mapping.invalidate_lock",
-                                 LockType::rwsem);
+  constexpr std::uint8_t parent = 1;  // I_MUTEX_PARENT
+  i_rwsem_dir = c.lock_class("&sb->s_type->i_mutex_dir_key", LockType::rwsem, parent);
+  ilock_dir = c.lock_class("&xfs_dir_ilock_class", LockType::rwsem);
+  constexpr std::uint8_t nondir2 = 4;  // I_MUTEX_NONDIR2
+  i_rwsem_nondir2 = c.lock_class("&sb->s_type->i_mutex_key", LockType::rwsem, nondir2);
+  const char* const invalidate_name =
+      old ? "&(&ip->i_mmaplock)->mr_lock" : "mapping.invalidate_lock";
+  invalidate_lock = c.lock_class(invalidate_name, LockType::rwsem);
+  invalidate_lock_second = c.lock_class(invalidate_name, LockType::rwsem, 1);
   ilock = c.lock_class("&xfs_nondir_ilock_class", LockType::rwsem);
+  ilock_second = c.lock_class("&xfs_nondir_ilock_class", LockType::rwsem, 1);
   i_mmap_rwsem = c.lock_class("&mapping->i_mmap_rwsem", LockType::rwsem);
   xa_lock =
       c.lock_class(old ? "&(&mapping->tree_lock)->rlock" : "&xa->xa_lock", LockType::spinlock);
@@ -41,6 +49,7 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   buf_refcountbt = c.lock_class("xfs_buf(refcountbt)", LockType::bitlock);
   buf_rmapbt = c.lock_class("xfs_buf(rmapbt)", LockType::bitlock);
   buf_inode = c.lock_class("xfs_buf(inode)", LockType::bitlock);
+  buf_inobt = c.lock_class("xfs_buf(inobt)", LockType::bitlock);
   buf_bmbt = c.lock_class("xfs_buf(bmbt)", LockType::bitlock);
   folio = c.lock_class(old ? "page" : "folio", LockType::bitlock);
 }

@@ -15,9 +15,11 @@ struct LockClasses {
   LockClassId dup_mmap_sem;
   LockClassId sb_writers, sb_pagefaults, sb_internal, s_umount;
   LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;
+  LockClassId i_rwsem_dir, ilock_dir;  ///< of directories, as the parent of what is worked on
+  LockClassId i_rwsem_nondir2, invalidate_lock_second, ilock_second;  ///< of two files at once
   LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
   LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,
-      buf_rmapbt, buf_inode, buf_bmbt, folio;
+      buf_rmapbt, buf_inode, buf_inobt, buf_bmbt, folio;
 };
 
 /// First part of a lock's id: what kind of object owns it.

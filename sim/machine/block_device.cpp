@@ -11,12 +11,19 @@
 namespace faultline {
 
 BlockDevice::BlockDevice(std::uint64_t size, const Costs& costs)
-    : content_(size, Domain::adr),
+    : own_(std::make_unique<LineContent>(size, Domain::adr)),
+      content_(own_.get()),
       latency_(costs.block_latency),
       bandwidth_(costs.block_bw),
       slots_(std::max<std::uint64_t>(costs.block_queue_depth, 1)) {
   FL_ASSERT(size % PAGE_SIZE == 0);
 }
+
+BlockDevice::BlockDevice(LineContent& shared, const Costs& costs)
+    : content_(&shared),
+      latency_(costs.block_latency),
+      bandwidth_(costs.block_bw),
+      slots_(std::max<std::uint64_t>(costs.block_queue_depth, 1)) {}
 
 Nanos BlockDevice::submit(Nanos now, std::uint64_t bytes) {
   Nanos& slot = *std::min_element(slots_.begin(), slots_.end());

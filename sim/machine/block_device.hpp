@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <faultline/types.hpp>
@@ -19,10 +20,12 @@ class BlockDevice {
  public:
   /// `size` is a multiple of 4 KiB. Latency, bandwidth and queue depth are those of `costs`.
   BlockDevice(std::uint64_t size, const Costs& costs);
+  /// The same memory as another device's, which must outlive this one.
+  BlockDevice(LineContent& shared, const Costs& costs);
 
-  std::uint64_t size() const { return content_.size(); }
-  LineContent& content() { return content_; }
-  const LineContent& content() const { return content_; }
+  std::uint64_t size() const { return content_->size(); }
+  LineContent& content() { return *content_; }
+  const LineContent& content() const { return *content_; }
 
   /// Without latency the device is memory: who submits a request does the copying.
   bool synchronous() const { return latency_.v == 0; }
@@ -31,7 +34,8 @@ class BlockDevice {
   Nanos submit(Nanos now, std::uint64_t bytes);
 
  private:
-  LineContent content_;
+  std::unique_ptr<LineContent> own_;
+  LineContent* content_;
   Nanos latency_;
   std::uint64_t bandwidth_;
   Nanos busy_until_{};        // the medium transfers until then

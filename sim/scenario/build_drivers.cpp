@@ -75,6 +75,7 @@ file& open_in_kernel(Kernel& k, inode& node) {
   opened.f_op = node.i_fop;
   opened.f_mode = FMODE_READ | FMODE_WRITE;
   opened.f_count = 1;
+  ++node.i_count;
   return opened;
 }
 

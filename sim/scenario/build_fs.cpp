@@ -8,6 +8,7 @@
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_aops.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/block_layout.hpp"
 #include "scenario/build_cache.hpp"
@@ -25,7 +26,7 @@ constexpr std::uint64_t first_user_inode =
 constexpr std::uint32_t pmem_major = 259;
 constexpr std::uint32_t virtblk_major = 254;
 
-// What a file system is on; one of both.
+// What a file system is on; both where a file may come to use the other way.
 struct Device {
   PmemDevice* pmem = nullptr;
   BlockDevice* block = nullptr;
@@ -253,7 +254,7 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.noexec = file.flags & file_noexec;
   const bool directory = node.type == InodeType::directory;
   // A device without memory behind it mounts without DAX, whatever was asked for.
-  node.dax = device_.pmem && !directory;
+  node.dax = device_.pmem && !directory && spec_.dax == DaxMode::always;
   node.i_fop = directory ? &xfs_dir_file_operations : &xfs_file_operations_of(k_.profile);
   init_inode_locks(k_, node);
   if (!node.dax && !directory) node.i_data.a_ops = &xfs_address_space_operations;
@@ -268,6 +269,11 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.xfs->cow.ino = ino;
   node.xfs->cow.in_core = true;
   node.xfs->reflink = reflink_[f];
+  node.xfs->xflags = (node.immutable ? FS_XFLAG_IMMUTABLE : 0) |
+                     (node.append ? FS_XFLAG_APPEND : 0) |
+                     (file.extsize != 0 ? FS_XFLAG_EXTSIZE : 0);
+  node.i_flags->set_locked((node.immutable ? S_IMMUTABLE : 0) | (node.append ? S_APPEND : 0) |
+                           (node.dax ? S_DAX : 0));
   init_lock(node.xfs->i_lock, k_.locks, k_.cls.ilock, lock_id(LockOwner::inode, index, 2));
   node.xfs->i_mapdcount.emplace(k_.engine, 0);
   return node;
@@ -358,12 +364,15 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
     const auto* const spec = std::get_if<XfsSpec>(&scenario.filesystems[fs].what);
     if (!spec) continue;  // tmpfs: build_other_files
     Device device = devices[spec->device.v];
-    if (device.pmem && spec->dax != DaxMode::always) {
+    // What may change on a live inode needs both ways to the device.
+    const bool may_switch = k.profile.dax_flag_switch == DaxFlagSwitch::live;
+    if (device.pmem && (spec->dax != DaxMode::always || may_switch)) {
       // Without DAX it is a block device whose driver copies at once (drivers/nvdimm/pmem.c).
       Costs costs = costs_of("");
       costs.block_latency = Nanos{};
       costs.block_bw = costs.pmem_read_bw;
-      device = {nullptr, &k.block.emplace_back(device.pmem->size(), costs)};
+      device.block = &k.block.emplace_back(device.pmem->content(), costs);
+      if (spec->dax == DaxMode::never) device.pmem = nullptr;
     }
     FsBuilder(scenario, k, fs, device).build(inodes, errors);
   }

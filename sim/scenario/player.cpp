@@ -4,9 +4,11 @@
 #include <cerrno>
 
 #include "kernel/arch/x86/access.hpp"
+#include "kernel/exec.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/fork.hpp"
 #include "kernel/fs/proc_maps.hpp"
+#include "kernel/mm/gup.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "scenario/snapshot.hpp"
@@ -267,6 +269,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::mmap3:
     case Verb::fcntl:
     case Verb::munmap:
+    case Verb::remap_file_pages:
     case Verb::mremap:
     case Verb::mprotect:
     case Verb::madvise:
@@ -278,6 +281,12 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::read_maps:
       result = co_await read_proc_maps(k);
       break;
+    case Verb::exec: {
+      const FileRef program = std::get<FileArgs>(step.args).file;
+      result = co_await do_execve(k, *w_.inodes_[program.v]);
+      process().mm = k.current().mm;
+      break;
+    }
     case Verb::fork:
       result = co_await perform_fork(k, std::get<TaskArgs>(step.args).task);
       break;
@@ -318,6 +327,18 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       const auto& args = std::get<UnmapMappingArgs>(step.args);
       address_space& mapping = w_.inodes_[args.file.v]->i_data;
       co_await unmap_mapping_range(k, mapping, args.at, args.length, true);
+      break;
+    }
+    case Verb::pin:
+    case Verb::unpin: {
+      const auto& args = std::get<PinArgs>(step.args);
+      const Vaddr start(resolve(args.addr));
+      if (step.verb == Verb::pin) {
+        const PinFlags flags{args.write, args.longterm};
+        result = co_await pin_user_pages_fast(k, start, args.length, flags);
+      } else {
+        result = co_await unpin_user_pages(k, start, args.length);
+      }
       break;
     }
     case Verb::snapshot: {

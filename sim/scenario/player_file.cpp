@@ -1,10 +1,14 @@
 // The system calls on files and file systems. See player.hpp.
 #include <cerrno>
 
+#include "kernel/fs/aio.hpp"
+#include "kernel/fs/namei.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/read_write.hpp"
+#include "kernel/fs/remap_range.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/sync.hpp"
+#include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "scenario/player.hpp"
 #include "scenario/syscall_frame.hpp"
 
@@ -44,6 +48,9 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
       result = co_await do_sys_open(k, *w_.inodes_[args.file.v], args.flags);
       break;
     }
+    case Verb::unlink:
+      result = co_await do_unlinkat(k, *w_.inodes_[std::get<FileArgs>(step.args).file.v]);
+      break;
     case Verb::close:
       result = co_await close_fd(k, as_signed(a[0]));
       break;
@@ -55,12 +62,30 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::pwrite:
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
       break;
+    case Verb::aio_write: {
+      const auto& args = std::get<IoArgs>(step.args);
+      result = co_await io_submit_write(k, resolve(args.fd), args.at, args.length);
+      break;
+    }
+    case Verb::fsxattr: {
+      const auto& args = std::get<FsxattrArgs>(step.args);
+      xfs::FsxattrChange change{args.set, args.clear, {}};
+      if (args.has_extsize) change.extsize = args.extsize;
+      result = co_await xfs::ioctl_fssetxattr(k, as_signed(a[0]), change);
+      break;
+    }
     case Verb::ftruncate:
       result = co_await do_sys_ftruncate(k, as_signed(a[0]), as_signed(a[1]));
       break;
     case Verb::fallocate:
       result = co_await ksys_fallocate(k, as_signed(a[0]), a[1], as_signed(a[2]), as_signed(a[3]));
       break;
+    case Verb::clone: {
+      const auto& args = std::get<CloneArgs>(step.args);
+      const RemapRange range{args.at, args.to_at, args.length};
+      result = co_await ioctl_file_clone(k, as_signed(a[0]), resolve(args.fd), range);
+      break;
+    }
     case Verb::freeze:
     case Verb::thaw: {
       const FsRef fs = std::get<FsArgs>(step.args).fs;

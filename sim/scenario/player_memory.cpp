@@ -25,6 +25,9 @@ HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const Sysc
     case Verb::fcntl:
       result = co_await do_fcntl(k, static_cast<std::int64_t>(args[0]), args[1]);
       break;
+    case Verb::remap_file_pages:
+      result = co_await ksys_remap_file_pages(k, args[0], args[1], args[2], args[3], args[4]);
+      break;
     case Verb::munmap:
       result = co_await vm_munmap(k, args[0], args[1]);
       break;

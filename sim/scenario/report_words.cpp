@@ -165,7 +165,6 @@ Shows shows(Verb verb) {
     case Verb::write:
     case Verb::aio_write:
     case Verb::aio_read:
-    case Verb::clone:
     case Verb::dedupe:
     case Verb::exchange:
     case Verb::fcntl:

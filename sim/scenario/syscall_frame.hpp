@@ -23,6 +23,10 @@ std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve reso
   if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
     return SyscallFrame{257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
   }
+  if (std::holds_alternative<FileArgs>(step.args)) {
+    if (step.verb == Verb::exec) return SyscallFrame{59, {0, 0, 0}};
+    return SyscallFrame{263, {at_fdcwd, 0, 0}};  // unlinkat
+  }
   if (const auto* const a = std::get_if<FdArgs>(&step.args)) {
     const int nr = step.verb == Verb::fsync ? 74 : step.verb == Verb::fdatasync ? 75 : 3;
     return SyscallFrame{nr, {resolve(a->fd)}};
@@ -40,9 +44,18 @@ std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve reso
     constexpr std::uint64_t fifreeze = 0xc0045877, fithaw = 0xc0045878;
     return SyscallFrame{16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
   }
+  if (const auto* const a = std::get_if<CloneArgs>(&step.args)) {
+    constexpr std::uint64_t ficlonerange = 0x4020940d;  // its argument is in user memory
+    return SyscallFrame{16, {resolve(a->to_fd), ficlonerange}};
+  }
   if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
     return SyscallFrame{72, {resolve(a->fd), a->cmd}};
   }
+  if (const auto* const a = std::get_if<FsxattrArgs>(&step.args)) {
+    constexpr std::uint64_t fssetxattr = 0x401c5820;  // its argument is in user memory
+    return SyscallFrame{16, {resolve(a->fd), fssetxattr}};
+  }
+  if (step.verb == Verb::aio_write) return SyscallFrame{209, {0, 1, 0}};  // io_submit
   if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
     const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
     return SyscallFrame{step.verb == Verb::pwrite ? 18 : 17,
@@ -72,6 +85,9 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
   }
   if (const auto* const a = std::get_if<MremapArgs>(&step.args)) {
     return {25, {resolve(a->addr), a->old_length, a->new_length, a->flags, resolve(a->new_addr)}};
+  }
+  if (const auto* const a = std::get_if<RemapArgs>(&step.args)) {
+    return {216, {resolve(a->addr), a->length, 0, a->offset >> 12, 0}};  // in pages
   }
   if (const auto* const a = std::get_if<AdviseArgs>(&step.args)) {
     return {28, {resolve(a->addr), a->length, a->advice}};

@@ -5,6 +5,7 @@
 #include <array>
 #include <numeric>
 
+#include "kernel/fs/check_dax.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/tlb.hpp"
 #include "scenario/build_cache.hpp"
@@ -49,6 +50,14 @@ Profile make_profile(const Scenario& scenario) {
     set_knob(profile, knob.name, knob.number, knob.word);
   }
   return profile;
+}
+
+// What is left of a file that nobody uses any more is a kernel worker's business.
+bool unlinks(const Scenario& scenario) {
+  const auto unlink = [](const Step& step) { return step.verb == Verb::unlink; };
+  return std::any_of(scenario.tasks.begin(), scenario.tasks.end(), [&](const TaskSpec& task) {
+    return std::any_of(task.steps.begin(), task.steps.end(), unlink);
+  });
 }
 
 LockCosts lock_costs(const Costs& costs) {
@@ -115,7 +124,7 @@ void World::make_tasks() {
       errors_.push_back(std::move(overlap));
     }
   }
-  if (!kernel_->block.empty()) make_kworker();
+  if (!kernel_->block.empty() || unlinks(scenario_)) make_kworker();
   cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task* from, Task& to) {
     switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
   });
@@ -227,6 +236,17 @@ void World::add_lock_findings(RunResult& result) {
     Finding finding;
     finding.kind = "kernel-warn";
     finding.text = what;
+    result.findings.push_back(std::move(finding));
+  }
+  if (result.outcome == Outcome::completed) {
+    for (const BrokenDaxRule& broken : check_seals(*kernel_)) {
+      kernel_->broken_rules.emplace_back(dax_rule_name(broken.rule), broken.text);
+    }
+  }
+  for (const auto& [rule, what] : kernel_->broken_rules) {
+    Finding finding;
+    finding.kind = "invariant";
+    finding.text = rule + ": " + what;
     result.findings.push_back(std::move(finding));
   }
   if (result.outcome == Outcome::deadlock) {

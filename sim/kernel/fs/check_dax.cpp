@@ -26,6 +26,8 @@ std::string_view dax_rule_name(DaxRule rule) {
       return "direct-count";
     case DaxRule::seal_lost:
       return "seal-lost";
+    case DaxRule::seal_left:
+      return "seal-left";
   }
   FL_BUG("unknown rule");
 }
@@ -46,9 +48,11 @@ AtWork who_is_at_work(const Kernel& k) {
       const LockClassId c = h.lock->cls;
       work.any = true;
       work.on_blocks |= c == cls.ptlock || c == cls.ptlock_nested || c == cls.xa_lock ||
-                        c == cls.dax_entry || c == cls.invalidate_lock || c == cls.ilock;
+                        c == cls.dax_entry || c == cls.invalidate_lock || c == cls.ilock ||
+                        c == cls.invalidate_lock_second || c == cls.ilock_second;
       // A write that gets new blocks takes the entries out first, then what has mapped them since.
-      work.on_blocks |= c == cls.i_rwsem && h.mode == HoldMode::exclusive;
+      const bool io = c == cls.i_rwsem || c == cls.i_rwsem_nondir2;
+      work.on_blocks |= io && h.mode == HoldMode::exclusive;
     }
   }
   return work;
@@ -169,6 +173,18 @@ void check_direct_mappings(const Kernel& k, DaxLook& look) {
 }
 
 }  // namespace
+
+std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
+  DaxLook look;
+  check_direct_mappings(k, look);
+  std::erase_if(look.broken, [](const BrokenDaxRule& b) { return b.rule != DaxRule::seal_lost; });
+  for (const inode& node : k.inodes) {
+    const bool counted = node.xfs && node.xfs->i_mapdcount && node.xfs->i_mapdcount->peek() != 0;
+    if (!is_sealed(node) || counted) continue;
+    look.broken.push_back({DaxRule::seal_left, node.name + " is sealed, but nobody maps it so"});
+  }
+  return look.broken;
+}
 
 DaxLook check_dax(const Kernel& k, DaxHistory& history) {
   DaxLook look;

@@ -25,6 +25,7 @@ enum class DaxRule : std::uint8_t {
   sealed_map,     ///< no block of a sealed file comes, goes or moves
   direct_count,   ///< i_mapdcount is the number of direct mappings
   seal_lost,      ///< a file that has direct mappings is sealed
+  seal_left,      ///< one that has none is not
 };
 std::string_view dax_rule_name(DaxRule rule);
 
@@ -42,6 +43,10 @@ struct DaxLook {
 struct DaxHistory {
   std::map<std::uint32_t, std::vector<xfs::Extent>> sealed;
 };
+
+/// At the end of a run in which nobody is in the middle of anything: files that have direct
+/// mappings and no seal, or a seal and no mapping that would ever lift it.
+std::vector<BrokenDaxRule> check_seals(const Kernel& k);
 
 DaxLook check_dax(const Kernel& k, DaxHistory& history);
 

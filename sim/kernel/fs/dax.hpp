@@ -74,11 +74,18 @@ Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgof
 /// dax_delete_mapping_entry() for every entry of [first, last], each under its own hold of i_pages,
 /// waiting for locked ones.
 Path<void> dax_delete_mapping_entries(Kernel& k, address_space& mapping, Pgoff first, Pgoff last);
+/// Unmaps [first, last] and looks for a page of it that is pinned.
+Path<std::optional<Pfn>> dax_layout_busy_page_range(Kernel& k, address_space& mapping, Pgoff first,
+                                                    Pgoff last);
 /// Makes sure that nobody uses the pages of [start, end] (bytes; ~0: to the end) but through page
-/// tables, and unmaps them. 6.12: dax_layout_busy_page_range; 7.1: dax_break_layout, which removes
-/// the entries too. 0 or an errno.
+/// tables, and unmaps them. `wait` gives up what the file system holds, sleeps once and takes it
+/// again. 6.12: dax_layout_busy_page_range; 7.1: dax_break_layout, which removes the entries too. 0
+/// or an errno.
 Path<std::int64_t> dax_break_layout(Kernel& k, address_space& mapping, std::uint64_t start,
-                                    std::uint64_t end);
+                                    std::uint64_t end, Path<void> (*wait)(Kernel&, inode&));
+
+/// The same for all of a file that nobody refers to any more; no lock is held, no signal ends it.
+Path<void> dax_break_layout_final(Kernel& k, inode& host);
 
 /// Zeroes [pos, pos + len) in place; holes and unwritten blocks stay. `did_zero`: something had to
 /// be written. 0 or a negative errno.

@@ -21,6 +21,7 @@
 namespace faultline {
 
 struct Kernel;
+struct Task;
 struct file;
 struct inode;
 struct super_block;
@@ -87,6 +88,8 @@ struct address_space {
   XArray i_pages;
   std::uint64_t nrpages = 0;
   const address_space_operations* a_ops = nullptr;  ///< null: no page cache (DAX)
+  std::int64_t wb_err = 0;                          ///< the latest error of write-back, negative
+  std::uint32_t wb_seq = 0;                         ///< how many there were
   VmaIntervalTree i_mmap;                           ///< under i_mmap_rwsem
   std::int64_t i_mmap_writable = 0;  ///< VMAs that may write the file, and mmaps on their way
 };
@@ -103,6 +106,12 @@ enum class AreaSearch : std::uint8_t {
 
 inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u << 5;
 
+/// Two ranges of equal length that are to share their blocks: bytes; `length` 0: to the end of the
+/// source.
+struct RemapRange {
+  std::uint64_t pos_in = 0, pos_out = 0, length = 0;
+};
+
 /// What a file system or driver does for its open files. Null: the operation does not exist.
 struct file_operations {
   Path<std::int64_t> (*mmap)(Kernel&, file&, vm_area_struct&) = nullptr;
@@ -116,6 +125,10 @@ struct file_operations {
                               bool datasync) = nullptr;
   Path<std::int64_t> (*fallocate)(Kernel&, file&, unsigned mode, std::uint64_t offset,
                                   std::uint64_t len) = nullptr;
+  /// Lets blocks of `in` be blocks of `out` as well, or compares and then does so. Bytes, or an
+  /// errno.
+  Path<std::int64_t> (*remap_file_range)(Kernel&, file& in, file& out,
+                                         const RemapRange& range) = nullptr;
   /// The last reference to an open file has gone; called on the way back to user mode.
   Path<void> (*release)(Kernel&, file&) = nullptr;
   AreaSearch area = AreaSearch::plain;
@@ -143,6 +156,10 @@ struct inode {
   char_device* i_cdev = nullptr;           ///< whose device it is, if a scenario describes it
   bool unnamed = false;                    ///< of shared memory: goes with its last file
   std::uint64_t charged = 0;               ///< pages of shared memory promised to it
+  std::uint32_t i_nlink = 1;               ///< names; files are declared with one
+  std::uint32_t i_count = 0;               ///< open files, and whoever works on it
+  std::uint32_t i_dio_count = 0;           ///< direct I/O under way
+  std::vector<Task*> dio_waiters;          ///< inode_dio_wait()
   rw_semaphore i_rwsem;
   address_space i_data;
   std::unique_ptr<xfs::xfs_inode> xfs;
@@ -152,7 +169,7 @@ struct inode {
 };
 
 inline constexpr std::uint32_t S_SYNC = 1, S_NOATIME = 2, S_APPEND = 4, S_IMMUTABLE = 8,
-                               S_IOMAP_SEALED = 16384;
+                               S_DAX = 8192, S_IOMAP_SEALED = 16384;
 /// IS_IOMAP_SEALED(): the block map of the file may not change (MAP_DIRECT).
 inline auto is_iomap_sealed(inode& node) { return node.i_flags->test(S_IOMAP_SEALED); }
 
@@ -177,6 +194,7 @@ struct file {
   std::uint32_t f_count = 0;
   bool f_map_direct = false;  ///< may be mapped with MAP_DIRECT by who has no capability
   file_ra_state f_ra;
+  std::uint32_t f_wb_seq = 0;  ///< of the mapping's errors that this file has reported
 };
 
 /// Descriptor table of a process. A null entry is free.

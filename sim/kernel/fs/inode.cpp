@@ -3,7 +3,9 @@
 #include "kernel/fs/inode.hpp"
 
 #include "kernel/fs/super.hpp"
+#include "kernel/fs/xfs/xfs_aops.hpp"
 #include "kernel/fs/xfs/xfs_iops.hpp"
+#include "kernel/fs/xfs/xfs_mount.hpp"
 
 namespace faultline {
 
@@ -32,6 +34,7 @@ static bool atime_needs_update(const inode& node, Nanos now) {
 
 Path<void> touch_atime(Kernel& k, inode& node) {
   const Nanos now = k.coarse_time();
+  if (node.i_flags->peek() & S_NOATIME) co_return;
   if (!atime_needs_update(node, now)) co_return;
   // A frozen file system loses the update rather than the reader its time.
   const bool writable = co_await sb_start_write_trylock(*node.i_sb);
@@ -56,6 +59,32 @@ Path<std::int64_t> file_update_time(Kernel& k, inode& node) {
   }
   const std::int64_t error = co_await xfs::xfs_vn_update_time(k, node, flags);
   co_return error;
+}
+
+HelperPath<void> inode_store_flags(Kernel& k, inode& node, std::uint32_t flags) {
+  co_await node.i_flags->store(flags);
+  node.immutable = flags & S_IMMUTABLE;
+  node.append = flags & S_APPEND;
+  if (!node.xfs || k.profile.dax_flag_switch != DaxFlagSwitch::live) co_return;
+  node.dax = flags & S_DAX;
+  node.i_data.a_ops = node.dax ? nullptr : &xfs::xfs_address_space_operations;
+}
+
+static Path<void> __inode_dio_wait(Kernel& k, inode& node) {
+  while (node.i_dio_count != 0) {
+    node.dio_waiters.push_back(&k.engine.current());
+    co_await k.engine.block();
+  }
+}
+
+HelperPath<void> inode_dio_wait(Kernel& k, inode& node) {
+  if (node.i_dio_count != 0) co_await __inode_dio_wait(k, node);
+}
+
+void inode_dio_end(Kernel& k, inode& node) {
+  if (--node.i_dio_count != 0) return;
+  for (Task* const waiter : node.dio_waiters) k.engine.wake(*waiter);
+  node.dio_waiters.clear();
 }
 
 void __mark_inode_dirty_pages(Kernel& k, inode& node) {

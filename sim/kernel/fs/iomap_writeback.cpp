@@ -24,13 +24,17 @@ Path<void> worker_thread(Kernel& k) {
   }
 }
 
-void queue_work(Kernel& k, std::unique_ptr<iomap_ioend> ioend) {
+}  // namespace
+
+void queue_completion(Kernel& k, std::unique_ptr<iomap_ioend> ioend) {
   const Nanos done = ioend->done;
   k.completions.push_back(std::move(ioend));
   const TaskState state = k.kworker->state;
   if (state != TaskState::created && state != TaskState::done) return;
   k.engine.fork(*k.kworker, [&] { return worker_thread(k); }, done);
 }
+
+namespace {
 
 Path<void> iomap_submit_ioend(Kernel& k, iomap_writepage_ctx& wpc) {
   if (!wpc.ioend) co_return;
@@ -42,7 +46,7 @@ Path<void> iomap_submit_ioend(Kernel& k, iomap_writepage_ctx& wpc) {
   if (wpc.ops->needs_finish(*ioend.host, ioend)) {
     auto queued = std::make_unique<iomap_ioend>(std::move(ioend));
     queued->finish = wpc.ops->finish;
-    queue_work(k, std::move(queued));
+    queue_completion(k, std::move(queued));
     co_return;
   }
   for (folio* const f : ioend.folios) {
@@ -146,8 +150,14 @@ Path<std::int64_t> iomap_writepage_map(Kernel& k, iomap_writepage_ctx& wpc, foli
     const std::uint64_t length = iomap_find_dirty_range(f, &pos, end_aligned);
     if (length == 0) break;
     error = co_await writepage_map_blocks(k, wpc, f, pos, end_pos, length);
+    if (error) co_await wpc.ops->discard_folio(k, f, pos);
     pos += length;
   }
+  if (error && !k.profile.discard_keeps_page) {
+    f.uptodate = false;
+    if (f.ifs) f.ifs->uptodate.assign(f.pages(), false);
+  }
+  if (error) mapping_set_error(mapping, error);
   iomap_clear_range_dirty(f);
   folio_unlock(k, f);
   folio_end_writeback(k, f);

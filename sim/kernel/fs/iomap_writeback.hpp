@@ -26,6 +26,8 @@ struct iomap_writepage_ctx;
 struct iomap_writeback_ops {
   /// Blocks for the page at `pos`, in ctx.map. 0 or a negative errno.
   Path<std::int64_t> (*map_blocks)(Kernel&, iomap_writepage_ctx& ctx, inode&, std::uint64_t pos);
+  /// No blocks could be had for a folio from `pos` on: what is dirty of it is given up.
+  Path<void> (*discard_folio)(Kernel&, folio&, std::uint64_t pos);
   /// Whether a transaction has to follow the write.
   bool (*needs_finish)(const inode&, const iomap_ioend&);
   Path<void> (*finish)(Kernel&, iomap_ioend&);
@@ -38,6 +40,9 @@ struct iomap_writepage_ctx {
   std::uint64_t data_seq = 0;  ///< changes of the file's mappings when `map` was looked up
   std::unique_ptr<iomap_ioend> ioend;
 };
+
+/// queue_work(): `finish` of the request runs in the kernel worker when the device has it.
+void queue_completion(Kernel& k, std::unique_ptr<iomap_ioend> ioend);
 
 /// Hands the dirty folios of the range to the device. 0, or the first error.
 Path<std::int64_t> iomap_writepages(Kernel& k, address_space& mapping, const writeback_control& wbc,

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "kernel/fs/namei.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_setattr.hpp"
 
@@ -47,13 +48,16 @@ std::uint32_t mode_of(std::uint64_t flags) {
 Path<std::int64_t> do_sys_open(Kernel& k, inode& node, std::uint64_t flags) {
   co_await k.engine.spend(k.costs.vfs_op);
   flags &= flags & o_path ? path_flags : valid_open_flags;
+  if (node.i_nlink == 0) co_return -ENOENT;
   if (const int error = may_open(node, flags)) co_return error;
+  ++node.i_count;
   file& opened = k.files.emplace_back();
   opened.f_inode = &node;
   opened.f_op = node.i_fop;
   opened.f_flags = static_cast<std::uint32_t>(flags);
   opened.f_count = 1;
   opened.f_mode = mode_of(flags);
+  opened.f_wb_seq = node.i_data.wb_seq;
   auto& table = k.current().files->fd;
   for (std::size_t n = 3; n < table.size(); ++n) {
     if (table[n]) continue;
@@ -87,13 +91,23 @@ file* fget(Kernel& k, std::int64_t fd) {
 }
 
 void fput(Kernel& k, file& file) {
-  if (--file.f_count == 0 && file.f_op->release) k.current().task_works.push_back(&file);
+  if (--file.f_count != 0) return;
+  // Of a file that has a name nothing is left to do but what its driver wants to.
+  const bool last = file.f_inode->i_nlink == 0;
+  if (file.f_op->release || last) {
+    k.current().task_works.push_back(&file);
+  } else if (file.f_inode->i_count != 0) {
+    --file.f_inode->i_count;
+  }
 }
 
 Path<void> task_work_run(Kernel& k) {
   std::vector<file*> works;
   works.swap(k.current().task_works);
-  for (file* const gone : works) co_await gone->f_op->release(k, *gone);
+  for (file* const gone : works) {
+    if (gone->f_op->release) co_await gone->f_op->release(k, *gone);
+    if (gone->f_inode->i_count != 0) co_await iput(k, *gone->f_inode);
+  }
 }
 
 // notify_change() under i_rwsem: the file system's setattr.

@@ -47,6 +47,11 @@ Path<bool> folio_prepare_writeback(Kernel& k, address_space& mapping, folio& f);
 /// did.
 bool maybe_unlock_mmap_for_io(Kernel& k, const vm_fault& vmf);
 
+/// mapping_set_error(): write-back has failed; the next fsync of each open file tells.
+void mapping_set_error(address_space& mapping, std::int64_t error);
+/// file_check_and_advance_wb_err(): the error that `f` has not told yet, or 0.
+std::int64_t file_check_and_advance_wb_err(file& f);
+
 /// Writes back what is dirty in [start, end] (bytes) and waits for it. 0 or a negative errno. The
 /// second is the same without a file to report old errors to; before an operation that drops data.
 Path<std::int64_t> filemap_write_and_wait_range(Kernel& k, address_space& mapping,

@@ -1,7 +1,7 @@
 // Write-back of a range and the wait for it. Linux 6.12 mm/filemap.c (file_write_and_wait_range,
 // filemap_fdatawait_range) and mm/page-writeback.c (do_writepages, tag_pages_for_writeback,
 // folio_prepare_writeback, folio_clear_dirty_for_io). A DAX file has nothing to wait for. Left out:
-// accounting of dirty pages, errors that are kept for the next fsync.
+// accounting of dirty pages.
 #include "kernel/fs/dax.hpp"
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/rmap.hpp"
@@ -59,6 +59,18 @@ static Path<void> filemap_fdatawait_range(Kernel& k, address_space& mapping, std
     co_await folio_wait_writeback(k, *f);
     folio_put(k, *f);
   }
+}
+
+void mapping_set_error(address_space& mapping, std::int64_t error) {
+  mapping.wb_err = error;
+  ++mapping.wb_seq;
+}
+
+std::int64_t file_check_and_advance_wb_err(file& f) {
+  const address_space& mapping = f.f_inode->i_data;
+  if (f.f_wb_seq == mapping.wb_seq) return 0;
+  f.f_wb_seq = mapping.wb_seq;
+  return mapping.wb_err;
 }
 
 Path<std::int64_t> file_write_and_wait_range(Kernel& k, address_space& mapping, std::uint64_t start,

@@ -69,6 +69,11 @@ Path<vm_fault_t> vmf_insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn) {
 }
 
 Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn) {
+  // 4.13: a file whose DAX flag came after the mapping is found here.
+  const bool mixed = vmf.vma->vm_flags & VM_MIXEDMAP;
+  if (!mixed && k.profile.dax_entries == DaxEntries::radix_tree) [[unlikely]] {
+    co_await k.bug("kernel BUG at mm/memory.c: vm_insert_mixed into a VMA without VM_MIXEDMAP");
+  }
   const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);
   co_return ret;
 }

@@ -157,19 +157,27 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
   co_return result;
 }
 
-static Path<std::int64_t> vm_mmap_pgoff(Kernel& k, file* file, std::uint64_t addr,
+HelperPath<std::int64_t> do_mmap_locked(Kernel& k, file* file, std::uint64_t addr,
                                         std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
-                                        std::uint64_t pgoff) {
+                                        std::uint64_t pgoff, std::uint64_t* populate) {
+  mm_struct& mm = *k.current().mm;
+  if (k.profile.mmap_region == MmapRegion::unmaps_first) {
+    const v4_13::MmapArguments args{addr, len, prot, flags, pgoff};
+    const std::int64_t old = co_await v4_13::do_mmap(k, mm, file, args, populate);
+    co_return old;
+  }
+  const std::int64_t result =
+      co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, populate);
+  co_return result;
+}
+
+Path<std::int64_t> vm_mmap_pgoff(Kernel& k, file* file, std::uint64_t addr, std::uint64_t len,
+                                 std::uint64_t prot, std::uint64_t flags, std::uint64_t pgoff) {
   mm_struct& mm = *k.current().mm;
   std::uint64_t populate = 0;
   co_await mmap_write_lock(k, mm);
-  std::int64_t result = 0;
-  if (k.profile.mmap_region == MmapRegion::unmaps_first) {
-    const v4_13::MmapArguments args{addr, len, prot, flags, pgoff};
-    result = co_await v4_13::do_mmap(k, mm, file, args, &populate);
-  } else {
-    result = co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, &populate);
-  }
+  const std::int64_t result =
+      co_await do_mmap_locked(k, file, addr, len, prot, flags, pgoff, &populate);
   mmap_write_unlock(k, mm);
   if (populate) {
     co_await mm_populate(k, Vaddr(static_cast<std::uint64_t>(result)), populate);

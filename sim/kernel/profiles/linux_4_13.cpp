@@ -1,7 +1,7 @@
 // Profiles of MAP_DIRECT: Linux 4.13 (read in a 4.13.4 tree) with the five patches of the proposal.
 // No lock per VMA, mmap_sem, XFS with its own MMAPLOCK, DAX entries in a radix tree whose holes are
-// pages. Left out: mandatory locks, and the switch of a live inode's DAX flag that release
-// candidates of 4.13 had.
+// pages. The switch of a live inode's DAX flag is that of the release candidates.
+// Left out: mandatory locks.
 #include <array>
 
 #include "kernel/profiles/profile.hpp"
@@ -32,6 +32,12 @@ constexpr std::array v5{
     KnobValue{"xfs.iolock_tries_first", "true"},
     KnobValue{"trace.known_events_only", "true"},
     KnobValue{"mm.tlb_asids", "0"},
+    KnobValue{"xfs.dax_flag_switch", "live"},
+    KnobValue{"xfs.reflink_dax", "false"},
+    KnobValue{"xfs.remap_demotes_source", "false"},
+    KnobValue{"xfs.inactivates_later", "false"},
+    KnobValue{"mm.longterm_refuses_fsdax", "false"},
+    KnobValue{"fs.discard_keeps_page", "false"},
 };
 
 // Version 6 differs in one mask.

@@ -79,6 +79,32 @@ constexpr std::array knobs{
          "The locks of the inode, all exclusive, that MAP_DIRECT takes in ->mmap to seal it and in "
          "->close to lift the seal.",
          set_member<&Profile::seal_locks>},
+    Knob{"xfs.dax_flag_switch", KnobKind::word, "deferred|live|off", "deferred",
+         "When FS_XFLAG_DAX takes effect on a file: once nobody uses it any more (5.8 and later), "
+         "at once, its pages being dropped (4.13-rc), or at the next mount (4.13.4).",
+         set_member<&Profile::dax_flag_switch>},
+    Knob{"xfs.reflink_dax", KnobKind::boolean, "", "true",
+         "Files with DAX may share blocks (6.0 and later).", set_member<&Profile::reflink_dax>},
+    Knob{"xfs.remap_demotes_source", KnobKind::boolean, "", "true",
+         "While blocks are given to another file, the source may be read (6.7 and later): its "
+         "locks are shared then, and a write fault takes MMAPLOCK exclusively.",
+         set_member<&Profile::remap_demotes_source>},
+    Knob{"mm.longterm_refuses_fsdax", KnobKind::boolean, "", "true",
+         "Long-term pins of DAX files are refused (4.15 and later); before, there is no such kind "
+         "of pin and all are granted.",
+         set_member<&Profile::longterm_refuses_fsdax>},
+    Knob{"fs.busy_scan_needs_mapping", KnobKind::boolean, "", "true",
+         "Pinned pages of a DAX file are only looked for while somebody maps the file, so that a "
+         "pin that outlives its mapping holds nobody up (until 6.14).",
+         set_member<&Profile::busy_scan_needs_mapping>},
+    Knob{"fs.discard_keeps_page", KnobKind::boolean, "", "true",
+         "A dirty page that write-back cannot find blocks for stays readable in the page cache; "
+         "before 5.20 it is read from the device again, where nothing is.",
+         set_member<&Profile::discard_keeps_page>},
+    Knob{"xfs.inactivates_later", KnobKind::boolean, "", "true",
+         "The blocks of an unlinked file are freed by a kernel worker after its last user has gone "
+         "(5.14 and later); before, by that user itself.",
+         set_member<&Profile::inactivates_later>},
     Knob{"trace.known_events_only", KnobKind::boolean, "", "false",
          "Tracepoints that the profile's kernel does not have are not recorded.",
          set_member<&Profile::known_events_only>},

@@ -30,6 +30,7 @@ constexpr std::array values{
     KnobValue{"mm.dup_untracks_pfns", "false"},
     KnobValue{"mm.fork_allocates_first", "true"},
     KnobValue{"vvar_vclock", "true"},
+    KnobValue{"fs.busy_scan_needs_mapping", "false"},
 };
 }  // namespace
 

@@ -27,6 +27,8 @@ enum class MmapRegion : std::uint8_t { gathers, unmaps_first };
 enum class MapBit : std::uint8_t { sync, direct };
 /// What the slots of a DAX file hold, and with it the whole of its faults.
 enum class DaxEntries : std::uint8_t { xarray, radix_tree };
+/// When FS_XFLAG_DAX takes effect on an inode that is in use.
+enum class DaxFlagSwitch : std::uint8_t { deferred, live, off };
 /// The locks of an XFS inode under which MAP_DIRECT seals it and lifts the seal.
 enum class SealLocks : std::uint8_t {
   none,
@@ -109,6 +111,13 @@ struct Profile {
   bool dirtying_fault_unlocks = true;                               ///< mm.dirtying_fault_unlocks
   bool filemap_fault_locks = true;                                  ///< mm.filemap_fault_locks
   SealLocks seal_locks = SealLocks::iolock_mmaplock;                ///< xfs.map_direct.seal_locks
+  DaxFlagSwitch dax_flag_switch = DaxFlagSwitch::deferred;          ///< xfs.dax_flag_switch
+  bool reflink_dax = true;                                          ///< xfs.reflink_dax
+  bool remap_demotes_source = true;                                 ///< xfs.remap_demotes_source
+  bool longterm_refuses_fsdax = true;                               ///< mm.longterm_refuses_fsdax
+  bool busy_scan_needs_mapping = true;                              ///< fs.busy_scan_needs_mapping
+  bool discard_keeps_page = true;                                   ///< fs.discard_keeps_page
+  bool inactivates_later = true;                                    ///< xfs.inactivates_later
   bool known_events_only = false;                                   ///< trace.known_events_only
   HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
 #include "kernel/fs/iomap_buffered.hpp"
 #include "kernel/fs/iomap_folio.hpp"
 #include "kernel/fs/iomap_writeback.hpp"
@@ -12,6 +14,7 @@
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_iops.hpp"
+#include "kernel/mm/filemap.hpp"
 
 namespace faultline::xfs {
 
@@ -82,19 +85,35 @@ bool xfs_ioend_needs_transaction(const inode& ip, const iomap_ioend& io) {
   return is_append(ip, io) || io.type == IOMAP_UNWRITTEN;
 }
 
+// xfs_discard_folio(): a program has written this, and nothing of it reaches the device.
+Path<void> xfs_discard_folio(Kernel& k, folio& f, std::uint64_t pos) {
+  inode& ip = *f.mapping->host;
+  const std::uint64_t end = (f.index + f.pages()) << PAGE_SHIFT;
+  k.broken_rule("lost-write", fmt::format("what was written to {} at {:#x} is discarded: no blocks "
+                                          "could be allocated for it (page discard)",
+                                          ip.name, pos));
+  co_await xfs_bmap_punch_delalloc_range(k, ip, pos, end);
+}
+
 Path<void> xfs_end_ioend(Kernel& k, iomap_ioend& io) {
   inode& ip = *io.host;
   std::int64_t error = 0;
   if (io.type == IOMAP_UNWRITTEN) {
     error = co_await xfs_iomap_write_unwritten(k, ip, io.offset, io.size);
   }
+  if (error) {
+    mapping_set_error(ip.i_data, error);
+    k.broken_rule("lost-write", fmt::format("what was written to {} at {:#x} is on the device, but "
+                                            "its blocks stay unwritten",
+                                            ip.name, io.offset));
+  }
   if (!error && is_append(ip, io)) {
     co_await xfs_setfilesize(k, ip, io.offset, io.size);
   }
 }
 
-constexpr iomap_writeback_ops xfs_writeback_ops{xfs_map_blocks, xfs_ioend_needs_transaction,
-                                                xfs_end_ioend};
+constexpr iomap_writeback_ops xfs_writeback_ops{xfs_map_blocks, xfs_discard_folio,
+                                                xfs_ioend_needs_transaction, xfs_end_ioend};
 
 Path<std::int64_t> xfs_vm_writepages(Kernel& k, address_space& mapping,
                                      const writeback_control& wbc) {

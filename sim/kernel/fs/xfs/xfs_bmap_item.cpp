@@ -7,6 +7,23 @@
 
 namespace faultline::xfs {
 
+static void __xfs_bmap_add(xfs_trans& tp, inode& ip, DeferOp op, const Extent& e) {
+  DeferItem item = DeferItem::extent(DeferKind::bmap, e.start, e.len);
+  item.op = op;
+  item.state = e.state;
+  item.off = e.off;
+  item.ip = &ip;
+  tp.alloc.deferred.push_back(item);
+}
+
+void xfs_bmap_map_extent(xfs_trans& tp, inode& ip, const Extent& e) {
+  __xfs_bmap_add(tp, ip, DeferOp::bmap_map, e);
+}
+
+void xfs_bmap_unmap_extent(xfs_trans& tp, inode& ip, const Extent& e) {
+  __xfs_bmap_add(tp, ip, DeferOp::bmap_unmap, e);
+}
+
 Path<void> xfs_bmap_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
   xfs_mount& mp = *tp.mp;
   inode& ip = *item.ip;

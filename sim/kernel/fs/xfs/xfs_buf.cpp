@@ -27,6 +27,8 @@ const char* ops_name(BufKind kind) {
       return "xfs_rmapbt_buf_ops";
     case BufKind::inode:
       return "xfs_inode_buf_ops";
+    case BufKind::inobt:
+      return "xfs_inobt_buf_ops";
     case BufKind::bmbt:
       return "xfs_bmbt_buf_ops";
   }
@@ -51,6 +53,8 @@ LockClassId class_of(const Kernel& k, BufKind kind) {
       return k.cls.buf_rmapbt;
     case BufKind::inode:
       return k.cls.buf_inode;
+    case BufKind::inobt:
+      return k.cls.buf_inobt;
     case BufKind::bmbt:
       return k.cls.buf_bmbt;
   }

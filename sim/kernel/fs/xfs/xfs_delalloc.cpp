@@ -131,7 +131,8 @@ Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, std::uin
   if (!there || there->off > fsb) {
     error = -EAGAIN;  // truncated while ILOCK was not held
   } else if (there->delalloc()) {
-    error = co_await allocate_reserved(k, tp, ip, *there);
+    const bool sealed = co_await is_iomap_sealed(ip);  // xfs_bmapi_write() of MAP_DIRECT
+    error = sealed ? -ETXTBSY : co_await allocate_reserved(k, tp, ip, *there);
   }
   const bool allocated = there && there->delalloc() && !error;
   if (!error) got = *map.get(map.lookup(fsb < there->off ? there->off : fsb));
@@ -170,6 +171,28 @@ Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, std::uint64_
     if (alen > len) co_await xfs_blockgc_set_iflag(k, ip, XFS_IEOFBLOCKS);
     co_return 0;
   }
+}
+
+Path<void> xfs_bmap_punch_delalloc_range(Kernel& k, inode& ip, std::uint64_t start,
+                                         std::uint64_t end) {
+  xfs_mount& mp = *ip.xfs->i_mount;
+  ExtentMap& map = ip.xfs->df.map;
+  std::uint64_t off = start >> block_log;
+  const std::uint64_t last = (end + (1ULL << block_log) - 1) >> block_log;
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_bmap_punch_delalloc_range");
+  while (off < last) {
+    const ExtentMap::Cursor at = map.lookup(off);
+    const std::optional<Extent> got = map.get(at);
+    if (!got || got->off >= last) break;
+    const std::uint64_t next = got->end();
+    if (got->delalloc()) {
+      const std::uint64_t from = std::max(off, got->off);
+      const std::uint64_t to = std::min(last, next);
+      mp.fdblocks += xfs_bmap_cut_delay(mp.space.geo, map, at, from, to) + (to - from);
+    }
+    off = next;
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_bmap_punch_delalloc_range");
 }
 
 Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, std::uint64_t offset,

@@ -28,6 +28,9 @@ Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, std::uint64_
 /// mapping there. 0, or a negative errno: -EAGAIN when nothing is there any more.
 Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, std::uint64_t offset,
                                               Extent& got);
+/// xfs_bmap_punch_delalloc_range: what is reserved of [start, end) (bytes) is given back.
+Path<void> xfs_bmap_punch_delalloc_range(Kernel& k, inode& ip, std::uint64_t start,
+                                         std::uint64_t end);
 /// xfs_iomap_write_unwritten: the data of [offset, offset + count) are on the device.
 Path<std::int64_t> xfs_iomap_write_unwritten(Kernel& k, inode& ip, std::uint64_t offset,
                                              std::uint64_t count);

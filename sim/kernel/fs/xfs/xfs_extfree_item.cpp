@@ -3,6 +3,8 @@
 // busy until the checkpoint that frees them is on disk. Left out: discards, realtime extents.
 #include "kernel/fs/xfs/xfs_extfree_item.hpp"
 
+#include <fmt/format.h>
+
 #include "kernel/fs/xfs/xfs_buf.hpp"
 
 namespace faultline::xfs {
@@ -17,8 +19,21 @@ static HelperPath<Perag*> read_agf(Kernel& k, xfs_trans& tp, FsBlock start) {
   co_return &pag;
 }
 
+// A page that a device may still transfer to must stay the file's: nobody looks here, and so a rule
+// is broken if one is among what is freed.
+static void look_for_pins(Kernel& k, const xfs_mount& mp, const DeferItem& item) {
+  const PmemDevice* const device = mp.m_super->s_daxdev;
+  if (k.pins.counts.empty() || !device) return;
+  const Pfn first = device->pfn(mp.space.geo.device_offset(item.start).v);
+  if (!k.pins.any(first, item.len)) return;
+  const std::uint64_t block = k.pins.counts.lower_bound(first)->first - first;
+  k.broken_rule("pinned-block",
+                fmt::format("block {:#x} is freed while its page is pinned", item.start.v + block));
+}
+
 HelperPath<void> xfs_extent_free_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item) {
   xfs_mount& mp = *tp.mp;
+  look_for_pins(k, mp, item);
   Perag* const pag = co_await read_agf(k, tp, item.start);
   AgContext ag(mp.space.geo, *pag, tp.alloc);
   xfs_free_extent(ag, mp.space.geo.agbno(item.start), item.len);

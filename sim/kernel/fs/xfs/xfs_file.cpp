@@ -1,6 +1,6 @@
 // Faults and mmap of XFS files. Linux 6.12 fs/xfs/xfs_file.c. A read fault takes MMAPLOCK; a write
 // fault takes freeze protection and updates the timestamps before it. read(2) and write(2) of files
-// that are not DAX are in xfs_file_buffered.cpp. Left out: reflink remapping (IREMAPPING).
+// that are not DAX are in xfs_file_buffered.cpp.
 #include "kernel/fs/xfs/xfs_file.hpp"
 
 #include <cerrno>
@@ -28,6 +28,14 @@ static Path<vm_fault_t> xfs_dax_read_fault(Kernel& k, vm_fault& vmf, unsigned or
   co_return ret;
 }
 
+// While blocks of the file are given to another one, MMAPLOCK is held for reading: a store that may
+// have to copy them waits for the end of that.
+static HelperPath<unsigned> xfs_ilock_for_write_fault(Kernel& k, inode& ip) {
+  xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_ilock_for_write_fault");
+  co_await xfs_ilock(k, ip, XFS_MMAPLOCK_EXCL, "xfs_ilock_for_write_fault");
+  co_return XFS_MMAPLOCK_EXCL;
+}
+
 static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order) {
   inode& ip = *vmf.vma->vm_file->f_inode;
   if (k.profile.xfs_fault_events == XfsFaultEvents::read_write) {
@@ -38,6 +46,10 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
   co_await sb_start_pagefault(*ip.i_sb);
   co_await file_update_time(k, ip);
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
+  unsigned lock_mode = XFS_MMAPLOCK_SHARED;
+  if (ip.xfs->i_flags & XFS_IREMAPPING) [[unlikely]] {
+    lock_mode = co_await xfs_ilock_for_write_fault(k, ip);
+  }
   vm_fault_t ret;
   if (ip.dax) [[likely]] {
     const iomap_ops& ops = vmf.has_cow_page ? xfs_read_iomap_ops : xfs_dax_write_iomap_ops;
@@ -48,7 +60,7 @@ static Path<vm_fault_t> xfs_write_fault(Kernel& k, vm_fault& vmf, unsigned order
         k, vmf,
         k.profile.page_mkwrite_ops ? xfs_page_mkwrite_iomap_ops : xfs_buffered_write_iomap_ops);
   }
-  xfs_iunlock(k, ip, XFS_MMAPLOCK_SHARED, "xfs_write_fault");
+  xfs_iunlock(k, ip, lock_mode, "xfs_write_fault");
   sb_end_pagefault(*ip.i_sb);
   co_return ret;
 }
@@ -133,6 +145,7 @@ const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
                                           .mmap_prepare = xfs_file_mmap_prepare,
                                           .fsync = xfs_file_fsync,
                                           .fallocate = xfs_file_fallocate,
+                                          .remap_file_range = xfs_file_remap_range,
                                           .area = AreaSearch::thp,
                                           .fop_flags = FOP_MMAP_SYNC};
 const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};

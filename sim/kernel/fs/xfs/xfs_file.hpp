@@ -26,6 +26,9 @@ Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& de
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 
+/// A direct write of a file without DAX, asynchronous: -EIOCBQUEUED, or a negative errno.
+Path<std::int64_t> xfs_file_dio_write(Kernel& k, file& file, const DaxIo& io);
+
 // The same for a file with a page cache.
 Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io);
 Path<std::int64_t> xfs_file_buffered_write(Kernel& k, file& file, DaxIo io);
@@ -41,5 +44,7 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
 /// fallocate of [offset, offset + len) in a mode that vfs_fallocate accepted. 0 or an errno.
 Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std::uint64_t offset,
                                       std::uint64_t len);
+/// Gives blocks of `in` to `out` as well. Bytes, or an errno.
+Path<std::int64_t> xfs_file_remap_range(Kernel& k, file& in, file& out, const RemapRange& range);
 
 }  // namespace faultline::xfs

@@ -26,7 +26,7 @@ inode& host_of(const vm_fault& vmf) { return *vmf.vma->vm_file->f_inode; }
 // A direct mapping shows the file's own blocks or nothing.
 vm_fault_t xfs_vma_checks(const vm_area_struct& vma, const inode& ip) {
   if (vma.vm_ops != &xfs_file_vm_direct_ops) return {};
-  return ip.dax ? vm_fault_t{} : VM_FAULT_SIGBUS;
+  return ip.dax && !ip.xfs->reflink ? vm_fault_t{} : VM_FAULT_SIGBUS;
 }
 
 Path<vm_fault_t> xfs_filemap_page_mkwrite(Kernel& k, vm_fault& vmf) {
@@ -123,7 +123,7 @@ unsigned seal_locks(const Profile& profile) {
 // i_flags |= S_IOMAP_SEALED, or &= ~: a read and a write, whoever else writes the word meanwhile.
 HelperPath<void> set_seal(Kernel& k, inode& ip, bool sealed) {
   const std::uint32_t flags = co_await ip.i_flags->load();
-  co_await ip.i_flags->store(sealed ? flags | S_IOMAP_SEALED : flags & ~S_IOMAP_SEALED);
+  co_await inode_store_flags(k, ip, sealed ? flags | S_IOMAP_SEALED : flags & ~S_IOMAP_SEALED);
   k.trace<Event::sim_iomap_seal>(ip.i_sb->s_dev, ip.i_ino, sealed);
 }
 
@@ -205,14 +205,13 @@ const vm_operations_struct xfs_file_vm_direct_ops{
 
 }  // namespace
 
-bool is_direct_mapping(const vm_area_struct& vma) {
-  return vma.vm_ops == &xfs_file_vm_direct_ops;
-}
+bool is_direct_mapping(const vm_area_struct& vma) { return vma.vm_ops == &xfs_file_vm_direct_ops; }
 
 const file_operations xfs_file_operations{.mmap_flagged = xfs_file_mmap,
                                           .mmap_extra_flags = MAP_DIRECT,
                                           .fsync = xfs_file_fsync,
                                           .fallocate = xfs_file_fallocate,
+                                          .remap_file_range = xfs_file_remap_range,
                                           .area = AreaSearch::thp};
 
 }  // namespace faultline::xfs::v4_13

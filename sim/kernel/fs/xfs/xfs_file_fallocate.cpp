@@ -78,6 +78,7 @@ Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std:
   unsigned iolock = XFS_IOLOCK_EXCL | XFS_MMAPLOCK_EXCL;
   co_await xfs_ilock(k, ip, iolock, "xfs_file_fallocate");
   std::int64_t error = co_await xfs_break_layouts(k, ip, iolock, LayoutBreak::unmap);
+  if (!error) co_await inode_dio_wait(k, ip);
   if (!error) error = co_await file_update_time(k, ip);
   const Falloc range{mode, offset, len};
   if (!error) error = co_await falloc_by_mode(k, ip, range);

@@ -41,11 +41,12 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
   inode& ip = *file.f_inode;
   k.trace<Event::xfs_file_fsync>(ip.i_sb->s_dev, ip.i_ino, 0);
   const std::int64_t error = co_await file_write_and_wait_range(k, ip.i_data, start, end);
-  if (error) co_return error;
+  const std::int64_t earlier = file_check_and_advance_wb_err(file);
+  if (error || earlier) co_return error ? error : earlier;
   bool log_flushed = false;
   if (ip.xfs->pinned()) log_flushed = co_await xfs_fsync_flush_log(k, ip, datasync);
   // Without a forced log record, which carries a flush itself, the device is flushed here.
-  if (ip.i_sb->s_bdev) {
+  if (!ip.dax && ip.i_sb->s_bdev) {
     if (!log_flushed) co_await blkdev_issue_flush(k, *ip.i_sb->s_bdev);
     co_return 0;
   }

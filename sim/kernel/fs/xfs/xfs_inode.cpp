@@ -61,6 +61,13 @@ Path<bool> xfs_ilock_nowait(Kernel& k, inode& ip, unsigned flags, const char* ca
   co_return true;
 }
 
+void xfs_ilock_demote(Kernel& k, inode& ip, unsigned flags, const char* caller) {
+  if (flags & XFS_ILOCK_EXCL) downgrade_write(ip.xfs->i_lock);
+  if (flags & XFS_MMAPLOCK_EXCL) downgrade_write(ip.i_data.invalidate_lock);
+  if (flags & XFS_IOLOCK_EXCL) downgrade_write(ip.i_rwsem);
+  k.trace<Event::xfs_ilock_demote>(ip.i_sb->s_dev, ip.i_ino, flags, caller);
+}
+
 void xfs_iunlock(Kernel& k, inode& ip, unsigned flags, const char* caller) {
   release(ip, flags);
   k.trace<Event::xfs_iunlock>(ip.i_sb->s_dev, ip.i_ino, flags, caller);

@@ -15,6 +15,8 @@ inline constexpr unsigned XFS_IOLOCK_EXCL = 1u << 0, XFS_IOLOCK_SHARED = 1u << 1
 Path<void> xfs_ilock(Kernel& k, inode& ip, unsigned flags, const char* caller);
 /// The same without waiting: all of them or none; whether they were taken.
 Path<bool> xfs_ilock_nowait(Kernel& k, inode& ip, unsigned flags, const char* caller);
+/// Exclusive locks of `flags` become shared ones.
+void xfs_ilock_demote(Kernel& k, inode& ip, unsigned flags, const char* caller);
 void xfs_iunlock(Kernel& k, inode& ip, unsigned flags, const char* caller);
 
 }  // namespace faultline::xfs

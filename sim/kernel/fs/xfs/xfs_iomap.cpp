@@ -49,10 +49,10 @@ void trace_iomap(Kernel& k, const inode& ip, std::uint64_t offset, std::uint64_t
 }
 
 // A write that DAX may not do in place. Zeroing allocates nothing: holes are zero.
-bool imap_needs_alloc(const Extent& imap, unsigned flags) {
+bool imap_needs_alloc(const inode& ip, const Extent& imap, unsigned flags) {
   if (flags & IOMAP_ZERO) return false;
   if (imap.start == HOLESTARTBLOCK || imap.delalloc()) return true;
-  return imap.state == ExtState::unwritten;
+  return ip.dax && imap.state == ExtState::unwritten;
 }
 
 // xfs_ilock_for_iomap(): the extent list is in memory, so shared is enough, unless a write may have
@@ -88,8 +88,9 @@ Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t of
   std::int64_t error =
       co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, unwritten, tp);
   if (error) co_return error;
-  error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb,
-                                   XFS_BMAPI_CONVERT | XFS_BMAPI_ZERO, imap);
+  // Blocks that are not mapped at once are written by the time they stop being unwritten.
+  const unsigned bmapi = ip.dax ? XFS_BMAPI_CONVERT | XFS_BMAPI_ZERO : XFS_BMAPI_PREALLOC;
+  error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb, bmapi, imap);
   if (error) {
     co_await xfs_trans_cancel(k, tp);
   } else {
@@ -145,7 +146,7 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
     end_fsb = imap.end();
   }
   xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
-  if (!imap_needs_alloc(imap, flags)) {
+  if (!imap_needs_alloc(ip, imap, flags)) {
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, iomap_flags);
     co_return 0;
@@ -169,7 +170,7 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
   const std::uint64_t end_fsb = to_fsb(offset + length);
   co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_data_map_shared");
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
-  if (!(flags & IOMAP_WRITE) || !imap_needs_alloc(imap, flags)) {
+  if (!(flags & IOMAP_WRITE) || !imap_needs_alloc(ip, imap, flags)) {
     xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_file_iomap_begin");
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, 0);
@@ -200,6 +201,8 @@ Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t o
 const iomap_ops xfs_read_iomap_ops{"xfs_read_iomap_ops", xfs_read_iomap_begin, nullptr};
 const iomap_ops xfs_dax_write_iomap_ops{"xfs_dax_write_iomap_ops", xfs_direct_write_iomap_begin,
                                         xfs_dax_write_iomap_end};
+const iomap_ops xfs_direct_write_iomap_ops{"xfs_direct_write_iomap_ops",
+                                           xfs_direct_write_iomap_begin, nullptr};
 const iomap_ops xfs_iomap_ops{"xfs_iomap_ops", xfs_file_iomap_begin, nullptr};
 
 }  // namespace faultline::xfs

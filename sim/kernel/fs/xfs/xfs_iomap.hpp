@@ -9,6 +9,7 @@ namespace faultline::xfs {
 
 extern const iomap_ops xfs_read_iomap_ops;
 extern const iomap_ops xfs_dax_write_iomap_ops;
+extern const iomap_ops xfs_direct_write_iomap_ops;
 /// Of the page cache: a store to a mapped page, write(2).
 extern const iomap_ops xfs_page_mkwrite_iomap_ops;
 extern const iomap_ops xfs_buffered_write_iomap_ops;
@@ -23,6 +24,10 @@ inline const iomap_ops& xfs_read_iomap_ops_of(const Profile& profile) {
 }
 inline const iomap_ops& xfs_dax_write_iomap_ops_of(const Profile& profile) {
   return profile.dax_entries == DaxEntries::radix_tree ? xfs_iomap_ops : xfs_dax_write_iomap_ops;
+}
+
+inline const iomap_ops& xfs_direct_write_iomap_ops_of(const Profile& profile) {
+  return profile.dax_entries == DaxEntries::radix_tree ? xfs_iomap_ops : xfs_direct_write_iomap_ops;
 }
 
 /// xfs_zero_range: zeroes [pos, pos + len) where there are blocks. `did_zero`: some had to be.

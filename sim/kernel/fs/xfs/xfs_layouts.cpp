@@ -4,11 +4,22 @@
 #include "kernel/fs/xfs/xfs_layouts.hpp"
 
 #include "kernel/fs/dax.hpp"
+#include "kernel/fs/xfs/xfs_inode.hpp"
 
 namespace faultline::xfs {
 
-static Path<std::int64_t> xfs_break_dax_layouts(Kernel& k, inode& ip) {
-  const std::int64_t error = co_await dax_break_layout(k, ip.i_data, 0, ~0ULL);
+// With MMAPLOCK given up faults may map the file again: the caller has to look once more.
+static Path<void> xfs_wait_dax_page(Kernel& k, inode& ip) {
+  xfs_iunlock(k, ip, XFS_MMAPLOCK_EXCL, "xfs_wait_dax_page");
+  Task& current = k.engine.current();
+  current.sleep = SleepState::interruptible;
+  co_await k.engine.block();
+  current.sleep = SleepState::uninterruptible;
+  co_await xfs_ilock(k, ip, XFS_MMAPLOCK_EXCL, "xfs_wait_dax_page");
+}
+
+Path<std::int64_t> xfs_break_dax_layouts(Kernel& k, inode& ip) {
+  const std::int64_t error = co_await dax_break_layout(k, ip.i_data, 0, ~0ULL, xfs_wait_dax_page);
   co_return error;
 }
 

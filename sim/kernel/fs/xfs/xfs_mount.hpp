@@ -35,10 +35,13 @@ struct xfs_mount {
   Log log;
   std::map<std::uint64_t, std::unique_ptr<xfs_buf>> buffers;
   std::uint64_t next_tid = 1;
+  inode* m_rootip = nullptr;  ///< the root directory; null until something is done in it
 };
 
-/// Bits of i_flags: blocks behind the end of file, blocks in the CoW fork that nobody uses yet.
-inline constexpr unsigned XFS_IEOFBLOCKS = 1u << 9, XFS_ICOWBLOCKS = 1u << 12;
+/// Bits of i_flags: blocks behind the end of file, blocks in the CoW fork that nobody uses yet, and
+/// that another file is being given the blocks of this one.
+inline constexpr unsigned XFS_IEOFBLOCKS = 1u << 9, XFS_ICOWBLOCKS = 1u << 12,
+                          XFS_IREMAPPING = 1u << 15;
 
 struct xfs_inode {
   xfs_mount* i_mount = nullptr;
@@ -48,6 +51,7 @@ struct xfs_inode {
   bool reflink = false;  ///< XFS_DIFLAG2_REFLINK: some of its blocks may be shared
   std::uint64_t i_disk_size = 0;
   unsigned i_flags = 0;              ///< XFS_I*
+  std::uint32_t xflags = 0;          ///< FS_XFLAG_* on disk
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode

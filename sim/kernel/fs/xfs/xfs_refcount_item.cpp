@@ -10,6 +10,24 @@ namespace faultline::xfs {
 // Records of 12 bytes in a block with a header of 56: more need a second level.
 static constexpr std::size_t one_block = (4096 - 56) / 12;
 
+static void __xfs_refcount_add(xfs_trans& tp, DeferOp op, const Extent& e) {
+  DeferItem item = DeferItem::extent(DeferKind::refcount, e.start, e.len);
+  item.op = op;
+  tp.alloc.deferred.push_back(item);
+}
+
+void xfs_refcount_increase_extent(xfs_trans& tp, const Extent& e) {
+  __xfs_refcount_add(tp, DeferOp::refcount_increase, e);
+}
+
+void xfs_refcount_decrease_extent(xfs_trans& tp, const Extent& e) {
+  __xfs_refcount_add(tp, DeferOp::refcount_decrease, e);
+}
+
+void xfs_refcount_free_cow_extent(xfs_trans& tp, const Extent& e) {
+  __xfs_refcount_add(tp, DeferOp::refcount_free_cow, e);
+}
+
 static Daddr root_of(const Geometry& geo, AgNumber agno) {
   return geo.daddr(geo.fsb(agno, geo.refc_root()));
 }

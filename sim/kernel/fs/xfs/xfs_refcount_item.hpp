@@ -6,6 +6,12 @@
 
 namespace faultline::xfs {
 
+/// Defers a change to a later transaction of the chain: one user more of the extent's blocks, one
+/// fewer, or blocks of the CoW fork that are in use now.
+void xfs_refcount_increase_extent(xfs_trans& tp, const Extent& e);
+void xfs_refcount_decrease_extent(xfs_trans& tp, const Extent& e);
+void xfs_refcount_free_cow_extent(xfs_trans& tp, const Extent& e);
+
 /// Finishes a deferred change of reference counts; blocks without a user are deferred to be freed.
 Path<void> xfs_refcount_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem& item);
 /// xfs_reflink_find_shared: the first shared part of an extent; AGF and tree are locked meanwhile.

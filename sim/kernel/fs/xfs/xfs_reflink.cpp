@@ -8,6 +8,7 @@
 
 #include "kernel/fs/xfs/xfs_alloc_run.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
+#include "kernel/fs/xfs/xfs_bmap_item.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_refcount_item.hpp"
@@ -110,21 +111,6 @@ HelperPath<std::int64_t> xfs_reflink_fill_cow_hole(Kernel& k, inode& ip, CowMapp
   co_return 0;
 }
 
-void defer_bmap(xfs_trans& tp, inode& ip, DeferOp op, const Extent& e) {
-  DeferItem item = DeferItem::extent(DeferKind::bmap, e.start, e.len);
-  item.op = op;
-  item.state = e.state;
-  item.off = e.off;
-  item.ip = &ip;
-  tp.alloc.deferred.push_back(item);
-}
-
-void defer_refcount(xfs_trans& tp, DeferOp op, const Extent& e) {
-  DeferItem item = DeferItem::extent(DeferKind::refcount, e.start, e.len);
-  item.op = op;
-  tp.alloc.deferred.push_back(item);
-}
-
 // The first written mapping of the CoW fork that meets [off, end).
 std::optional<Extent> written_cow_extent(const ExtentMap& map, std::uint64_t off,
                                          std::uint64_t end) {
@@ -162,11 +148,11 @@ Path<std::int64_t> xfs_reflink_end_cow_extent(Kernel& k, inode& ip, std::uint64_
   trace_irec<Event::xfs_reflink_cow_remap_from>(k, ip, *del);
   trace_irec<Event::xfs_reflink_cow_remap_to>(k, ip, data);
   if (data.start != HOLESTARTBLOCK && !data.delalloc()) {
-    defer_bmap(tp, ip, DeferOp::bmap_unmap, data);
-    defer_refcount(tp, DeferOp::refcount_decrease, data);
+    xfs_bmap_unmap_extent(tp, ip, data);
+    xfs_refcount_decrease_extent(tp, data);
   }
-  defer_refcount(tp, DeferOp::refcount_free_cow, *del);
-  defer_bmap(tp, ip, DeferOp::bmap_map, *del);
+  xfs_refcount_free_cow_extent(tp, *del);
+  xfs_bmap_map_extent(tp, ip, *del);
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->cow);
   edit.on_unmap = OnUnmap::keep;
   edit.bunmapi(del->off, del->end(), 1);

@@ -89,6 +89,7 @@ Path<std::int64_t> xfs_vn_setattr_size(Kernel& k, inode& ip, std::uint64_t newsi
     const std::int64_t error = co_await xfs_setattr_nonsize(k, ip);
     co_return error;
   }
+  co_await inode_dio_wait(k, ip);
   bool did_zeroing = false;
   std::int64_t error = 0;
   if (newsize > oldsize) {

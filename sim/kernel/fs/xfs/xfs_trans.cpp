@@ -74,6 +74,10 @@ TransRes reservation(const Geometry& geo, TransType type) {
       return tr_write(geo);
     case TransType::itruncate:
       return tr_itruncate(geo);
+    case TransType::remove:
+      return tr_remove(geo);
+    case TransType::ifree:
+      return tr_ifree(geo);
   }
   return tr_fsyncts(geo);
 }
@@ -163,10 +167,11 @@ Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
   if (grant == Grant::ends) mp.log.ungrant(tp.ticket);
   apply_sb_deltas(tp);
   if (grant == Grant::ends) give_back_blocks(tp);
-  if (tp.joined) tp.joined->xfs->ili_commit_seq = seq;
-  if (tp.joined && tp.logs_core) tp.joined->xfs->core_in_cil = true;
-  if (tp.joined && tp.unlock_inode) {
-    xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
+  for (inode* const ip : {tp.joined, tp.joined_too}) {
+    if (!ip) continue;
+    ip->xfs->ili_commit_seq = seq;
+    if (tp.logs_core) ip->xfs->core_in_cil = true;
+    if (tp.unlock_inode) xfs_iunlock(k, *ip, XFS_ILOCK_EXCL, "xfs_inode_item_release");
   }
   for (const BufStep& step : tp.alloc.bufs.commit()) {
     if (step.action != BufAction::unlock) continue;
@@ -189,9 +194,7 @@ HelperPath<void> commit_clean(Kernel& k, xfs_trans& tp) {
 }
 
 // xfs_inode_item_precommit(): an inode that was clean gets its cluster buffer attached.
-HelperPath<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp) {
-  inode& ip = *tp.joined;
-  if (ip.xfs->li_buf) co_return;
+HelperPath<void> xfs_inode_item_precommit(Kernel& k, xfs_trans& tp, inode& ip) {
   ip.xfs->li_buf = true;
   const Daddr cluster = tp.mp->space.geo.inode_cluster_daddr(ip.i_ino);
   xfs_buf& bp = xfs_buf_get(k, *tp.mp, BufKind::inode, cluster);
@@ -203,8 +206,9 @@ HelperPath<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const
   if (!tp.redo.empty() || tp.alloc.bufs.any_dirty()) tp.flags |= XFS_TRANS_DIRTY;
   trace_trans<Event::xfs_trans_commit>(k, tp, caller);
   if (tp.flags & XFS_TRANS_DIRTY) {
-    const bool detached = tp.joined && !tp.joined->xfs->li_buf;
-    if (detached) co_await xfs_inode_item_precommit(k, tp);
+    for (inode* const ip : {tp.joined, tp.joined_too}) {
+      if (ip && !ip->xfs->li_buf) co_await xfs_inode_item_precommit(k, tp, *ip);
+    }
     co_await xlog_cil_commit(k, tp, grant);
   } else {
     co_await commit_clean(k, tp);

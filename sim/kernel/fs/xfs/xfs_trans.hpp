@@ -6,6 +6,8 @@
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/kernel.hpp"
 
+#include <utility>
+
 namespace faultline::xfs {
 
 inline constexpr unsigned XFS_TRANS_DIRTY = 0x1, XFS_TRANS_PERM_LOG_RES = 0x4,
@@ -13,7 +15,7 @@ inline constexpr unsigned XFS_TRANS_DIRTY = 0x1, XFS_TRANS_PERM_LOG_RES = 0x4,
                           XFS_TRANS_HAS_INTENT_DONE = 0x80;
 
 /// Which reservation of the log a transaction takes.
-enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate };
+enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate, remove, ifree };
 
 struct xfs_trans {
   xfs_mount* mp = nullptr;
@@ -26,15 +28,26 @@ struct xfs_trans {
   LogTicket ticket;
   AllocTrans alloc;  ///< buffers held and what the allocator remembers
   std::vector<RedoRecord> redo;
-  inode* joined = nullptr;    ///< the inode logged in it
-  bool unlock_inode = false;  ///< ILOCK is released by the commit
-  bool logs_core = false;     ///< more than timestamps
+  inode* joined = nullptr;      ///< the inode logged in it
+  inode* joined_too = nullptr;  ///< a second one, of a higher number
+  bool unlock_inode = false;    ///< ILOCK is released by the commit
+  bool logs_core = false;       ///< more than timestamps
 };
 
 /// xfs_trans_log_inode(XFS_ILOG_CORE): the joined inode is part of what is committed.
 inline void xfs_trans_log_inode(xfs_trans& tp) {
   tp.flags |= XFS_TRANS_DIRTY;
   tp.logs_core = true;
+}
+
+/// xfs_trans_ijoin(): one inode, or two in rising order of their numbers.
+inline void xfs_trans_ijoin(xfs_trans& tp, inode& ip) {
+  if (!tp.joined) {
+    tp.joined = &ip;
+    return;
+  }
+  tp.joined_too = &ip;
+  if (tp.joined_too->i_ino < tp.joined->i_ino) std::swap(tp.joined, tp.joined_too);
 }
 
 /// xfs_trans_alloc: waits for log space, then reserves blocks. 0 or -ENOSPC; on error everything

@@ -25,6 +25,8 @@ const char* name_of(BufKind kind) {
       return "rmapbt";
     case BufKind::inode:
       return "inode";
+    case BufKind::inobt:
+      return "inobt";
     case BufKind::bmbt:
       return "bmbt";
   }

@@ -13,7 +13,11 @@
 namespace faultline::xfs {
 
 /// Which structure a buffer holds; the names are those of the buffer verifiers.
-enum class BufKind : std::uint8_t { agf, agi, agfl, bnobt, cntbt, refcountbt, rmapbt, inode, bmbt };
+// clang-format off
+enum class BufKind : std::uint8_t {
+  agf, agi, agfl, bnobt, cntbt, refcountbt, rmapbt, inode, inobt, bmbt
+};
+// clang-format on
 
 /// "agf", "agfl", "bnobt", ...: what stands in `xfs_buf(...)`.
 const char* name_of(BufKind kind);

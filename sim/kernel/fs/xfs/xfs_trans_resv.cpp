@@ -64,6 +64,21 @@ TransRes tr_itruncate(const Geometry& geo) {
   return {dquot_logres + std::max({unmap, free, refcount_res(geo, 2)}), 2 + extra_rolls(geo), true};
 }
 
+TransRes tr_remove(const Geometry& geo) {
+  constexpr std::uint32_t dirop_blocks = 6 + 2;  // XFS_DIROP_LOG_COUNT of one-block directories
+  const std::uint32_t entry = 2 * inode_res(geo) + buf_res(dirop_blocks, block_size);
+  const std::uint32_t free =
+      buf_res(4, geo.sectsize) + buf_res(allocfree_blocks(geo, 2), block_size);
+  const std::uint32_t unlinked = buf_res(1, geo.sectsize) + buf_res(1, block_size);
+  return {dquot_logres + unlinked + std::max(entry, free), 2, true};
+}
+
+TransRes tr_ifree(const Geometry& geo) {
+  const std::uint32_t unlinked = 2 * inode_res(geo) + buf_res(1, geo.sectsize);
+  const std::uint32_t trees = buf_res(2, block_size) + buf_res(allocfree_blocks(geo, 1), block_size);
+  return {dquot_logres + inode_res(geo) + buf_res(3, geo.sectsize) + unlinked + trees, 2, true};
+}
+
 TransRes tr_ichange(const Geometry& geo) {
   return {dquot_logres + inode_res(geo) + buf_res(1, geo.sectsize), 1, false};
 }

@@ -26,6 +26,8 @@ LogGeometry log_geometry(const Geometry& geo);
 
 TransRes tr_write(const Geometry& geo);      ///< allocate, convert, punch
 TransRes tr_itruncate(const Geometry& geo);  ///< truncate
+TransRes tr_remove(const Geometry& geo);     ///< take a name away
+TransRes tr_ifree(const Geometry& geo);      ///< free an inode
 TransRes tr_ichange(const Geometry& geo);    ///< change the inode's attributes
 TransRes tr_fsyncts(const Geometry& geo);    ///< timestamps and size
 

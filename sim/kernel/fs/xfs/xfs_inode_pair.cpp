@@ -1,0 +1,134 @@
+// Locking two inodes. See the header. While a lock is held as the second of its kind, who waits for
+// it is recorded as asking for the subclass as well: the class belongs to the lock here, not to one
+// acquisition of it.
+#include "kernel/fs/xfs/xfs_inode_pair.hpp"
+
+#include <utility>
+
+#include "kernel/fs/dax.hpp"
+#include "kernel/fs/xfs/xfs_layouts.hpp"
+
+namespace faultline::xfs {
+
+namespace {
+
+struct Pair {
+  inode* first;
+  inode* second;
+};
+
+Pair by_ino(inode& a, inode& b) { return a.i_ino < b.i_ino ? Pair{&a, &b} : Pair{&b, &a}; }
+
+Pair by_address(inode& a, inode& b) { return a.index < b.index ? Pair{&a, &b} : Pair{&b, &a}; }
+
+// xfs_iolock_two_inodes_and_break_layout(): nobody holds a lease, so there is nothing to break.
+Path<void> xfs_iolock_two_inodes_and_break_layout(Kernel& k, inode& a, inode& b) {
+  const Pair pair = by_address(a, b);
+  co_await down_write(pair.first->i_rwsem);
+  if (&a == &b) co_return;
+  k.locks.set_class(pair.second->i_rwsem, k.cls.i_rwsem_nondir2);
+  co_await down_write(pair.second->i_rwsem);
+}
+
+// filemap_invalidate_lock_two()
+Path<void> filemap_invalidate_lock_two(Kernel& k, inode& a, inode& b) {
+  const Pair pair = by_address(a, b);
+  co_await down_write(pair.first->i_data.invalidate_lock);
+  if (&a == &b) co_return;
+  k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock_second);
+  co_await down_write(pair.second->i_data.invalidate_lock);
+}
+
+// The second inode's pages are looked at under both locks. If one is busy both are given up and all
+// begins anew: as in the kernel nobody sleeps until it is idle.
+Path<std::int64_t> xfs_mmaplock_two_inodes_and_break_dax_layout(Kernel& k, inode& a, inode& b) {
+  Pair pair = by_ino(a, b);
+  for (;;) {
+    co_await xfs_ilock(k, *pair.first, XFS_MMAPLOCK_EXCL,
+                       "xfs_mmaplock_two_inodes_and_break_dax_layout");
+    const std::int64_t error = co_await xfs_break_dax_layouts(k, *pair.first);
+    if (error) {
+      xfs_iunlock(k, *pair.first, XFS_MMAPLOCK_EXCL,
+                  "xfs_mmaplock_two_inodes_and_break_dax_layout");
+      co_return error;
+    }
+    if (&a == &b) co_return 0;
+    k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock_second);
+    co_await xfs_ilock(k, *pair.second, XFS_MMAPLOCK_EXCL,
+                       "xfs_mmaplock_two_inodes_and_break_dax_layout");
+    const std::optional<Pfn> busy =
+        co_await dax_layout_busy_page_range(k, pair.second->i_data, Pgoff(0), Pgoff(~0ULL));
+    if (!busy) co_return 0;
+    xfs_iunlock(k, *pair.second, XFS_MMAPLOCK_EXCL, "xfs_mmaplock_two_inodes_and_break_dax_layout");
+    k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock);
+    xfs_iunlock(k, *pair.first, XFS_MMAPLOCK_EXCL, "xfs_mmaplock_two_inodes_and_break_dax_layout");
+  }
+}
+
+void plain_again(Kernel& k, inode& a, inode& b) {
+  if (&a == &b) return;
+  for (inode* const ip : {&a, &b}) {
+    k.locks.set_class(ip->i_rwsem, k.cls.i_rwsem);
+    k.locks.set_class(ip->i_data.invalidate_lock, k.cls.invalidate_lock);
+  }
+}
+
+}  // namespace
+
+Path<void> xfs_lock_two_inodes(Kernel& k, inode& a, inode& b, unsigned flag) {
+  const Pair pair = by_ino(a, b);
+  co_await xfs_ilock(k, *pair.first, flag, "xfs_lock_two_inodes");
+  if (flag == XFS_ILOCK_EXCL) {
+    k.locks.set_class(pair.second->xfs->i_lock, k.cls.ilock_second);
+  } else {
+    k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock_second);
+  }
+  co_await xfs_ilock(k, *pair.second, flag, "xfs_lock_two_inodes");
+}
+
+void forget_second_ilock(Kernel& k, inode& a, inode& b) {
+  k.locks.set_class(by_ino(a, b).second->xfs->i_lock, k.cls.ilock);
+}
+
+Path<std::int64_t> xfs_ilock2_io_mmap(Kernel& k, inode& a, inode& b) {
+  co_await xfs_iolock_two_inodes_and_break_layout(k, a, b);
+  if (!k.profile.remap_demotes_source) {
+    if (&a == &b) {
+      co_await xfs_ilock(k, a, XFS_MMAPLOCK_EXCL, "xfs_reflink_remap_range");
+    } else {
+      co_await xfs_lock_two_inodes(k, a, b, XFS_MMAPLOCK_EXCL);
+    }
+    co_return 0;
+  }
+  if (!a.dax || !b.dax) {
+    co_await filemap_invalidate_lock_two(k, a, b);
+    co_return 0;
+  }
+  const std::int64_t error = co_await xfs_mmaplock_two_inodes_and_break_dax_layout(k, a, b);
+  if (error) {
+    if (&a != &b) up_write(b.i_rwsem);
+    up_write(a.i_rwsem);
+    plain_again(k, a, b);
+  }
+  co_return error;
+}
+
+void xfs_iunlock2_io_mmap(Kernel& k, inode& a, inode& b) {
+  const Pair pair = by_ino(a, b);
+  if (&a != &b) xfs_iunlock(k, *pair.second, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
+  xfs_iunlock(k, *pair.first, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
+  up_write(b.i_rwsem);
+  if (&a != &b) up_write(a.i_rwsem);
+  plain_again(k, a, b);
+}
+
+void xfs_iunlock2_remapping(Kernel& k, inode& src, inode& dest) {
+  src.xfs->i_flags &= ~XFS_IREMAPPING;
+  if (&src != &dest) xfs_iunlock(k, src, XFS_MMAPLOCK_SHARED, "xfs_iunlock2_remapping");
+  xfs_iunlock(k, dest, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_remapping");
+  if (&src != &dest) up_read(src.i_rwsem);
+  up_write(dest.i_rwsem);
+  plain_again(k, src, dest);
+}
+
+}  // namespace faultline::xfs
