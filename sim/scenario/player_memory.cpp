@@ -1,7 +1,7 @@
 // The player's system calls on memory: from the words of the frame to the kernel's functions.
 #include "base/bug.hpp"
-#include "kernel/mm/madvise.hpp"
 #include "kernel/fs/fcntl.hpp"
+#include "kernel/mm/madvise.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mprotect.hpp"
 #include "kernel/mm/mremap.hpp"

@@ -52,7 +52,7 @@ Path<std::int64_t> ksys_remap_file_pages(Kernel& k, std::uint64_t start, std::ui
   }
   mmap_write_unlock(k, mm);
   if (populate) co_await mm_populate(k, Vaddr(start), populate);
-  co_return result < 0 && result > -4096 ? result : 0;
+  co_return result<0 && result> - 4096 ? result : 0;
 }
 
 }  // namespace faultline

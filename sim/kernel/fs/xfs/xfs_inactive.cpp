@@ -113,8 +113,8 @@ inode& xfs_root_directory(Kernel& k, super_block& sb) {
 
 Path<std::int64_t> xfs_remove(Kernel& k, inode& dp, inode& ip) {
   xfs_trans tp;
-  const std::int64_t error =
-      co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::remove, 0, 0, tp, "xfs_trans_alloc_dir");
+  const std::int64_t error = co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::remove, 0, 0,
+                                                      tp, "xfs_trans_alloc_dir");
   if (error) co_return error;
   co_await xfs_ilock(k, dp, XFS_ILOCK_EXCL, "xfs_lock_two_inodes");
   k.locks.set_class(ip.xfs->i_lock, k.cls.ilock_second);

@@ -11,8 +11,8 @@ inode& xfs_root_directory(Kernel& k, super_block& sb);
 /// xfs_remove: the entry of the directory and the link. 0 or an errno.
 Path<std::int64_t> xfs_remove(Kernel& k, inode& dp, inode& ip);
 
-/// Before what is cached of a file that nobody refers to goes: pinned pages are waited for where the
-/// kernel does so.
+/// Before what is cached of a file that nobody refers to goes: pinned pages are waited for where
+/// the kernel does so.
 Path<void> xfs_fs_evict_inode(Kernel& k, inode& ip);
 /// Afterwards: the file is inactivated, by a kernel worker or (4.13) at once.
 Path<void> xfs_fs_destroy_inode(Kernel& k, inode& ip);

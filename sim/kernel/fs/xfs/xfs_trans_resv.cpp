@@ -75,7 +75,8 @@ TransRes tr_remove(const Geometry& geo) {
 
 TransRes tr_ifree(const Geometry& geo) {
   const std::uint32_t unlinked = 2 * inode_res(geo) + buf_res(1, geo.sectsize);
-  const std::uint32_t trees = buf_res(2, block_size) + buf_res(allocfree_blocks(geo, 1), block_size);
+  const std::uint32_t trees =
+      buf_res(2, block_size) + buf_res(allocfree_blocks(geo, 1), block_size);
   return {dquot_logres + inode_res(geo) + buf_res(3, geo.sectsize) + unlinked + trees, 2, true};
 }
 
