@@ -113,7 +113,9 @@ enum class DriverPreset : std::uint8_t {
   vmbus_ring,
   uio,
   tcmu,
-  afs
+  afs,
+  resctrl,
+  relay
 };
 
 struct CharDescription {

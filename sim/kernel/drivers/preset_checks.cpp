@@ -42,6 +42,19 @@ std::int64_t check_tcmu(const CharDescription& d, const vm_area_desc& desc) {
   return vma_desc_size(desc) >> PAGE_SHIFT == d.page_count ? 0 : -EINVAL;
 }
 
+// fs/resctrl/pseudo_lock.c: asks for VM_SHARED, which a descriptor that only reads does not give.
+std::int64_t check_resctrl(const CharDescription& d, const vm_area_desc& desc) {
+  const std::uint64_t offset = desc.pgoff.v << PAGE_SHIFT;
+  if (offset > d.phys_size) return -ENOSPC;
+  if (!(desc.vm_flags & VM_SHARED)) return -EINVAL;
+  return vma_desc_size(desc) > d.phys_size - offset ? -ENOSPC : 0;
+}
+
+// kernel/relay.c. A device of a scenario always has its buffer; without one it would be EBADF.
+std::int64_t check_relay(const CharDescription& d, const vm_area_desc& desc) {
+  return vma_desc_size(desc) >> PAGE_SHIFT == d.page_count ? 0 : -EINVAL;
+}
+
 }  // namespace
 
 std::int64_t check_preset(Kernel&, const char_device& device, vm_area_desc& desc) {
@@ -57,6 +70,10 @@ std::int64_t check_preset(Kernel&, const char_device& device, vm_area_desc& desc
       return check_vme_user(d, desc);
     case DriverPreset::tcmu:
       return check_tcmu(d, desc);
+    case DriverPreset::resctrl:
+      return check_resctrl(d, desc);
+    case DriverPreset::relay:
+      return check_relay(d, desc);
     case DriverPreset::none:
     case DriverPreset::dev_null:
     case DriverPreset::dev_zero:

@@ -94,6 +94,25 @@ CharDescription afs() {
   return d;
 }
 
+// Cache that is kept for one mapping, which therefore may not move.
+CharDescription resctrl() {
+  CharDescription d = plain(MmapHook::mmap_prepare);
+  d.has_vm_ops = true;
+  d.mremap.present = true;
+  d.mremap.returns = -22;  // EINVAL
+  d.actions.resize(1);
+  d.actions[0].kind = DriverActionKind::remap_full;
+  return d;
+}
+
+CharDescription relay() {
+  CharDescription d = plain(MmapHook::mmap_prepare);
+  d.set_flags = DONTEXPAND;
+  d.has_vm_ops = true;
+  d.fault = DriverFault::insert_page;
+  return d;
+}
+
 constexpr std::array rows{
     DriverPresetRow{"/dev/null", DriverPreset::dev_null, "The null device: it cannot be mapped.",
                     null_device},
@@ -136,6 +155,13 @@ constexpr std::array rows{
                     "A file of AFS (fs/afs/file.c), as far as its mappings are counted: mapped and "
                     "open add one, close takes one off.",
                     afs},
+    DriverPresetRow{"resctrl", DriverPreset::resctrl,
+                    "A pseudo-locked region (fs/resctrl/pseudo_lock.c): memory that only a mapping "
+                    "with VM_SHARED may show, and that may not be moved.",
+                    resctrl},
+    DriverPresetRow{"relay", DriverPreset::relay,
+                    "A relay buffer (kernel/relay.c): all of its pages or nothing, by faults.",
+                    relay},
 };
 
 }  // namespace

@@ -17,8 +17,9 @@ namespace {
 
 constexpr std::uint64_t page_align(std::uint64_t n) { return (n + PAGE_SIZE - 1) & PAGE_MASK; }
 
-int check_arguments(const Remap& r) {
+int check_arguments(const Kernel& k, const Remap& r) {
   if (r.flags & ~(MREMAP_FIXED_ | MREMAP_MAYMOVE_ | MREMAP_DONTUNMAP_)) return -EINVAL;
+  if ((r.flags & MREMAP_DONTUNMAP_) && !k.profile.mremap_dontunmap) return -EINVAL;
   if ((r.flags & MREMAP_FIXED_) && !(r.flags & MREMAP_MAYMOVE_)) return -EINVAL;
   if ((r.flags & MREMAP_DONTUNMAP_) && (!(r.flags & MREMAP_MAYMOVE_) || r.old_len != r.new_len)) {
     return -EINVAL;
@@ -72,7 +73,7 @@ static HelperPath<std::int64_t> grow(Kernel& k, mm_struct& mm, Remap* r) {
 
 HelperPath<std::int64_t> mremap_unmaps_first(Kernel& k, const Remap& request) {
   Remap r = request;
-  if (const int error = check_arguments(r)) co_return error;
+  if (const int error = check_arguments(k, r)) co_return error;
   r.old_len = page_align(r.old_len);
   r.new_len = page_align(r.new_len);
   if (r.new_len == 0) co_return -EINVAL;

@@ -26,6 +26,7 @@ constexpr std::array v5{
     KnobValue{"mm.filemap_fault_locks", "false"},
     KnobValue{"mm.map_0x80000", "direct"},
     KnobValue{"mm.writable_asks_maywrite", "false"},
+    KnobValue{"mm.mremap_dontunmap", "false"},
     KnobValue{"fs.dax_entries", "radix_tree"},
     KnobValue{"xfs.fault_events", "per_handler"},
     KnobValue{"xfs.breaks_busy_layouts", "false"},

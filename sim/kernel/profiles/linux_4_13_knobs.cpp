@@ -45,6 +45,8 @@ constexpr std::array knobs{
     Knob{"mm.merge_extends_closing", KnobKind::boolean, "", "true",
          "A VMA whose operations have ->close may be extended by a merge (6.1 and later).",
          set_member<&Profile::merge_extends_closing>},
+    Knob{"mm.mremap_dontunmap", KnobKind::boolean, "", "true",
+         "mremap knows MREMAP_DONTUNMAP (5.7 and later).", set_member<&Profile::mremap_dontunmap>},
     Knob{"mm.writable_asks_maywrite", KnobKind::boolean, "", "true",
          "Of a file's shared mappings only those that could be made writable count in "
          "i_mmap_writable (6.7 and later); before, all of them.",

@@ -107,6 +107,7 @@ struct Profile {
   bool iolock_tries_first = false;                                  ///< xfs.iolock_tries_first
   bool breaks_busy_layouts = true;                                  ///< xfs.breaks_busy_layouts
   bool merge_extends_closing = true;                                ///< mm.merge_extends_closing
+  bool mremap_dontunmap = true;                                     ///< mm.mremap_dontunmap
   bool writable_asks_maywrite = true;                               ///< mm.writable_asks_maywrite
   bool dirtying_fault_unlocks = true;                               ///< mm.dirtying_fault_unlocks
   bool filemap_fault_locks = true;                                  ///< mm.filemap_fault_locks
