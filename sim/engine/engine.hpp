@@ -180,6 +180,16 @@ class Engine {
   /// Makes a blocked task ready. A plain call; does nothing for a task that is not blocked.
   void wake(Task& task, Wake reason = Wake::woken);
 
+  /// A task that spends time of its program's own goes on now, with Wake::signal as its reason: an
+  /// interrupt has told it of a signal. Does nothing for any other, or without virtual time.
+  void cut_short(Task& task) {
+    if (!timed() || task.state != TaskState::ready || !task.can_be_cut_short || !task.on_cpu)
+      return;
+    ++task.generation;
+    task.wake_reason = Wake::signal;
+    push_event(now_, task);
+  }
+
   /// From `when` on `task` loses its CPU at its next step unless its preempt_count is not 0. A task
   /// that spins there then is told, so that it can give up.
   void set_preempt_at(Task& task, Nanos when) {

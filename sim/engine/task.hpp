@@ -70,6 +70,7 @@ struct Task {
   bool spinning = false;  ///< blocked, but keeps its CPU busy: a spin lock, an optimistic spin
   std::uint16_t preempt_count = 0;  ///< while not 0 the task keeps its CPU
   bool wait_is_signalable = false;  ///< wake(task, Wake::signal) ends the wait
+  bool can_be_cut_short = false;    ///< its spend is a program's own: Engine::cut_short()
   SleepState sleep = SleepState::uninterruptible;
   bool finished = false;         ///< the outermost frame has returned; the run loop takes note
   std::uint32_t generation = 0;  ///< events of older generations are void

@@ -63,7 +63,12 @@ static HelperPath<std::int64_t> dup_vmas(Kernel& k, mm_struct& mm, mm_struct& ol
 
 static Path<std::int64_t> dup_mmap(Kernel& k, mm_struct& mm, mm_struct& old) {
   co_await percpu_down_read(k.dup_mmap_sem);
-  co_await mmap_write_lock(k, old);
+  bool taken = false;
+  co_await mmap_write_lock(k, old, &taken);
+  if (!taken) {
+    percpu_up_read(k.dup_mmap_sem);
+    co_return -EINTR;
+  }
   co_await mmap_write_lock_nested(k, mm);
   mm.total_vm = old.total_vm;
   mm.data_vm = old.data_vm;
@@ -117,6 +122,7 @@ Path<std::int64_t> kernel_wait4(Kernel& k, task_struct& child) {
   if (child.parent != &current || child.reaped) co_return -ECHILD;
   Engine& engine = k.engine;
   while (!child.exited) {
+    if (signal_pending(current)) co_return -ERESTARTSYS;
     child.wait_chldexit = &engine.current();
     k.locks.begin_task_wait(engine.task(child.id));
     engine.current().sleep = SleepState::interruptible;

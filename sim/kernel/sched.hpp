@@ -34,6 +34,13 @@ struct FaultRecord {
   Nanos duration{};
 };
 
+/// The bit of signal `sig` (1..64) in a set of signals.
+constexpr std::uint64_t sig_bit(int sig) { return 1ULL << (sig - 1); }
+
+/// What a system call returns inside the kernel when a signal has ended its sleep: user space sees
+/// EINTR once a handler has run.
+inline constexpr int ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516;
+
 inline constexpr unsigned RLIMIT_DATA_ = 2, RLIMIT_STACK_ = 3, RLIMIT_MEMLOCK_ = 8, RLIMIT_AS_ = 9;
 inline constexpr std::uint64_t RLIM_INFINITY_ = ~0ULL;
 
@@ -46,6 +53,10 @@ struct task_struct {
   std::uint64_t caps = 0;
   std::vector<std::uint64_t> rlim = std::vector<std::uint64_t>(16, RLIM_INFINITY_);
   std::optional<PendingSignal> pending_signal;
+  std::uint32_t tgid = ~0U;       ///< its process: the threads of one have the same
+  std::uint64_t sig_pending = 0;  ///< sent to it and not yet delivered
+  std::uint64_t sig_caught = 0;   ///< have a handler, which returns
+  int group_exit_code = 0;        ///< the signal that ends its process; 0: none
   std::uint64_t maj_flt = 0, min_flt = 0;
   std::vector<file*> task_works;  ///< files to be released on the way back to user mode
   bool exited = false;
@@ -58,6 +69,12 @@ struct task_struct {
   static constexpr std::size_t max_fault_records = 64;
   FaultRecord last_fault;
 };
+
+inline bool signal_pending(const task_struct& t) { return t.sig_pending != 0; }
+/// Whether the task is to die: killable waits end then.
+inline bool fatal_signal_pending(const task_struct& t) {
+  return (t.sig_pending & sig_bit(SIGKILL)) != 0;
+}
 
 inline constexpr unsigned CAP_LINUX_IMMUTABLE = 9, CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17,
                           CAP_SYS_ADMIN = 21;

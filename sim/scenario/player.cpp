@@ -10,7 +10,7 @@
 #include "kernel/fs/proc_maps.hpp"
 #include "kernel/mm/gup.hpp"
 #include "kernel/mm/memory.hpp"
-#include "kernel/mm/mmap_lock.hpp"
+#include "kernel/signal.hpp"
 #include "scenario/snapshot.hpp"
 
 namespace faultline {
@@ -25,17 +25,6 @@ void add_faults(StepResult& repeat, const StepResult& step) {
     if (repeat.faults.size() == task_struct::max_fault_records) break;
     repeat.faults.push_back(fault);
   }
-}
-
-// Work of a program. Whether its time slice has ended is looked at by the timer interrupt only.
-HelperPath<void> compute(Kernel& k, Nanos left) {
-  constexpr Nanos timer_period(1'000'000);  // CONFIG_HZ=1000
-  while (k.engine.timed() && left > timer_period) {
-    const Nanos piece(timer_period.v - k.now().v % timer_period.v);
-    co_await k.engine.spend(piece);
-    left = left - piece;
-  }
-  co_await k.engine.spend(left);
 }
 
 }  // namespace
@@ -76,8 +65,7 @@ HelperPath<bool> Player::wait_after(Engine& engine, const Step& step) {
   for (std::uint32_t i = 0; i < step.after_count; ++i) {
     const StepRef ref = w_.scenario_.after[step.after_begin + i];
     const auto over = [&] {
-      return w_.results_[ref.task.v][ref.index].has_ended || w_.ended_[ref.task.v] ||
-             process().exiting;
+      return w_.results_[ref.task.v][ref.index].has_ended || w_.ended_[ref.task.v] || must_die();
     };
     while (!over()) {
       w_.step_waiters_.push_back(&engine.current());
@@ -89,9 +77,10 @@ HelperPath<bool> Player::wait_after(Engine& engine, const Step& step) {
       k_.locks.end_wait(engine.current());
       awaits_.reset();
       std::erase(w_.step_waiters_, &engine.current());
+      if (signal_pending(k_.current())) co_await deliver_sent(k_, nullptr);
     }
   }
-  co_return !process().exiting;
+  co_return !must_die();
 }
 
 void Player::begin_step(Engine& engine, std::uint32_t index) {
@@ -131,16 +120,20 @@ HelperPath<bool> Player::play_step(Engine& engine, std::uint32_t index, StepResu
   task_struct& current = k_.current();
   current.faults_in_step = 0;
   current.faults.clear();
+  current.sig_caught = handlers(&step);
   begin_step(engine, index);
   const std::int64_t value = co_await perform(k_, step);
-  r.result = value;
-  r.failed = value < 0 && value >= -4095 && step.verb != Verb::load;
+  // A handler has run, or the task does not see it any more.
+  const bool interrupted = value == -ERESTARTSYS || value == -ERESTART_RESTARTBLOCK;
+  r.result = interrupted ? -EINTR : value;
+  r.failed = r.result < 0 && r.result >= -4095 && step.verb != Verb::load;
   const bool lives = co_await deliver_signal(k_, step, r);
   co_await engine.spend(Nanos{});
   r.fault_count = current.faults_in_step;
   r.faults = current.faults;
   r.last_fault = current.last_fault;
   end_step(engine, index, outer);
+  current.sig_caught = handlers(nullptr);
   co_return lives&& step.verb != Verb::exit;
 }
 
@@ -180,7 +173,7 @@ Path<void> Player::play(Engine& engine) {
   const auto steps = static_cast<std::uint32_t>(spec().steps.size());
   if (spec().parent) co_await return_from_fork(k_);
   const bool completed = co_await play_range(engine, 0, steps, nullptr);
-  if (!completed || process().exiting) {
+  if (!completed || must_die()) {
     co_await leave(k_);
   } else if (mm_struct* const mm = k_.current().mm) {
     --mm->mm_users;  // gone, but what it had mapped stays to be looked at
@@ -188,46 +181,6 @@ Path<void> Player::play(Engine& engine) {
   w_.ended_[task_.v] = true;
   release_unforked();
   wake_waiters();
-}
-
-bool Player::survives(const Step& step, int signal) const {
-  if (step.expect != 0) {
-    const StepExpectation& expected = w_.scenario_.step_expectations[step.expect - 1];
-    if (expected.signal == signal) return true;
-  }
-  for (const SignalSpec& s : spec().signals) {
-    if (s.signal == signal) return s.skip;
-  }
-  return false;
-}
-
-HelperPath<bool> Player::deliver_signal(Kernel& k, const Step& step, StepResult& r) {
-  task_struct& current = k.current();
-  if (!current.pending_signal) co_return true;
-  r.signal = current.pending_signal;
-  current.pending_signal.reset();
-  if (!survives(step, r.signal->sig)) {
-    code_ = ChildCode::killed;
-    co_return false;
-  }
-  // The handler's frame is written to the user's stack.
-  if (k.profile.copies_annotate) might_fault(k);
-  co_await k.engine.spend(k.costs.signal_delivery);
-  co_return true;
-}
-
-HelperPath<std::int64_t> Player::access(Kernel& k, const Step& step) {
-  const auto& args = std::get<AccessArgs>(step.args);
-  AccessSeries series;
-  series.at = Vaddr(resolve(args.at));
-  series.length = args.length;
-  series.count = args.count;
-  series.stride = args.stride;
-  series.value = args.value;
-  series.write = step.verb == Verb::store;
-  series.has_value = args.has_value;
-  const AccessOutcome outcome = co_await user_access(k, series);
-  co_return series.write ? 0 : static_cast<std::int64_t>(outcome.value);
 }
 
 HelperPath<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
@@ -294,10 +247,13 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
       result = co_await kernel_wait4(k, k.tasks[std::get<TaskArgs>(step.args).task.v]);
       break;
     case Verb::sleep:
-      k.engine.current().sleep = SleepState::interruptible;
-      co_await k.engine.block_until(k.now() + std::get<DurationArgs>(step.args).duration);
-      k.engine.current().sleep = SleepState::uninterruptible;
+      result = co_await perform_sleep(k, std::get<DurationArgs>(step.args).duration);
       break;
+    case Verb::kill: {
+      const auto& args = std::get<TaskArgs>(step.args);
+      result = co_await kill_something_info(k, args.signal, k.tasks[args.task.v]);
+      break;
+    }
     case Verb::exit:
       if (std::get<ExitArgs>(step.args).thread) scope_ = ExitScope::thread;
       co_return 0;  // does not return to user mode; the task leaves after the step

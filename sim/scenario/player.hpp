@@ -49,12 +49,23 @@ class Player {
   HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);
   HelperPath<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
   HelperPath<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
+  HelperPath<void> deliver_sent(Kernel& k, StepResult* r);
+  HelperPath<void> compute(Kernel& k, Nanos left);
+  HelperPath<std::int64_t> perform_sleep(Kernel& k, Nanos duration);
+  /// Whether the task is to end before it does anything else.
+  bool must_die() const {
+    return dies_ || w_.processes_[spec().process.v].exiting ||
+           fatal_signal_pending(k_.tasks[task_.v]);
+  }
   HelperPath<void> leave(Kernel& k);
 
   void misuse(LockRef lock, const LockVerdict& verdict);
   std::uint64_t resolve(const AddressRef& ref) const;
   std::int64_t resolve(const FdRef& ref) const;
   bool survives(const Step& step, int signal) const;
+  /// The signals that the task has handlers for: of the whole task and, unless null, of the step,
+  /// which expects one.
+  std::uint64_t handlers(const Step* step) const;
   void wake_waiters();
 
   World& w_;
@@ -63,6 +74,7 @@ class Player {
   std::optional<StepRef> awaits_;
   ChildCode code_ = ChildCode::exited;
   ExitScope scope_ = ExitScope::group;
+  bool dies_ = false;  ///< of a signal that was sent to it
 };
 
 }  // namespace faultline

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "kernel/fork.hpp"
+#include "kernel/signal.hpp"
 #include "scenario/player.hpp"
 
 namespace faultline {
@@ -46,7 +47,11 @@ void Player::release_unforked() {
 // The task ends: unless it ends alone, with it every thread of its process, at their next step. The
 // last one tears the mm down; threads that had no steps left are gone already.
 HelperPath<void> Player::leave(Kernel& k) {
-  if (scope_ == ExitScope::group) process().exiting = true;
+  if (fatal_signal_pending(k.current())) code_ = ChildCode::killed;
+  if (scope_ == ExitScope::group) {
+    process().exiting = true;
+    zap_other_threads(k, SIGKILL);
+  }
   wake_waiters();
   if (k.current().mm) co_await do_exit(k, code_, scope_);
 }

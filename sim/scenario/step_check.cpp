@@ -43,6 +43,8 @@ class StepCheck {
   void differs(std::string observed, std::string_view expected) {
     failures.push_back(fmt::format("{}, expected {}", observed, expected));
   }
+  // A signal that another process has sent comes on top of what the step came to.
+  bool ended_by_fault() const { return result_.signal && result_.signal->code != SI_USER; }
   std::string signal_of_result() const {
     return signal_with_code(result_.signal->sig, result_.signal->code);
   }
@@ -56,7 +58,7 @@ class StepCheck {
 void StepCheck::check_errno(int expected) {
   const std::string name = expected == 0 ? "0 (success)" : errno_text(expected);
   wishes.push_back("errno " + errno_text(expected));
-  if (result_.signal) return differs("ended by " + signal_of_result(), "errno " + name);
+  if (ended_by_fault()) return differs("ended by " + signal_of_result(), "errno " + name);
   const std::int64_t observed = step_errno(result_);
   if (observed == expected) return;
   differs("errno is " + (observed == 0 ? "0 (success)" : errno_text(observed)), name);
@@ -74,7 +76,7 @@ void StepCheck::check_value(const AddressRef& expected) {
     return;
   }
   const std::string wanted = plain ? number : fmt::format("{} ({})", number, reference);
-  if (result_.signal) return differs("ended by " + signal_of_result(), "value " + wanted);
+  if (ended_by_fault()) return differs("ended by " + signal_of_result(), "value " + wanted);
   if (result_.failed) {
     return differs("failed with " + errno_text(step_errno(result_)), "value " + wanted);
   }

@@ -52,7 +52,7 @@ constexpr auto table = std::to_array<Support>({
     {"verb", "exec", true},
     {"verb", "exit", true},
     {"verb", "wait", true},
-    {"verb", "kill", false},
+    {"verb", "kill", true},
     {"verb", "pin", true},
     {"verb", "unpin", true},
     {"verb", "remap_file_pages", true},

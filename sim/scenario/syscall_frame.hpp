@@ -93,10 +93,12 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
     return {28, {resolve(a->addr), a->length, a->advice}};
   }
   if (const auto* const a = std::get_if<TaskArgs>(&step.args)) {
+    const auto pid = static_cast<std::uint64_t>(k.tasks[a->task.v].pid.v);
+    if (step.verb == Verb::kill) return {62, {pid, a->signal}};
     // A C library wants the child's id written, and cleared when the child ends.
     const std::uint64_t flags = k.current().mm->set_child_tid.v != 0 ? 0x1200011 : SIGCHLD;
     if (step.verb == Verb::fork) return {56, {flags, 0, 0}};
-    return {61, {static_cast<std::uint64_t>(k.tasks[a->task.v].pid.v), 0, 0}};
+    return {61, {pid, 0, 0}};
   }
   if (const auto* const a = std::get_if<ExitArgs>(&step.args)) {
     return {a->thread ? 60 : 231, {a->code}};

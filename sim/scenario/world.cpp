@@ -109,6 +109,7 @@ void World::make_tasks() {
     ts.mm = processes_[spec.process.v].mm;
     ts.files = processes_[spec.process.v].files;
     ts.caps = spec.caps;
+    ts.tgid = spec.process.v;
     if (ts.mm) ++ts.mm->mm_users;
     ts.rlim[RLIMIT_STACK_] = default_stack_limit;
     for (const LimitSpec& limit : spec.limits) {
@@ -125,8 +126,42 @@ void World::make_tasks() {
     }
   }
   if (!kernel_->block.empty() || unlinks(scenario_)) make_kworker();
+  note_enders();
+  const auto may_come = [](void* self, const Task& task) {
+    return static_cast<const World*>(self)->signal_may_come(task);
+  };
+  const auto pending = [](void* self, const Task& task) {
+    return fatal_signal_pending(static_cast<const World*>(self)->kernel_->tasks[task.id.v]);
+  };
+  kernel_->locks.set_signal_oracle({this, pending, may_come});
   cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task* from, Task& to) {
     switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
+  });
+}
+
+// The steps that may end another task: kill, and exit of its process.
+void World::note_enders() {
+  for (std::uint32_t t = 0; t < scenario_.tasks.size(); ++t) {
+    const auto& steps = scenario_.tasks[t].steps;
+    for (std::uint32_t s = 0; s < steps.size(); ++s) {
+      const StepRef step{TaskId(t), s};
+      if (steps[s].verb == Verb::kill) {
+        const TaskId target = std::get<TaskArgs>(steps[s].args).task;
+        enders_.emplace_back(step, scenario_.tasks[target.v].process);
+      } else if (steps[s].verb == Verb::exit) {
+        enders_.emplace_back(step, scenario_.tasks[t].process);
+      }
+    }
+  }
+}
+
+bool World::signal_may_come(const Task& task) const {
+  if (task.id.v >= scenario_.tasks.size()) return false;
+  const ProcessRef process = scenario_.tasks[task.id.v].process;
+  return std::any_of(enders_.begin(), enders_.end(), [&](const auto& ender) {
+    const auto& [step, whose] = ender;
+    if (whose.v != process.v || step.task == task.id || ended_[step.task.v]) return false;
+    return !results_[step.task.v][step.index].has_ended;
   });
 }
 

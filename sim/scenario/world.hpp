@@ -68,6 +68,9 @@ class World final : public FinalState {
   void make_tasks();
   /// The kernel's worker for what follows writes to a block device.
   void make_kworker();
+  void note_enders();
+  /// Whether a step that is still to come may kill the task.
+  bool signal_may_come(const Task& task) const;
   void add_lock_findings(RunResult& result);
   FindingLock describe(TaskId task, const LockBase* lock, HoldMode mode, CallNode calls,
                        const char* role) const;
@@ -93,8 +96,9 @@ class World final : public FinalState {
   std::vector<std::size_t> unforked_of_;          ///< by task: index in it
   std::vector<Diagnostic> errors_;
   std::vector<std::vector<StepResult>> results_;
-  std::vector<bool> ended_;          ///< by task: it will begin no more steps
-  std::vector<Task*> step_waiters_;  ///< tasks in `after`
+  std::vector<bool> ended_;                             ///< by task: it will begin no more steps
+  std::vector<std::pair<StepRef, ProcessRef>> enders_;  ///< steps, and whom they may end
+  std::vector<Task*> step_waiters_;                     ///< tasks in `after`
   std::vector<Finding> findings_;
 };
 

@@ -77,12 +77,18 @@ Path<void> dax_delete_mapping_entries(Kernel& k, address_space& mapping, Pgoff f
 /// Unmaps [first, last] and looks for a page of it that is pinned.
 Path<std::optional<Pfn>> dax_layout_busy_page_range(Kernel& k, address_space& mapping, Pgoff first,
                                                     Pgoff last);
+/// How to wait for a page of DAX that is in use: `sleep` gives up what the file system holds,
+/// sleeps once and takes it again.
+struct IdleWait {
+  Path<void> (*sleep)(Kernel&, inode&);
+  bool interruptible;  ///< a signal ends the wait
+};
+
 /// Makes sure that nobody uses the pages of [start, end] (bytes; ~0: to the end) but through page
-/// tables, and unmaps them. `wait` gives up what the file system holds, sleeps once and takes it
-/// again. 6.12: dax_layout_busy_page_range; 7.1: dax_break_layout, which removes the entries too. 0
-/// or an errno.
+/// tables, and unmaps them. 6.12: dax_layout_busy_page_range; 7.1: dax_break_layout, which removes
+/// the entries too. 0, or -ERESTARTSYS.
 Path<std::int64_t> dax_break_layout(Kernel& k, address_space& mapping, std::uint64_t start,
-                                    std::uint64_t end, Path<void> (*wait)(Kernel&, inode&));
+                                    std::uint64_t end, IdleWait wait);
 
 /// The same for all of a file that nobody refers to any more; no lock is held, no signal ends it.
 Path<void> dax_break_layout_final(Kernel& k, inode& host);

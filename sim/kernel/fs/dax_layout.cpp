@@ -44,13 +44,17 @@ HelperPath<bool> delete_entry(Kernel& k, address_space& mapping, Pgoff index, Wa
   co_return true;
 }
 
-// wait_page_idle(): who unpins wakes everybody; each looks at its own page.
-HelperPath<void> wait_page_idle(Kernel& k, inode& host, Pfn page,
-                                Path<void> (*wait)(Kernel&, inode&)) {
+// wait_page_idle(): who unpins wakes everybody; each looks at its own page. -ERESTARTSYS when a
+// signal has ended the wait, which only one in TASK_INTERRUPTIBLE has.
+HelperPath<std::int64_t> wait_page_idle(Kernel& k, inode& host, Pfn page, const IdleWait& wait) {
+  Task& current = k.engine.current();
   while (k.pins.any(page, 1)) {
-    k.pins.waiters.push_back(&k.engine.current());
-    co_await wait(k, host);
+    if (wait.interruptible && signal_pending(k.current())) co_return -ERESTARTSYS;
+    k.pins.waiters.push_back(&current);
+    co_await wait.sleep(k, host);
+    std::erase(k.pins.waiters, &current);
   }
+  co_return 0;
 }
 
 // dax_delete_mapping_range(): all entries of the range under one hold of i_pages.
@@ -105,14 +109,15 @@ Path<void> dax_delete_mapping_entries(Kernel& k, address_space& mapping, Pgoff f
 }
 
 Path<std::int64_t> dax_break_layout(Kernel& k, address_space& mapping, std::uint64_t start,
-                                    std::uint64_t end, Path<void> (*wait)(Kernel&, inode&)) {
+                                    std::uint64_t end, IdleWait wait) {
   if (!mapping.host->dax) co_return 0;
   const Pgoff first(start >> PAGE_SHIFT);
   const Pgoff last(end == ~0ULL ? ~0ULL : end >> PAGE_SHIFT);
   for (;;) {
     const std::optional<Pfn> busy = co_await dax_layout_busy_page_range(k, mapping, first, last);
     if (!busy) break;
-    co_await wait_page_idle(k, *mapping.host, *busy, wait);
+    const std::int64_t error = co_await wait_page_idle(k, *mapping.host, *busy, wait);
+    if (error) co_return error;
   }
   if (k.profile.dax_folios) co_await dax_delete_mapping_range(k, mapping, first, last);
   co_return 0;
@@ -121,7 +126,8 @@ Path<std::int64_t> dax_break_layout(Kernel& k, address_space& mapping, std::uint
 static Path<void> sleep_until_woken(Kernel& k, inode&) { co_await k.engine.block(); }
 
 Path<void> dax_break_layout_final(Kernel& k, inode& host) {
-  co_await dax_break_layout(k, host.i_data, 0, ~0ULL, sleep_until_woken);
+  const IdleWait wait{sleep_until_woken, false};
+  co_await dax_break_layout(k, host.i_data, 0, ~0ULL, wait);
 }
 
 }  // namespace faultline

@@ -107,6 +107,7 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
     co_await invalidate_inode_pages2_range(k, io.host->i_data, Pgoff(iter.pos >> PAGE_SHIFT),
                                            Pgoff((end - 1) >> PAGE_SHIFT));
   }
+  if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::uint64_t at = iter.map.addr + (iter.pos - iter.map.offset);
   PmemDevice& device = *io.host->i_sb->s_daxdev;
   if (!io.write && device.has_poison() && device.poisoned(at, length)) co_return -EIO;

@@ -56,6 +56,7 @@ HelperPath<std::int64_t> write_folio(Kernel& k, iomap_iter& iter, const DaxIo& i
                                      std::uint64_t pos, std::uint64_t bytes, std::uint64_t* came) {
   inode& host = *iter.host;
   folio* f = nullptr;
+  if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::int64_t error = co_await iomap_write_begin(k, iter, pos, bytes, f);
   if (error) co_return error;
   const std::uint64_t offset = pos - (f->index << PAGE_SHIFT);

@@ -8,7 +8,9 @@ namespace faultline {
 
 static Path<std::int64_t> walk_under_mmap_lock(Kernel& k, mm_struct& mm) {
   std::int64_t count = 0;
-  co_await mmap_read_lock(k, mm);
+  bool taken = false;
+  co_await mmap_read_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   for (const vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
     ++count;
     k.engine.charge(k.costs.vma_lookup);

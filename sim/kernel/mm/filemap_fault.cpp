@@ -6,15 +6,19 @@
 
 namespace faultline {
 
-bool maybe_unlock_mmap_for_io(Kernel& k, const vm_fault& vmf) {
-  constexpr std::uint32_t deciding =
-      FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED | FAULT_FLAG_RETRY_NOWAIT;
-  if ((vmf.flags & deciding) != FAULT_FLAG_ALLOW_RETRY) return false;
+static void release_fault_lock(Kernel& k, const vm_fault& vmf) {
   if (vmf.flags & FAULT_FLAG_VMA_LOCK) {
     vma_end_read(*vmf.vma);
   } else {
     mmap_read_unlock(k, *vmf.vma->vm_mm);
   }
+}
+
+bool maybe_unlock_mmap_for_io(Kernel& k, const vm_fault& vmf) {
+  constexpr std::uint32_t deciding =
+      FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED | FAULT_FLAG_RETRY_NOWAIT;
+  if ((vmf.flags & deciding) != FAULT_FLAG_ALLOW_RETRY) return false;
+  release_fault_lock(k, vmf);
   return true;
 }
 
@@ -49,13 +53,18 @@ static Path<void> async_mmap_readahead(Kernel& k, vm_fault& vmf, file& f, folio&
   co_await page_cache_async_ra(k, f.f_inode->i_data, ra, found, vmf.pgoff.v);
 }
 
-// lock_folio_maybe_drop_mmap(): false if a signal ended the wait.
+// lock_folio_maybe_drop_mmap(): false if a signal ended the wait; then the fault's lock is released
+// even of a fault that would not have given it up to wait.
 static Path<bool> lock_folio_maybe_drop_mmap(Kernel& k, vm_fault& vmf, folio& f, FaultIo& io) {
   if (folio_trylock(k, f)) co_return true;
   if (vmf.flags & FAULT_FLAG_RETRY_NOWAIT) co_return false;
   const bool now = !io.dropped && maybe_unlock_mmap_for_io(k, vmf);
   io.dropped = io.dropped || now;
   const bool taken = co_await folio_lock(k, f, (vmf.flags & FAULT_FLAG_KILLABLE) != 0);
+  if (!taken && !io.dropped) {
+    release_fault_lock(k, vmf);
+    io.dropped = true;
+  }
   co_return taken;
 }
 

@@ -61,6 +61,7 @@ Path<std::int64_t> filemap_get_pages(Kernel& k, file& f, std::uint64_t pos, std:
   const std::uint64_t index = pos >> PAGE_SHIFT;
   const std::uint64_t last = (pos + count + PAGE_SIZE - 1) >> PAGE_SHIFT;
   for (;;) {
+    if (fatal_signal_pending(k.current())) co_return -EINTR;
     get_read_batch(k, mapping, index, last - 1, batch);
     if (batch.empty()) {
       co_await page_cache_sync_ra(k, mapping, f.f_ra, index, last - index);

@@ -179,6 +179,7 @@ Path<bool> folio_lock(Kernel& k, folio& f, bool killable) {
   while (!taken) {
     if (killable && k.locks.signal_pending(*waiter.task)) break;
     const Nanos end = lock.io_end;
+    waiter.task->wait_is_signalable = killable;
     k.locks.begin_wait(lock, HoldMode::exclusive, end.v != 0);
     if (end.v != 0) {
       co_await k.engine.block_until(end);
@@ -186,6 +187,7 @@ Path<bool> folio_lock(Kernel& k, folio& f, bool killable) {
       co_await k.engine.block();
     }
     k.locks.end_wait(*waiter.task);
+    waiter.task->wait_is_signalable = false;
     settle(k, f);
     taken = take(k, f);
   }

@@ -136,6 +136,7 @@ HelperPath<std::int64_t> get_one_page(Kernel& k, mm_struct& mm, Vaddr address, P
   if (const std::int64_t error = check_vma_flags(k, *vma, flags)) co_return error;
   const std::int64_t found = co_await follow_page_mask(k, *vma, address, flags.write);
   if (found != 0) co_return found;
+  if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::uint32_t fault = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
   const vm_fault_t ret =
       co_await handle_mm_fault(k, *vma, address, fault | (flags.write ? FAULT_FLAG_WRITE : 0));
@@ -151,8 +152,11 @@ Path<std::int64_t> __get_user_pages_locked(Kernel& k, mm_struct& mm, Vaddr start
   std::int64_t error = 0;
   Vaddr address = start;
   while (address < end && !error) {
-    if (!locked) co_await mmap_read_lock(k, mm);
-    locked = true;
+    if (!locked) co_await mmap_read_lock(k, mm, &locked);
+    if (!locked) {  // killed: before the first page that is -EAGAIN
+      error = address == start ? -EAGAIN : -EINTR;
+      break;
+    }
     const std::int64_t got = co_await get_one_page(k, mm, address, flags, &locked);
     if (got == 1) address += PAGE_SIZE;
     if (got < 0) error = got;

@@ -361,7 +361,9 @@ Path<std::int64_t> do_madvise(Kernel& k, std::uint64_t start, std::uint64_t len_
     const std::int64_t result = co_await madvise_reading(k, mm, from, end, advice);
     co_return result;
   }
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   mmu_gather tlb;
   const std::int64_t result = co_await madvise_walk_vmas(k, tlb, mm, from, end, advice);
   mmap_write_unlock(k, mm);

@@ -91,7 +91,9 @@ Path<std::int64_t> do_mlock(Kernel& k, std::uint64_t address, std::uint64_t leng
   const std::uint64_t bytes = current.rlim[RLIMIT_MEMLOCK_];
   const std::uint64_t limit = bytes == RLIM_INFINITY_ ? ~0ULL : bytes >> PAGE_SHIFT;
   mm_struct& mm = *current.mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   std::uint64_t locked = (len >> PAGE_SHIFT) + mm.locked_vm;
   if (locked > limit && !free_of_limits) locked -= pages_locked_in(mm, start, end);
   std::int64_t error = -ENOMEM;
@@ -109,7 +111,9 @@ Path<std::int64_t> do_munlock(Kernel& k, std::uint64_t address, std::uint64_t le
   const std::uint64_t len = (length + (address & ~PAGE_MASK) + PAGE_SIZE - 1) & PAGE_MASK;
   const Vaddr start(address & PAGE_MASK);
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   const std::int64_t error = co_await apply_vma_lock_flags(k, mm, start, start + len, 0);
   mmap_write_unlock(k, mm);
   co_return error;

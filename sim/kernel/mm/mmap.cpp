@@ -175,7 +175,9 @@ Path<std::int64_t> vm_mmap_pgoff(Kernel& k, file* file, std::uint64_t addr, std:
                                  std::uint64_t prot, std::uint64_t flags, std::uint64_t pgoff) {
   mm_struct& mm = *k.current().mm;
   std::uint64_t populate = 0;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   const std::int64_t result =
       co_await do_mmap_locked(k, file, addr, len, prot, flags, pgoff, &populate);
   mmap_write_unlock(k, mm);
@@ -214,7 +216,9 @@ Path<std::int64_t> ksys_mmap_pgoff(Kernel& k, std::uint64_t addr, std::uint64_t 
 
 Path<std::int64_t> vm_munmap(Kernel& k, std::uint64_t start, std::uint64_t len) {
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   const bool downgrades = k.profile.munmap_downgrades;
   const std::int64_t result = co_await do_vmi_munmap(k, mm, Vaddr(start), len, downgrades);
   if (result || !downgrades) mmap_write_unlock(k, mm);

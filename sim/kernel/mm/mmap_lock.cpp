@@ -24,6 +24,12 @@ Path<void> mmap_write_lock(Kernel& k, mm_struct& mm) {
   trace_returned(k, mm, true, true);
 }
 
+Path<void> mmap_write_lock(Kernel& k, mm_struct& mm, bool* taken) {
+  trace_start(k, mm, true);
+  *taken = co_await down_write_killable(mm.mmap_lock);
+  trace_returned(k, mm, true, *taken);
+}
+
 // Bumping the sequence ends all VMA write locks at once.
 static void vma_end_write_all(mm_struct& mm) { ++mm.mm_lock_seq; }
 
@@ -55,6 +61,12 @@ Path<void> mmap_read_lock(Kernel& k, mm_struct& mm) {
   trace_start(k, mm, false);
   co_await down_read(mm.mmap_lock);
   trace_returned(k, mm, false, true);
+}
+
+Path<void> mmap_read_lock(Kernel& k, mm_struct& mm, bool* taken) {
+  trace_start(k, mm, false);
+  *taken = co_await down_read_killable(mm.mmap_lock);
+  trace_returned(k, mm, false, *taken);
 }
 
 Path<bool> mmap_read_trylock(Kernel& k, mm_struct& mm) {

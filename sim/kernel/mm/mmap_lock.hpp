@@ -9,6 +9,10 @@
 namespace faultline {
 
 Path<void> mmap_write_lock(Kernel& k, mm_struct& mm);
+/// mmap_write_lock_killable(), mmap_read_lock_killable(): `*taken` is false if a fatal signal has
+/// ended the wait. A trace knows them by the names of the others.
+Path<void> mmap_write_lock(Kernel& k, mm_struct& mm, bool* taken);
+Path<void> mmap_read_lock(Kernel& k, mm_struct& mm, bool* taken);
 void mmap_write_unlock(Kernel& k, mm_struct& mm);
 /// The lock of a new mm while that of the mm it is copied from is held.
 Path<void> mmap_write_lock_nested(Kernel& k, mm_struct& mm);

@@ -132,7 +132,9 @@ Path<std::int64_t> do_mprotect_pkey(Kernel& k, std::uint64_t start, std::uint64_
   if (wrong) co_return wrong < 0 ? wrong : 0;
   const Vaddr end(start + ((len + PAGE_SIZE - 1) & PAGE_MASK));
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   mmu_gather tlb;
   const std::int64_t result = co_await protect_range(k, tlb, mm, Vaddr(start), end, prot);
   co_await tlb_finish_mmu(k, mm, tlb);

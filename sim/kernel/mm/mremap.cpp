@@ -78,7 +78,9 @@ HelperPath<std::int64_t> mremap_unmaps_first(Kernel& k, const Remap& request) {
   r.new_len = page_align(r.new_len);
   if (r.new_len == 0) co_return -EINVAL;
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   std::int64_t result = static_cast<std::int64_t>(r.addr.v);
   if (!vma_lookup(mm, r.addr)) {
     result = -EFAULT;

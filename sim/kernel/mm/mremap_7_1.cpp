@@ -125,7 +125,9 @@ HelperPath<std::int64_t> mremap_checks_first(Kernel& k, const Remap& request) {
   r.new_len = page_align(r.new_len);
   if (const int error = check_mremap_params(r)) co_return error;
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   bool locked = true;
   std::int64_t result = -ENOMEM;
   // At worst the target and the tail are cut out of other VMAs, and the source after its copy.

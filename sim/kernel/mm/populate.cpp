@@ -33,6 +33,7 @@ static Path<std::int64_t> __get_user_pages(Kernel& k, vm_area_struct& vma, Vaddr
                                            Vaddr end, bool write, bool* locked) {
   while (*address < end) {
     if (!is_populated(*vma.vm_mm, *address, write)) {
+      if (fatal_signal_pending(k.current())) co_return -EINTR;
       const vm_fault_t ret = co_await faultin_page(k, vma, *address, write, locked != nullptr);
       if (ret & VM_FAULT_ERROR) co_return vm_fault_to_errno(ret);
       if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) {

@@ -34,7 +34,9 @@ Path<std::int64_t> ksys_remap_file_pages(Kernel& k, std::uint64_t start, std::ui
   if (prot != 0 || start + size <= start) co_return -EINVAL;
   if (pgoff + (size >> PAGE_SHIFT) < pgoff) co_return -EINVAL;
   mm_struct& mm = *k.current().mm;
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return -EINTR;
   k.engine.charge(k.costs.vma_lookup);
   const vm_area_struct* const vma = find_range(mm, Vaddr(start), Vaddr(start + size));
   std::int64_t result = -EINVAL;

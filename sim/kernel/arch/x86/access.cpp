@@ -12,6 +12,12 @@ namespace {
 // Where the instruction pointer of a simulated program is said to be: it has no code.
 constexpr std::uint64_t user_ip = 0x401000;
 
+// On the way back to user mode: a signal is delivered before the program goes on.
+bool goes_to_signal(Kernel& k) {
+  const task_struct& current = k.current();
+  return current.pending_signal || signal_pending(current);
+}
+
 struct Translation {
   Paddr phys{};
   std::uint32_t error_code = 0;
@@ -119,7 +125,7 @@ HelperPath<bool> access_split(Kernel& k, const AccessSeries& s, Vaddr va, std::u
       co_return false;
     }
     co_await exc_page_fault(k, at, high.error_code, FaultMode::user, user_ip);
-    if (k.current().pending_signal) co_return false;
+    if (goes_to_signal(k)) co_return false;
   }
 }
 
@@ -175,7 +181,7 @@ HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
       Translation t = translate_missed(k, hit.result, va, access, true);
       while (!t.ok && !t.general_protection) {
         co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
-        if (k.current().pending_signal) co_return out;
+        if (goes_to_signal(k)) co_return out;
         t = translate_missed(k, TlbResult::miss, va, access, true);
       }
       if (t.general_protection) {
@@ -185,7 +191,13 @@ HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
       phys = t.phys;
     }
     out.value = memory_access(k, phys, s.length, s);
-    if (!k.engine.try_spend(Nanos{})) co_await k.engine.spend(Nanos{});
+    if (k.engine.try_spend(Nanos{})) [[likely]]
+      continue;
+    co_await k.engine.spend(Nanos{});
+    if (goes_to_signal(k)) {
+      ++out.done;
+      break;
+    }
   }
   co_return out;
 }

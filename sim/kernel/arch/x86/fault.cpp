@@ -31,7 +31,9 @@ bool bad_area_nosemaphore(Kernel& k, FaultMode mode, Vaddr address, int code) {
 // everything is looked at again.
 static HelperPath<vm_area_struct*> grow_stack(Kernel& k, mm_struct& mm, Vaddr address) {
   mmap_read_unlock(k, mm);
-  co_await mmap_write_lock(k, mm);
+  bool taken = false;
+  co_await mmap_write_lock(k, mm, &taken);
+  if (!taken) co_return nullptr;
   vm_area_struct* const vma = find_vma(mm, address);
   bool found = vma && vma->vm_start <= address;
   if (vma && !found && (vma->vm_flags & VM_GROWSDOWN)) {
@@ -48,8 +50,9 @@ static HelperPath<vm_area_struct*> grow_stack(Kernel& k, mm_struct& mm, Vaddr ad
 
 static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vaddr address) {
   k.locks.try_then_wait(mm.mmap_lock, HoldMode::shared);
-  const bool taken = co_await mmap_read_trylock(k, mm);
-  if (!taken) co_await mmap_read_lock(k, mm);
+  bool taken = co_await mmap_read_trylock(k, mm);
+  if (!taken) co_await mmap_read_lock(k, mm, &taken);
+  if (!taken) co_return nullptr;
   k.engine.charge(k.costs.vma_lookup);
   vm_area_struct* vma = find_vma(mm, address);
   if (vma && vma->vm_start <= address) co_return vma;
@@ -78,11 +81,20 @@ bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
   return true;
 }
 
-enum class Attempt : std::uint8_t { done, retry, bad_access };
+// The fault is to be tried again, but a signal that is pending comes first: a program has it
+// delivered before it makes the access anew, the kernel itself only looks for one that kills.
+static bool fault_signal_pending(Kernel& k, vm_fault_t fault, FaultMode mode) {
+  const task_struct& current = k.current();
+  if (!(fault & VM_FAULT_RETRY)) return false;
+  return fatal_signal_pending(current) || (mode == FaultMode::user && signal_pending(current));
+}
+
+enum class Attempt : std::uint8_t { done, retry, bad_access, signal };
 
 // Steps 11 to 13: the fault under mmap_lock, until it no longer asks for a retry.
 static HelperPath<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::uint32_t error_code,
-                                                 std::uint32_t flags, vm_fault_t* fault) {
+                                                 FaultMode mode, std::uint32_t flags,
+                                                 vm_fault_t* fault) {
   mm_struct& mm = *k.current().mm;
   for (;;) {
     vm_area_struct* const vma = co_await lock_mm_and_find_vma(k, mm, address);
@@ -92,6 +104,7 @@ static HelperPath<Attempt> fault_under_mmap_lock(Kernel& k, Vaddr address, std::
       co_return Attempt::bad_access;
     }
     *fault = co_await handle_mm_fault(k, *vma, address, flags);
+    if (fault_signal_pending(k, *fault, mode)) co_return Attempt::signal;
     if (*fault & VM_FAULT_COMPLETED) co_return Attempt::done;
     if (!(*fault & VM_FAULT_RETRY)) break;
     flags |= FAULT_FLAG_TRIED;
@@ -122,14 +135,17 @@ static Path<bool> do_user_addr_fault(Kernel& k, Vaddr address, std::uint32_t err
     }
     const bool major = bool(*fault & VM_FAULT_MAJOR);
     if (attempt == Attempt::retry && major) flags |= FAULT_FLAG_TRIED;
+    if (vma && fault_signal_pending(k, *fault, mode)) attempt = Attempt::signal;
   }
   if (attempt == Attempt::retry) {
-    attempt = co_await fault_under_mmap_lock(k, address, error_code, flags, fault);
+    attempt = co_await fault_under_mmap_lock(k, address, error_code, mode, flags, fault);
     if (attempt == Attempt::retry) {
       *fault = VM_FAULT_SIGSEGV;
       co_return bad_area_nosemaphore(k, mode, address, SEGV_MAPERR);
     }
   }
+  // A program goes back and gets its signal; the kernel's own access is given up.
+  if (attempt == Attempt::signal) co_return mode == FaultMode::user;
   if (attempt == Attempt::bad_access) {
     *fault = VM_FAULT_SIGSEGV;
     co_return bad_area_nosemaphore(k, mode, address, SEGV_ACCERR);

@@ -41,7 +41,8 @@ Path<bool> __do_page_fault(Kernel& k, Vaddr address, std::uint32_t error_code, F
     *fault = co_await handle_mm_fault(k, *vma, address, flags);
     if (!(*fault & VM_FAULT_RETRY)) break;
     // mmap_sem is released. A second retry goes back to the access, which faults anew.
-    if (!(flags & FAULT_FLAG_ALLOW_RETRY)) co_return mode == FaultMode::user;
+    const bool once_more = (flags & FAULT_FLAG_ALLOW_RETRY) && !fatal_signal_pending(k.current());
+    if (!once_more) co_return mode == FaultMode::user;
     flags = (flags & ~FAULT_FLAG_ALLOW_RETRY) | FAULT_FLAG_TRIED;
   }
   if (!(*fault & VM_FAULT_COMPLETED)) mmap_read_unlock(k, mm);

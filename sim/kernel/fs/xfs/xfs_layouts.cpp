@@ -19,7 +19,8 @@ static Path<void> xfs_wait_dax_page(Kernel& k, inode& ip) {
 }
 
 Path<std::int64_t> xfs_break_dax_layouts(Kernel& k, inode& ip) {
-  const std::int64_t error = co_await dax_break_layout(k, ip.i_data, 0, ~0ULL, xfs_wait_dax_page);
+  const IdleWait wait{xfs_wait_dax_page, true};
+  const std::int64_t error = co_await dax_break_layout(k, ip.i_data, 0, ~0ULL, wait);
   co_return error;
 }
 

@@ -138,6 +138,7 @@ Path<std::int64_t> xfs_reflink_remap_blocks(Kernel& k, inode& src, inode& dest,
     imap.off += destoff - srcoff;
     const std::int64_t error = co_await xfs_reflink_remap_extent(k, dest, imap, new_isize);
     if (error) co_return error;
+    if (fatal_signal_pending(k.current())) co_return -EINTR;
     srcoff += imap.len;
     destoff += imap.len;
     len -= imap.len;
