@@ -5,6 +5,7 @@
 
 #include "analysis/simulate.hpp"
 #include "catch.hpp"
+#include "scenario/known_words.hpp"
 #include "scenario/load.hpp"
 
 namespace faultline {
@@ -41,7 +42,8 @@ Scenario load(const std::string& name) {
   REQUIRE(in);
   std::stringstream text;
   text << in.rdbuf();
-  LoadResult loaded = load_scenario({text.str(), path, {}, {}});
+  const KnownWords known;
+  LoadResult loaded = load_scenario({text.str(), path, {}, known.vocabulary()});
   REQUIRE(std::holds_alternative<Scenario>(loaded));
   return std::move(std::get<Scenario>(loaded));
 }
@@ -64,7 +66,7 @@ void play(const Race& race, std::uint64_t seeds) {
 }  // namespace
 
 TEST_CASE("races hold in every order", "[slow]") {
-  for (const Race& race : races) play(race, 50);
+  for (const Race& race : races) play(race, 100);
   play({"T12", "race/last_block_for_one_of_two"}, 3);
 }
 

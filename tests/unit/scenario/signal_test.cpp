@@ -81,7 +81,8 @@ TEST_CASE("a process without steps left is torn down by a signal") {
   constexpr const char* frame = R"({{"format": 1, "machine": {{"cpus": 2}}, "tasks": {{
     "victim": {{"cpu": 0, "steps": [{}]}}, "killer": {{"cpu": 1, "steps": [
       {{"compute": {{"for": "1ms"}}}}, {{"kill": {{"task": "victim", "signal": "SIGTERM"}}}},
-      {{"compute": {{"for": "1ms"}}}}, {{"kill": {{"task": "victim", "signal": "SIGTERM"}}}}]}}}}}})";
+      {{"compute": {{"for": "1ms"}}}},
+      {{"kill": {{"task": "victim", "signal": "SIGTERM"}}}}]}}}}}})";
   const Scenario scenario = good(fmt::format(fmt::runtime(frame), maps));
   Tracer tracer;
   World world(scenario, tracer, WorldOptions{});
@@ -124,7 +125,6 @@ TEST_CASE("kill refuses what is no signal and who is not there") {
 }
 
 TEST_CASE("a deadlock that a kill can end is none until that has passed") {
-  // Each holds the other's mmap_lock by sleeping in a driver's hook is not needed: two locks do.
   const auto text = [](const char* last) {
     return fmt::format(R"({{"format": 1, "machine": {{"cpus": 3}},
       "locks": {{"A": {{"type": "mutex"}}, "B": {{"type": "mutex"}}}}, "tasks": {{
