@@ -1,6 +1,8 @@
 // Which call belongs to which part, and the walk along a fault.
 #include "analysis/fault_parts.hpp"
 
+#include <algorithm>
+
 #include "scenario/report_words.hpp"
 
 namespace faultline {
@@ -54,15 +56,28 @@ std::optional<FaultPart> part_of(std::string_view function) {
   return std::nullopt;
 }
 
+// The kernel knows how long each fault took, records only most of it: a fault may end the step.
+void give(const std::vector<FaultShares>& faults, StepResult& step) {
+  constexpr auto entry = static_cast<std::size_t>(FaultPart::entry);
+  step.fault_parts = faults;
+  for (std::size_t i = 0; i < std::min(faults.size(), step.faults.size()); ++i) {
+    FaultShares& shares = step.fault_parts[i];
+    std::uint64_t sum = 0;
+    for (const std::uint64_t share : shares) sum += share;
+    const std::uint64_t duration = step.faults[i].duration.v;
+    if (duration > sum) shares[entry] += duration - sum;
+  }
+}
+
 }  // namespace
 
-FaultPart FaultAccount::now(const Open& fault) {
+FaultPart FaultAccount::now(const Fault& fault) {
   if (fault.wait == Wait::lock) return FaultPart::locks;
   if (fault.wait == Wait::device || fault.asleep) return FaultPart::device;
   return fault.calls.empty() ? FaultPart::entry : fault.calls.back();
 }
 
-bool FaultAccount::advance(Open& fault, const FaultStep& step) {
+bool FaultAccount::advance(Fault& fault, const FaultStep& step) {
   fault.spent[static_cast<std::size_t>(now(fault))] += step.time - fault.last;
   fault.last = step.time;
   fault.asleep = false;
@@ -93,20 +108,46 @@ bool FaultAccount::advance(Open& fault, const FaultStep& step) {
   return true;
 }
 
-std::optional<FaultShares> FaultAccount::take(std::int64_t key, const FaultStep& step) {
-  const bool begins =
-      step.event == Event::page_fault_user || step.event == Event::page_fault_kernel;
-  if (begins) {
-    Open fault;
-    fault.last = step.time;
-    open_[key] = fault;
-    return std::nullopt;
+FaultAccount::Fault FaultAccount::begin(const FaultStep& step, const std::optional<Walk>& walk) {
+  Fault fault;
+  fault.last = step.time;
+  if (walk) {
+    fault.spent[static_cast<std::size_t>(FaultPart::translation)] = walk->cost;
+    fault.spent[static_cast<std::size_t>(FaultPart::entry)] = step.time - walk->start - walk->cost;
   }
-  const auto it = open_.find(key);
-  if (it == open_.end() || advance(it->second, step)) return std::nullopt;
-  const FaultShares shares = it->second.spent;
-  open_.erase(it);
-  return shares;
+  return fault;
+}
+
+// A fault that has returned is over at the next record of its task: a page walk of the instruction
+// that begins anew tells when it came back to it.
+std::optional<FaultShares> FaultAccount::take(std::int64_t key, const FaultStep& step) {
+  PerTask& task = tasks_[key];
+  std::optional<FaultShares> over;
+  const bool walks = step.event == Event::sim_page_walk;
+  if (task.state == State::returned) {
+    over = task.fault.spent;
+    if (walks) (*over)[static_cast<std::size_t>(FaultPart::entry)] += step.time - task.fault.last;
+    task.state = State::none;
+  }
+  if (step.event == Event::page_fault_user || step.event == Event::page_fault_kernel) {
+    task.fault = begin(step, task.walk);
+    task.state = State::open;
+  } else if (task.state == State::open && !advance(task.fault, step)) {
+    task.state = State::returned;
+  }
+  task.walk.reset();
+  if (walks) task.walk = Walk{step.time, step.cost};
+  return over;
+}
+
+std::vector<std::pair<std::int64_t, FaultShares>> FaultAccount::take_returned() {
+  std::vector<std::pair<std::int64_t, FaultShares>> all;
+  for (auto& [key, task] : tasks_) {
+    if (task.state != State::returned) continue;
+    all.emplace_back(key, task.fault.spent);
+    task.state = State::none;
+  }
+  return all;
 }
 
 void FaultParts::line(const TraceLine& line) {
@@ -115,9 +156,17 @@ void FaultParts::line(const TraceLine& line) {
   FaultStep step{*line.known, line.time_ns, {}};
   const bool call = step.event == Event::sim_call;
   step.name = line.text(call ? "func" : "name");
-  const auto shares = account_.take(line.pid, step);
-  if (!shares) return;
-  for (std::size_t i = 0; i < fault_part_count; ++i) parts_[i].add((*shares)[i]);
+  if (step.event == Event::sim_page_walk) step.cost = line.value("ns");
+  if (const auto shares = account_.take(line.pid, step)) add(*shares);
+}
+
+void FaultParts::end_trace() {
+  for (const auto& [task, shares] : account_.take_returned()) add(shares);
+  account_.clear();
+}
+
+void FaultParts::add(const FaultShares& shares) {
+  for (std::size_t i = 0; i < fault_part_count; ++i) parts_[i].add(shares[i]);
 }
 
 EventMask StepFaults::mask() {
@@ -125,7 +174,8 @@ EventMask StepFaults::mask() {
   for (const Event event :
        {Event::page_fault_user, Event::page_fault_kernel, Event::sim_call, Event::sim_ret,
         Event::lock_contended, Event::lock_acquired, Event::sim_bitlock_contended,
-        Event::sim_bitlock_acquired, Event::sched_switch, Event::sim_step}) {
+        Event::sim_bitlock_acquired, Event::sched_switch, Event::sim_page_walk, Event::sim_step,
+        Event::sim_step_done}) {
     mask.set(event);
   }
   return mask;
@@ -142,6 +192,9 @@ void StepFaults::on_record(const Record& record) {
       step_[task] = record.arg[1];
       shares_[{task, record.arg[1]}].clear();
       return;
+    case Event::sim_page_walk:
+      step.cost = record.arg[2];
+      break;
     case Event::sim_call:
       step.name = word(0);
       break;
@@ -152,13 +205,18 @@ void StepFaults::on_record(const Record& record) {
     default:
       break;
   }
-  const auto shares = account_.take(task, step);
-  if (!shares) return;
-  std::vector<FaultShares>& faults = shares_[{task, step_[task]}];
-  if (faults.size() < task_struct::max_fault_records) faults.push_back(*shares);
+  if (const auto shares = account_.take(task, step)) keep(task, *shares);
 }
 
-void StepFaults::put_into(const Scenario& scenario, RunResult& result) const {
+void StepFaults::keep(std::uint32_t task, const FaultShares& shares) {
+  std::vector<FaultShares>& faults = shares_[{task, step_[task]}];
+  if (faults.size() < task_struct::max_fault_records) faults.push_back(shares);
+}
+
+void StepFaults::put_into(const Scenario& scenario, RunResult& result) {
+  for (const auto& [task, shares] : account_.take_returned()) {
+    keep(static_cast<std::uint32_t>(task), shares);
+  }
   std::map<std::pair<std::uint32_t, std::string_view>, const std::vector<FaultShares>*> by_name;
   for (const auto& [key, faults] : shares_) {
     const SymbolId step(static_cast<std::uint32_t>(key.second));
@@ -169,7 +227,7 @@ void StepFaults::put_into(const Scenario& scenario, RunResult& result) const {
     for (std::uint32_t i = 0; i < result.steps[t].size(); ++i) {
       const std::string name(step_name(scenario, TaskId(t), i));
       const auto it = by_name.find({t, name});
-      if (it != by_name.end()) result.steps[t][i].fault_parts = *it->second;
+      if (it != by_name.end()) give(*it->second, result.steps[t][i]);
     }
   }
 }

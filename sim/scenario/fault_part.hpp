@@ -9,17 +9,18 @@
 namespace faultline {
 
 enum class FaultPart : std::uint8_t {
-  entry,       ///< translation, exception, finding the VMA
-  memory,      ///< the memory manager: pages, copies, anon_vma
-  page_table,  ///< tables and entries
-  tlb,         ///< flushes
-  filesystem,  ///< file system, DAX, page cache, log
-  device,      ///< asleep until a device is done
-  locks,       ///< waiting for locks
+  translation,  ///< the page walk that found no entry, before the exception
+  entry,        ///< exception, finding the VMA, return
+  memory,       ///< the memory manager: pages, copies, anon_vma
+  page_table,   ///< tables and entries
+  tlb,          ///< flushes
+  filesystem,   ///< file system, DAX, page cache, log
+  device,       ///< asleep until a device is done
+  locks,        ///< waiting for locks
 };
-inline constexpr std::size_t fault_part_count = 7;
+inline constexpr std::size_t fault_part_count = 8;
 inline constexpr std::array<std::string_view, fault_part_count> fault_part_names{
-    "entry", "memory", "page table", "tlb", "filesystem", "device", "locks"};
+    "translation", "entry", "memory", "page table", "tlb", "filesystem", "device", "locks"};
 
 /// What one fault spent on each part, ns.
 using FaultShares = std::array<std::uint64_t, fault_part_count>;

@@ -236,6 +236,10 @@ bool TraceReader::frame_line(std::string_view text) {
 }
 
 void TraceReader::event_line(std::string_view text) {
+  if (line_ == 1 && text.starts_with('{')) {
+    return refuse(
+        "this is JSON, not a trace; `faultline run FILE --trace OUT` makes one of a scenario");
+  }
   std::size_t column = 0;
   const auto parts = parse_line(text, column);
   if (!parts) {

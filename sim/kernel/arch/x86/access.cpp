@@ -28,8 +28,9 @@ struct Translation {
 // The page walk after a TLB miss; charges what it costs. Does not suspend.
 Translation walk_tables(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access access, bool user) {
   const WalkResult walked = walk(*mm.pgtables, cpu.tlb.walk_cache, va, access, user);
-  k.engine.charge(walk_cost(k.costs, walked.uncached));
-  k.trace<Event::sim_page_walk>(va, walked.levels);
+  const Nanos cost = walk_cost(k.costs, walked.uncached);
+  k.engine.charge(cost);
+  k.trace<Event::sim_page_walk>(va, walked.levels, cost.v);
   if (walked.outcome == WalkOutcome::general_protection) return {Paddr{}, 0, false, true};
   if (walked.outcome == WalkOutcome::fault) return {Paddr{}, walked.error_code, false, false};
   cpu.tlb.insert(mm.id, va, walked.size, walked.value);
