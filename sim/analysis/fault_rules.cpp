@@ -79,7 +79,8 @@ FaultRules::Function FaultRules::function(std::uint64_t symbol) {
   Function& known = functions_[symbol];
   if (known != Function::unknown) return known;
   const std::string_view name = symbols_.text(SymbolId(static_cast<std::uint32_t>(symbol)));
-  known = name == "do_vmi_munmap"     ? Function::do_vmi_munmap
+  const bool unmaps = name == "do_vmi_munmap" || name == "do_munmap";
+  known = unmaps                      ? Function::do_vmi_munmap
           : name == "handle_mm_fault" ? Function::handle_mm_fault
                                       : Function::other;
   return known;

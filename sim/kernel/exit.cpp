@@ -5,6 +5,7 @@
 #include "kernel/fs/open.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
+#include "kernel/mm/mmap_4_13.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/vm_account.hpp"
 
@@ -32,6 +33,10 @@ Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
     if (vma->vm_flags & VM_LOCKED) mm.locked_vm -= vma_pages(*vma);
     if (vma->vm_flags & VM_ACCOUNT) vm_unacct_memory(k, vma_pages(*vma));
     vma->detached = true;
+    if (k.profile.mmap_region == MmapRegion::unmaps_first) {
+      co_await v4_13::remove_vma(k, *vma);
+      continue;
+    }
     if (vma->vm_ops && vma->vm_ops->close) co_await vma_close(k, *vma);
     remove_vma(k, *vma);
   }

@@ -219,8 +219,8 @@ Path<std::int64_t> vm_munmap(Kernel& k, std::uint64_t start, std::uint64_t len) 
   bool taken = false;
   co_await mmap_write_lock(k, mm, &taken);
   if (!taken) co_return -EINTR;
-  const bool downgrades = k.profile.munmap_downgrades;
-  const std::int64_t result = co_await do_vmi_munmap(k, mm, Vaddr(start), len, downgrades);
+  const bool downgrades = munmap_drops_lock(k.profile);
+  const std::int64_t result = co_await unmap_range(k, mm, Vaddr(start), len, downgrades);
   if (result || !downgrades) mmap_write_unlock(k, mm);
   co_return result;
 }

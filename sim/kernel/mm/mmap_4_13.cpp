@@ -141,7 +141,7 @@ HelperPath<std::int64_t> new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
   const bool may_write = request.vm_file && is_shared_maywrite(k.profile, request.flags);
   if (may_write) error = mapping_map_writable(request.vm_file->f_inode->i_data);
   if (error) {
-    remove_vma(k, vma);
+    faultline::remove_vma(k, vma);
     co_return error;
   }
   if (request.vm_file) {
@@ -159,7 +159,7 @@ HelperPath<std::int64_t> new_vma(Kernel& k, mm_struct& mm, MergeRequest request,
   if (!error) co_await vma_link(k, mm, vma);
   if (may_write) mapping_unmap_writable(request.vm_file->f_inode->i_data);
   if (error) {
-    remove_vma(k, vma);
+    faultline::remove_vma(k, vma);
     co_return error;
   }
   *out = &vma;
@@ -187,7 +187,7 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, MergeRequest request,
   }
   // What is in the way is gone from here on, whatever becomes of the rest.
   if (find_vma_intersection(mm, request.start, request.end)) {
-    const std::int64_t error = co_await do_vmi_munmap(k, mm, request.start, len, false);
+    const std::int64_t error = co_await do_munmap(k, mm, request.start, len);
     if (error) co_return -ENOMEM;
   }
   std::uint64_t charged = 0;

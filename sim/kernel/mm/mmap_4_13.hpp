@@ -24,5 +24,11 @@ struct MmapArguments {
 Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, MmapArguments args,
                            std::uint64_t* populate);
 
+/// do_munmap(): unmaps [start, start + len); 0 or a negative errno. Keeps mmap_sem, held for
+/// writing.
+Path<std::int64_t> do_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len);
+/// remove_vma(): closes and frees a VMA that is out of the tree.
+Path<void> remove_vma(Kernel& k, vm_area_struct& vma);
+
 }  // namespace v4_13
 }  // namespace faultline

@@ -41,12 +41,12 @@ static Path<std::int64_t> mremap_to(Kernel& k, mm_struct& mm, Remap* r) {
   if (r->addr.v + r->old_len > to && to + r->new_len > r->addr.v) co_return -EINVAL;
   if (mm.map_count + 2 >= k.profile.max_map_count - 3) co_return -ENOMEM;
   if (r->flags & MREMAP_FIXED_) {
-    const std::int64_t error = co_await do_vmi_munmap(k, mm, Vaddr(to), r->new_len, false);
+    const std::int64_t error = co_await unmap_range(k, mm, Vaddr(to), r->new_len, false);
     if (error) co_return error;
   }
   if (r->old_len > r->new_len) {
     const std::int64_t error =
-        co_await do_vmi_munmap(k, mm, r->addr + r->new_len, r->old_len - r->new_len, false);
+        co_await unmap_range(k, mm, r->addr + r->new_len, r->old_len - r->new_len, false);
     if (error) co_return error;
     r->old_len = r->new_len;
   }
@@ -88,10 +88,11 @@ HelperPath<std::int64_t> mremap_unmaps_first(Kernel& k, const Remap& request) {
     result = co_await mremap_to(k, mm, &r);
   } else if (r.old_len > r.new_len) {
     // Shrinking only unmaps the tail; the lock is given up on the way.
+    const bool drops_lock = munmap_drops_lock(k.profile);
     const std::int64_t error =
-        co_await do_vmi_munmap(k, mm, r.addr + r.new_len, r.old_len - r.new_len, true);
-    if (!error) co_return result;
-    result = error;
+        co_await unmap_range(k, mm, r.addr + r.new_len, r.old_len - r.new_len, drops_lock);
+    if (!error && drops_lock) co_return result;
+    if (error) result = error;
   } else if (r.old_len < r.new_len) {
     result = co_await grow(k, mm, &r);
   }

@@ -78,7 +78,7 @@ static HelperPath<void> unmap_moved(Kernel& k, vm_area_struct& vma, Vaddr addr, 
   const bool below = vma.vm_start < addr;
   const bool above = addr + len < vma.vm_end;
   if (accounted) vma.vm_flags &= ~VM_ACCOUNT;
-  if (len != 0) co_await do_vmi_munmap(k, mm, addr, len, false);
+  if (len != 0) co_await unmap_range(k, mm, addr, len, false);
   if (!accounted) co_return;
   if (below) find_vma_prev(mm, addr)->vm_flags |= VM_ACCOUNT;
   if (above) find_vma(mm, addr + len)->vm_flags |= VM_ACCOUNT;

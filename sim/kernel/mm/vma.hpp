@@ -52,6 +52,14 @@ Path<std::int64_t> mmap_region(Kernel& k, mm_struct& mm, file* file, Vaddr addr,
 Path<std::int64_t> do_vmi_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len,
                                  bool unlock);
 
+/// Whether munmap(2) and a shrinking mremap(2) let go of mmap_lock on the way.
+inline bool munmap_drops_lock(const Profile& profile) {
+  return profile.munmap_downgrades && profile.mmap_region == MmapRegion::gathers;
+}
+/// do_vmi_munmap(), or what the profile has in its place; `unlock` only if munmap_drops_lock().
+Path<std::int64_t> unmap_range(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len,
+                               bool unlock);
+
 /// Detached VMAs of one unmapping, and what they counted. mm/vma.h struct vma_munmap_struct.
 struct vma_munmap_struct {
   std::vector<vm_area_struct*> vmas;

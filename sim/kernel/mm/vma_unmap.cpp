@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/mmap_4_13.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/vm_account.hpp"
@@ -99,6 +100,14 @@ Path<std::int64_t> do_vmi_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uin
   }
   co_await vms_complete_munmap_vmas(k, mm, vms, unlock, false);
   co_return 0;
+}
+
+Path<std::int64_t> unmap_range(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len,
+                               bool unlock) {
+  if (k.profile.mmap_region == MmapRegion::unmaps_first) {
+    return v4_13::do_munmap(k, mm, start, len);
+  }
+  return do_vmi_munmap(k, mm, start, len, unlock);
 }
 
 }  // namespace faultline
