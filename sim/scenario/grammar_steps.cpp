@@ -60,6 +60,12 @@ constexpr RuleField io_fields[] = {{"fd", &fd_rule, required},
                                    {"buffer", &address_rule}};
 constexpr RuleField aio_fields[] = {
     {"fd", &fd_rule, required}, {"at", &argument_rule}, {"length", &argument_rule, required}};
+constexpr RuleField fiemap_fields[] = {
+    {"fd", &fd_rule, required},
+    {"at", &argument_rule},
+    {"length", &argument_rule, optional, "", "0 or absent: to the end of the file"},
+    {"buffer", &address_rule, optional, "", "an array with room for all extents"},
+};
 constexpr RuleField ftruncate_fields[] = {{"fd", &fd_rule, required},
                                           {"length", &argument_rule, required}};
 constexpr RuleField fallocate_fields[] = {{"fd", &fd_rule, required},
@@ -124,7 +130,7 @@ constexpr Rule fd_args = arguments(fd_fields), open_args = arguments(open_fields
                madvise_args = arguments(madvise_fields), msync_args = arguments(msync_fields),
                access_args = arguments(access_fields), flush_args = arguments(flush_fields),
                io_args = arguments(io_fields), aio_args = arguments(aio_fields),
-               ftruncate_args = arguments(ftruncate_fields),
+               fiemap_args = arguments(fiemap_fields), ftruncate_args = arguments(ftruncate_fields),
                fallocate_args = arguments(fallocate_fields), clone_args = arguments(clone_fields),
                fcntl_args = arguments(fcntl_fields), fsxattr_args = arguments(fsxattr_fields),
                file_args = arguments(file_fields), fs_args = arguments(fs_fields),
@@ -175,7 +181,7 @@ constexpr RuleField step_fields[] = {
     verb("exchange", clone_args),
     verb("fcntl", fcntl_args),
     verb("fsxattr", fsxattr_args),
-    verb("fiemap", fd_args),
+    verb("fiemap", fiemap_args),
     verb("unlink", file_args),
     verb("freeze", fs_args),
     verb("thaw", fs_args),

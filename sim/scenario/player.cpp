@@ -262,7 +262,7 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   }
   co_await exit_syscall(k, frame, result);
   if (step.verb == Verb::fork) yield_to_child(k, std::get<TaskArgs>(step.args).task);
-  co_return result;
+  co_return std::exchange(told_, std::nullopt).value_or(result);
 }
 
 HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {

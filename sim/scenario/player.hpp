@@ -48,6 +48,7 @@ class Player {
   HelperPath<std::int64_t> access(Kernel& k, const Step& step);
   HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);
   HelperPath<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
+  HelperPath<std::int64_t> fiemap(Kernel& k, const IoArgs& args);
   HelperPath<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);
   HelperPath<void> deliver_sent(Kernel& k, StepResult* r);
   HelperPath<void> compute(Kernel& k, Nanos left);
@@ -72,6 +73,7 @@ class Player {
   Kernel& k_;
   TaskId task_;
   std::optional<StepRef> awaits_;
+  std::optional<std::int64_t> told_;  // what the call has said in user memory, not by its value
   ChildCode code_ = ChildCode::exited;
   ExitScope scope_ = ExitScope::group;
   bool dies_ = false;  ///< of a signal that was sent to it

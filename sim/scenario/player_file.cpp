@@ -2,12 +2,14 @@
 #include <cerrno>
 
 #include "kernel/fs/aio.hpp"
+#include "kernel/fs/fiemap.hpp"
 #include "kernel/fs/namei.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/read_write.hpp"
 #include "kernel/fs/remap_range.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/sync.hpp"
+#include "kernel/fs/xfs/xfs_exchrange.hpp"
 #include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "scenario/player.hpp"
 #include "scenario/syscall_frame.hpp"
@@ -38,6 +40,15 @@ HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
   co_return result;
 }
 
+HelperPath<std::int64_t> Player::fiemap(Kernel& k, const IoArgs& args) {
+  FiemapRequest request{args.at, args.length, {}};
+  if (args.has_buffer) request.extents = Vaddr(resolve(args.buffer));
+  std::uint64_t mapped = 0;
+  const std::int64_t error = co_await ioctl_fiemap(k, resolve(args.fd), request, &mapped);
+  if (!error) told_ = static_cast<std::int64_t>(mapped);
+  co_return error;
+}
+
 HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
                                               const SyscallFrame& frame) {
   const auto& a = frame.args;
@@ -62,11 +73,16 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::pwrite:
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
       break;
+    case Verb::aio_read:
     case Verb::aio_write: {
       const auto& args = std::get<IoArgs>(step.args);
-      result = co_await io_submit_write(k, resolve(args.fd), args.at, args.length);
+      const bool write = step.verb == Verb::aio_write;
+      result = co_await io_submit_rw(k, resolve(args.fd), args.at, args.length, write);
       break;
     }
+    case Verb::fiemap:
+      result = co_await fiemap(k, std::get<IoArgs>(step.args));
+      break;
     case Verb::fsxattr: {
       const auto& args = std::get<FsxattrArgs>(step.args);
       xfs::FsxattrChange change{args.set, args.clear, {}};
@@ -84,6 +100,21 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
       const auto& args = std::get<CloneArgs>(step.args);
       const RemapRange range{args.at, args.to_at, args.length};
       result = co_await ioctl_file_clone(k, as_signed(a[0]), resolve(args.fd), range);
+      break;
+    }
+    case Verb::dedupe: {
+      const auto& args = std::get<CloneArgs>(step.args);
+      const RemapRange range{args.at, args.to_at, args.length};
+      std::int64_t status = 0;
+      result =
+          co_await ioctl_file_dedupe_range(k, as_signed(a[0]), resolve(args.to_fd), range, &status);
+      if (!result) told_ = status;
+      break;
+    }
+    case Verb::exchange: {
+      const auto& args = std::get<CloneArgs>(step.args);
+      const xfs::ExchangeRange range{args.at, args.to_at, args.length};
+      result = co_await xfs::xfs_ioc_exchange(k, as_signed(a[0]), resolve(args.fd), range);
       break;
     }
     case Verb::freeze:

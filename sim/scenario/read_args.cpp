@@ -142,7 +142,8 @@ StepArgs Reader::read_file_args(NodeId node, Verb verb) {
     case Verb::read:
     case Verb::write:
     case Verb::aio_write:
-    case Verb::aio_read: {
+    case Verb::aio_read:
+    case Verb::fiemap: {
       const NodeId buffer = get(node, "buffer");
       return IoArgs{fd(fd_node), argument("at"), argument("length"), address(buffer),
                     buffer != no_node};

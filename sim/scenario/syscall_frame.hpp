@@ -18,7 +18,8 @@ struct SyscallFrame {
 
 /// The calls on files, of which describe_syscall is made; nothing for any other.
 template <class Resolve>
-std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve resolve) {
+std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& step,
+                                                  Resolve resolve) {
   constexpr std::uint64_t at_fdcwd = static_cast<std::uint64_t>(-100);
   if (const auto* const a = std::get_if<OpenArgs>(&step.args)) {
     return SyscallFrame{257, {at_fdcwd, 0, a->flags, 0, 0, 0}};
@@ -45,7 +46,14 @@ std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve reso
     return SyscallFrame{16, {0, step.verb == Verb::freeze ? fifreeze : fithaw}};
   }
   if (const auto* const a = std::get_if<CloneArgs>(&step.args)) {
-    constexpr std::uint64_t ficlonerange = 0x4020940d;  // its argument is in user memory
+    // Their arguments are in user memory.
+    constexpr std::uint64_t ficlonerange = 0x4020940d, fideduperange = 0xc0189436,
+                            exchange_range = 0x40285881, swapext = 0xc0c0586d;
+    if (step.verb == Verb::dedupe) return SyscallFrame{16, {resolve(a->fd), fideduperange}};
+    const bool ranges = k.profile.exchange == XfsExchange::exchange_range;
+    if (step.verb == Verb::exchange) {
+      return SyscallFrame{16, {resolve(a->to_fd), ranges ? exchange_range : swapext}};
+    }
     return SyscallFrame{16, {resolve(a->to_fd), ficlonerange}};
   }
   if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
@@ -55,7 +63,12 @@ std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve reso
     constexpr std::uint64_t fssetxattr = 0x401c5820;  // its argument is in user memory
     return SyscallFrame{16, {resolve(a->fd), fssetxattr}};
   }
-  if (step.verb == Verb::aio_write) return SyscallFrame{209, {0, 1, 0}};  // io_submit
+  const bool aio = step.verb == Verb::aio_write || step.verb == Verb::aio_read;
+  if (aio) return SyscallFrame{209, {0, 1, 0}};  // io_submit
+  if (step.verb == Verb::fiemap) {
+    constexpr std::uint64_t fs_ioc_fiemap = 0xc020660b;
+    return SyscallFrame{16, {resolve(std::get<IoArgs>(step.args).fd), fs_ioc_fiemap}};
+  }
   if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
     const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
     return SyscallFrame{step.verb == Verb::pwrite ? 18 : 17,
@@ -68,7 +81,7 @@ std::optional<SyscallFrame> describe_file_syscall(const Step& step, Resolve reso
 /// numbers.
 template <class Resolve>
 SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
-  if (const auto on_file = describe_file_syscall(step, resolve)) return *on_file;
+  if (const auto on_file = describe_file_syscall(k, step, resolve)) return *on_file;
   if (const auto* const a = std::get_if<MmapArgs>(&step.args)) {
     if (step.verb == Verb::mmap3) {  // takes its offset in pages
       return {333,

@@ -110,6 +110,7 @@ inline constexpr std::uint32_t FOP_MMAP_SYNC = 1u << 4, FOP_UNSIGNED_OFFSET = 1u
 /// source.
 struct RemapRange {
   std::uint64_t pos_in = 0, pos_out = 0, length = 0;
+  bool dedupe = false;  ///< only if they hold the same (REMAP_FILE_DEDUP, REMAP_FILE_CAN_SHORTEN)
 };
 
 /// What a file system or driver does for its open files. Null: the operation does not exist.

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "kernel/fs/iomap_folio.hpp"
+#include "kernel/fs/iomap_write.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline {
@@ -89,8 +90,7 @@ Path<vm_fault_t> iomap_page_mkwrite(Kernel& k, vm_fault& vmf, const iomap_ops& o
       ret = co_await iomap_iter_next(k, iter, ops, "iomap_page_mkwrite");
       if (ret <= 0) break;
       co_await folio_mark_dirty(k, f);
-      const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
-      iter.processed = static_cast<std::int64_t>(end - iter.pos);
+      iter.processed = static_cast<std::int64_t>(iomap_length(iter));
     }
   }
   if (ret < 0) folio_unlock(k, f);

@@ -78,7 +78,7 @@ HelperPath<std::int64_t> write_folio(Kernel& k, iomap_iter& iter, const DaxIo& i
 }
 
 HelperPath<std::int64_t> iomap_write_iter(Kernel& k, iomap_iter& iter, const DaxIo& io) {
-  const std::uint64_t length = std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
+  const std::uint64_t length = iomap_length(iter);
   std::uint64_t chunk = PMD_SIZE;  // the largest folio
   std::uint64_t done = 0;
   std::uint64_t wanted = ~0ULL;  // no more than there was, when it is tried again

@@ -2,11 +2,21 @@
 // fs/iomap/buffered-io.c.
 #pragma once
 
+#include <algorithm>
+
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/iomap.hpp"
 #include "kernel/kernel.hpp"
 
 namespace faultline {
+
+/// iomap_length(): what the mapping at hand covers of the rest, and its source with it.
+inline std::uint64_t iomap_length(const iomap_iter& iter) {
+  std::uint64_t end = iter.map.offset + iter.map.length;
+  const iomap& source = iter.srcmap;
+  if (source.type != IOMAP_HOLE) end = std::min(end, source.offset + source.length);
+  return std::min(iter.len, end - iter.pos);
+}
 
 /// iomap_write_begin(): the folio for bytes from `pos` on, locked and with a reference; blocks that
 /// [pos, pos + len) covers only in part are up to date. `folio` null on error. 0 or an errno.

@@ -76,14 +76,15 @@ HelperPath<void> fill_block(Kernel& k, const iomap_iter& iter, folio& f, std::ui
 HelperPath<void> prepare_blocks(Kernel& k, const iomap_iter& iter, folio& f, std::uint64_t pos,
                                 std::uint64_t len) {
   const std::uint64_t start = f.index << PAGE_SHIFT;
-  if (pos <= start && pos + len >= start + (f.pages() << PAGE_SHIFT)) co_return;
+  const bool keeps = iter.flags & IOMAP_UNSHARE;  // nothing new is written: all is to be read
+  if (!keeps && pos <= start && pos + len >= start + (f.pages() << PAGE_SHIFT)) co_return;
   ifs_alloc(f);
   if (f.uptodate) co_return;
   const std::uint64_t first = (pos - start) >> PAGE_SHIFT;
   const std::uint64_t last = (pos + len - 1 - start) >> PAGE_SHIFT;
   for (std::uint64_t block = first; block <= last; ++block) {
     const std::uint64_t from = start + (block << PAGE_SHIFT);
-    const bool covered = pos <= from && pos + len >= from + PAGE_SIZE;
+    const bool covered = !keeps && pos <= from && pos + len >= from + PAGE_SIZE;
     if (covered || iomap_block_is_uptodate(f, block)) continue;
     co_await fill_block(k, iter, f, block);
     iomap_set_range_uptodate(f, block << PAGE_SHIFT, PAGE_SIZE);

@@ -40,6 +40,12 @@ Path<void> iomap_submit_ioend(Kernel& k, iomap_writepage_ctx& wpc) {
   if (!wpc.ioend) co_return;
   const std::unique_ptr<iomap_ioend> taken = std::move(wpc.ioend);
   iomap_ioend& ioend = *taken;
+  const std::int64_t refused = co_await wpc.ops->prepare(k, ioend);
+  if (refused) {  // nothing reaches the device; who waits for the folios is told at fsync
+    mapping_set_error(ioend.host->i_data, refused);
+    for (folio* const f : ioend.folios) folio_end_writeback(k, *f);
+    co_return;
+  }
   BlockDevice& device = *ioend.host->i_sb->s_bdev;
   ioend.done = device.submit(k.now(), ioend.size);
   if (device.synchronous()) co_await k.engine.spend(ioend.done - k.now());

@@ -19,6 +19,9 @@ struct iomap_ioend {
   std::vector<folio*> folios;
   Nanos done{};  ///< when the device has it
   Path<void> (*finish)(Kernel&, iomap_ioend&) = nullptr;
+  /// Of direct I/O: what ends it, and the error that stopped its submission half-way.
+  Path<std::int64_t> (*end_io)(Kernel&, const iomap_ioend&) = nullptr;
+  std::int64_t error = 0;
 };
 
 struct iomap_writepage_ctx;
@@ -28,6 +31,8 @@ struct iomap_writeback_ops {
   Path<std::int64_t> (*map_blocks)(Kernel&, iomap_writepage_ctx& ctx, inode&, std::uint64_t pos);
   /// No blocks could be had for a folio from `pos` on: what is dirty of it is given up.
   Path<void> (*discard_folio)(Kernel&, folio&, std::uint64_t pos);
+  /// Before the device gets the request. 0 or a negative errno.
+  HelperPath<std::int64_t> (*prepare)(Kernel&, const iomap_ioend&);
   /// Whether a transaction has to follow the write.
   bool (*needs_finish)(const inode&, const iomap_ioend&);
   Path<void> (*finish)(Kernel&, iomap_ioend&);
@@ -37,7 +42,8 @@ struct iomap_writeback_ops {
 struct iomap_writepage_ctx {
   const iomap_writeback_ops* ops = nullptr;
   iomap map;
-  std::uint64_t data_seq = 0;  ///< changes of the file's mappings when `map` was looked up
+  /// Changes of the file's mappings, and of those of its copies, when `map` was looked up.
+  std::uint64_t data_seq = 0, cow_seq = 0;
   std::unique_ptr<iomap_ioend> ioend;
 };
 

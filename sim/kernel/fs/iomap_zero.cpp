@@ -44,7 +44,7 @@ HelperPath<std::int64_t> zero_mapped(Kernel& k, iomap_iter& iter, std::uint64_t 
 HelperPath<std::int64_t> iomap_zero_iter(Kernel& k, iomap_iter& iter, bool& did_zero,
                                          bool& range_dirty) {
   const iomap& source = iter.srcmap.type == IOMAP_HOLE ? iter.map : iter.srcmap;
-  const std::uint64_t length = std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
+  const std::uint64_t length = iomap_length(iter);
   if (source.type == IOMAP_HOLE || source.type == IOMAP_UNWRITTEN) {
     if (!range_dirty) co_return static_cast<std::int64_t>(length);
     range_dirty = false;

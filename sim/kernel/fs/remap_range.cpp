@@ -48,29 +48,38 @@ HelperPath<std::int64_t> vfs_clone_file_range(Kernel& k, file& in, file& out,
   co_return cloned;
 }
 
-// generic_remap_checks(): `bs` is the size of a block. Lengths that end at the end of the source
-// may end inside a block.
+// generic_remap_checks(): lengths that end at the end of the source may end inside a block. A
+// request that may be shortened loses what is not whole blocks.
 std::int64_t generic_remap_checks(const inode& in, const inode& out, RemapRange& range) {
   constexpr std::uint64_t mask = PAGE_SIZE - 1;
   if ((range.pos_in & mask) || (range.pos_out & mask)) return -EINVAL;
   if (range.pos_in >= in.i_size) return -EINVAL;
-  const std::uint64_t count = std::min(range.length, in.i_size - range.pos_in);
+  const bool inside = range.pos_in + range.length <= in.i_size && range.pos_out < out.i_size &&
+                      range.pos_out + range.length <= out.i_size;
+  if (range.dedupe && !inside) return -EINVAL;
+  std::uint64_t count = std::min(range.length, in.i_size - range.pos_in);
   std::uint64_t bcount = count;
   if (range.pos_in + count == in.i_size) {
     bcount = ((in.i_size + mask) & ~mask) - range.pos_in;
   } else if (count & mask) {
-    return -EINVAL;
+    if (!range.dedupe) return -EINVAL;
+    bcount = count = count & ~mask;
   }
   const bool overlaps =
       &in == &out && range.pos_out + bcount > range.pos_in && range.pos_out < range.pos_in + bcount;
   if (overlaps) return -EINVAL;
-  return count == range.length ? 0 : -EINVAL;
+  if (count != range.length && !range.dedupe) return -EINVAL;
+  range.length = count;
+  return 0;
 }
 
 // generic_remap_check_len(): a block that is not whole may only become the last one of a file.
-std::int64_t generic_remap_check_len(const inode& out, const RemapRange& range) {
+std::int64_t generic_remap_check_len(const inode& out, RemapRange& range) {
   if ((range.length & (PAGE_SIZE - 1)) == 0) return 0;
-  return range.pos_out + range.length < out.i_size ? -EINVAL : 0;
+  if (range.pos_out + range.length >= out.i_size) return 0;
+  if (!range.dedupe) return -EINVAL;
+  range.length &= PAGE_MASK;
+  return 0;
 }
 
 }  // namespace
@@ -94,8 +103,13 @@ Path<std::int64_t> generic_remap_file_range_prep(Kernel& k, inode& in, inode& ou
   error = co_await filemap_write_and_wait_range(k, in.i_data, range.pos_in, range.pos_in + last);
   if (error) co_return error;
   error = co_await filemap_write_and_wait_range(k, out.i_data, range.pos_out, range.pos_out + last);
-  if (!error) error = generic_remap_check_len(out, range);
-  if (!error) error = co_await file_update_time(k, out);  // file_modified()
+  if (error) co_return error;
+  if (range.dedupe && range.length != 0) {
+    const bool same = co_await vfs_dedupe_file_range_compare(k, in, out, range);
+    if (!same) co_return -EBADE;
+  }
+  error = generic_remap_check_len(out, range);
+  if (!error && !range.dedupe) error = co_await file_update_time(k, out);  // file_modified()
   co_return error;
 }
 

@@ -1,10 +1,12 @@
 // Pins: without a lock as far as the page tables show the pages (GUP-fast), then with mmap_lock and
 // faults. Linux 6.12 mm/gup.c gup_fast_pte_range, __get_user_pages_locked, check_vma_flags. Pages
 // of the page cache are kept by a reference, zero pages need none. Left out: anonymous memory,
-// migration before a long-term pin, the end of a process, which would let its drivers unpin.
+// which only a transfer of direct I/O may pin, and without a reference; migration before a
+// long-term pin, the end of a process, which would let its drivers unpin.
 #include "kernel/mm/gup.hpp"
 
 #include <cerrno>
+#include <iterator>
 
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -36,7 +38,7 @@ bool is_zero_page(const Kernel& k, Pfn pfn) {
 }
 
 // try_grab_folio(): false if it is no page that can be held.
-bool try_grab_page(Kernel& k, Pfn pfn) {
+bool try_grab_page(Kernel& k, Pfn pfn, PinFlags flags) {
   if (is_zero_page(k, pfn)) return true;
   if (k.pmem_of(pfn)) {
     ++k.pins.counts[pfn];
@@ -46,6 +48,7 @@ bool try_grab_page(Kernel& k, Pfn pfn) {
     folio_get(*f);
     return true;
   }
+  if (flags.transfer) return true;
   k.unmodelled("pinning anonymous memory; it fails with EFAULT");
   return false;
 }
@@ -84,8 +87,8 @@ HelperPath<bool> gup_fast_page(Kernel& k, mm_struct& mm, Vaddr address, PinFlags
   const bool dax = k.pmem_of(seen->pfn) != nullptr;
   if (!dax && (seen->entry & PTE_SPECIAL)) co_return false;
   if (dax && flags.longterm && k.profile.longterm_refuses_fsdax) co_return false;
-  if (!dax && !k.folios.of(seen->pfn)) co_return false;
-  if (!try_grab_page(k, seen->pfn)) co_return false;
+  if (!dax && !flags.transfer && !k.folios.of(seen->pfn)) co_return false;
+  if (!try_grab_page(k, seen->pfn, flags)) co_return false;
   remember(k, mm, address, seen->pfn);
   co_return true;
 }
@@ -110,7 +113,7 @@ std::int64_t check_vma_flags(const Kernel& k, const vm_area_struct& vma, PinFlag
 }
 
 // follow_page_mask(): under the lock of the entry's table. 0: no page there yet, 1: held.
-Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr address, bool write) {
+Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr address, PinFlags flags) {
   mm_struct& mm = *vma.vm_mm;
   const EntryAt at = mm.pgtables->lookup(address);
   if (at.level != PtLevel::pte && at.level != PtLevel::pmd) co_return 0;
@@ -118,8 +121,8 @@ Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr addres
                                              : pmd_lockptr(k, pmd_ptr(at.entry));
   co_await spin_lock(ptl);
   std::int64_t result = 0;
-  if (const std::optional<SeenPage> seen = page_at(mm, address, write)) {
-    result = try_grab_page(k, seen->pfn) ? 1 : -EFAULT;
+  if (const std::optional<SeenPage> seen = page_at(mm, address, flags.write)) {
+    result = try_grab_page(k, seen->pfn, flags) ? 1 : -EFAULT;
     if (result == 1) remember(k, mm, address, seen->pfn);
   }
   spin_unlock(ptl);
@@ -134,7 +137,7 @@ HelperPath<std::int64_t> get_one_page(Kernel& k, mm_struct& mm, Vaddr address, P
   vm_area_struct* const vma = find_vma(mm, address);
   if (!vma || address < vma->vm_start) co_return -EFAULT;
   if (const std::int64_t error = check_vma_flags(k, *vma, flags)) co_return error;
-  const std::int64_t found = co_await follow_page_mask(k, *vma, address, flags.write);
+  const std::int64_t found = co_await follow_page_mask(k, *vma, address, flags);
   if (found != 0) co_return found;
   if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::uint32_t fault = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
@@ -182,6 +185,12 @@ Path<std::int64_t> pin_user_pages_fast(Kernel& k, Vaddr start, std::uint64_t len
   const std::int64_t slow = co_await __get_user_pages_locked(k, mm, address, end, flags);
   if (slow < 0) co_return fast != 0 ? fast : slow;
   co_return fast + slow;
+}
+
+Pfn pinned_page(Kernel& k, Vaddr at) {
+  const auto range = k.pins.by_address.equal_range({k.current().mm->id, at.v & PAGE_MASK});
+  FL_ASSERT(range.first != range.second);
+  return std::prev(range.second)->second;
 }
 
 Path<std::int64_t> unpin_user_pages(Kernel& k, Vaddr start, std::uint64_t len) {

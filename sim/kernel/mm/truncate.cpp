@@ -43,7 +43,7 @@ Path<void> truncate_pagecache_range(Kernel& k, inode& node, std::uint64_t lstart
                                     std::uint64_t lend) {
   const std::uint64_t unmap_start = (lstart + PAGE_SIZE - 1) & PAGE_MASK;
   const std::uint64_t unmap_end = ((lend + 1) & PAGE_MASK) - 1;
-  if (static_cast<std::int64_t>(unmap_end) > static_cast<std::int64_t>(unmap_start)) {
+  if (unmap_end > unmap_start) {
     co_await unmap_mapping_range(k, node.i_data, unmap_start, 1 + unmap_end - unmap_start, false);
   }
   co_await truncate_inode_pages_range(k, node.i_data, lstart, lend);

@@ -36,6 +36,7 @@ constexpr std::array v5{
     KnobValue{"xfs.dax_flag_switch", "live"},
     KnobValue{"xfs.reflink_dax", "false"},
     KnobValue{"xfs.remap_demotes_source", "false"},
+    KnobValue{"xfs.exchange", "swapext"},
     KnobValue{"xfs.inactivates_later", "false"},
     KnobValue{"mm.longterm_refuses_fsdax", "false"},
     KnobValue{"fs.discard_keeps_page", "false"},

@@ -91,6 +91,10 @@ constexpr std::array knobs{
          "While blocks are given to another file, the source may be read (6.7 and later): its "
          "locks are shared then, and a write fault takes MMAPLOCK exclusively.",
          set_member<&Profile::remap_demotes_source>},
+    Knob{"xfs.exchange", KnobKind::word, "exchange_range|swapext", "exchange_range",
+         "By which call two files exchange their blocks: XFS_IOC_EXCHANGE_RANGE (6.10 and later), "
+         "or XFS_IOC_SWAPEXT, of whole files.",
+         set_member<&Profile::exchange>},
     Knob{"mm.longterm_refuses_fsdax", KnobKind::boolean, "", "true",
          "Long-term pins of DAX files are refused (4.15 and later); before, there is no such kind "
          "of pin and all are granted.",

@@ -29,6 +29,8 @@ enum class MapBit : std::uint8_t { sync, direct };
 enum class DaxEntries : std::uint8_t { xarray, radix_tree };
 /// When FS_XFLAG_DAX takes effect on an inode that is in use.
 enum class DaxFlagSwitch : std::uint8_t { deferred, live, off };
+/// By which call two XFS files exchange their blocks.
+enum class XfsExchange : std::uint8_t { exchange_range, swapext };
 /// The locks of an XFS inode under which MAP_DIRECT seals it and lifts the seal.
 enum class SealLocks : std::uint8_t {
   none,
@@ -115,6 +117,7 @@ struct Profile {
   DaxFlagSwitch dax_flag_switch = DaxFlagSwitch::deferred;          ///< xfs.dax_flag_switch
   bool reflink_dax = true;                                          ///< xfs.reflink_dax
   bool remap_demotes_source = true;                                 ///< xfs.remap_demotes_source
+  XfsExchange exchange = XfsExchange::exchange_range;               ///< xfs.exchange
   bool longterm_refuses_fsdax = true;                               ///< mm.longterm_refuses_fsdax
   bool busy_scan_needs_mapping = true;                              ///< fs.busy_scan_needs_mapping
   bool discard_keeps_page = true;                                   ///< fs.discard_keeps_page

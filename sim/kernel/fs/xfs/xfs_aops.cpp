@@ -1,8 +1,9 @@
 // The page cache of XFS files: readahead, and write-back, which turns reservations into blocks and
-// finishes in a transaction when blocks were unwritten or the file has grown. Linux 6.12
-// fs/xfs/xfs_aops.c. Left out: blocks in the CoW fork.
+// finishes in a transaction when blocks were unwritten, the file has grown or the blocks are those
+// of a copy, which become the file's then. Linux 6.12 fs/xfs/xfs_aops.c.
 #include "kernel/fs/xfs/xfs_aops.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_iops.hpp"
+#include "kernel/fs/xfs/xfs_reflink.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline::xfs {
@@ -24,57 +26,89 @@ Path<void> xfs_vm_readahead(Kernel& k, address_space& mapping, std::vector<folio
   co_await iomap_readahead(k, mapping, folios, xfs_read_iomap_ops);
 }
 
-// xfs_imap_valid(): the mapping at hand still says where `offset` goes.
+// xfs_imap_valid(): the mapping at hand still says where `offset` goes. A place for a copy stays
+// until the write is done.
 bool xfs_imap_valid(const iomap_writepage_ctx& wpc, const inode& ip, std::uint64_t offset) {
   const iomap& map = wpc.map;
   const bool covers = offset >= map.offset && offset < map.offset + map.length;
-  return covers && wpc.data_seq == ip.xfs->df.map.changes();
+  if (!covers) return false;
+  if (map.flags & IOMAP_F_SHARED) return true;
+  if (wpc.data_seq != ip.xfs->df.map.changes()) return false;
+  return !ip.xfs->reflink || wpc.cow_seq == ip.xfs->cow.map.changes();
 }
 
 // An extent as a request to the device takes it.
-void set_map(iomap_writepage_ctx& wpc, const inode& ip, const Extent& imap) {
+void set_map(iomap_writepage_ctx& wpc, const inode& ip, const Extent& imap, Fork fork) {
   wpc.data_seq = ip.xfs->df.map.changes();
-  xfs_bmbt_to_iomap(ip, wpc.map, imap, 0);
+  wpc.cow_seq = ip.xfs->cow.map.changes();
+  xfs_bmbt_to_iomap(ip, wpc.map, imap, fork == Fork::cow ? IOMAP_F_SHARED : 0);
 }
 
 // xfs_convert_blocks(), again when a truncation was faster.
-HelperPath<std::int64_t> convert_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip,
+HelperPath<std::int64_t> convert_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip, Fork fork,
                                         std::uint64_t offset, Extent& imap) {
-  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, offset, imap);
-  if (!error) set_map(wpc, ip, imap);
+  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, fork, offset, imap);
+  if (!error) set_map(wpc, ip, imap, fork);
   co_return error;
+}
+
+// Where a block of the file goes: a copy if there is a place for one. Of the data up to there.
+Fork find_mapping(const inode& ip, std::uint64_t fsb, Extent& imap) {
+  const ExtentMap& cow = ip.xfs->cow.map;
+  const std::optional<Extent> copy = cow.get(cow.lookup(fsb));
+  if (copy && copy->off <= fsb) {
+    imap = *copy;
+    return Fork::cow;
+  }
+  const ExtentMap& map = ip.xfs->df.map;
+  imap = {fsb, HOLESTARTBLOCK, 1, ExtState::written};
+  const std::optional<Extent> got = map.get(map.lookup(fsb));
+  if (got && got->off <= fsb) {
+    imap = *got;
+  } else if (got) {
+    imap.len = static_cast<ExtLen>(std::min<std::uint64_t>(got->off - fsb, max_extlen));
+  }
+  if (copy && copy->off < imap.end()) imap.len = static_cast<ExtLen>(copy->off - imap.off);
+  return Fork::data;
 }
 
 Path<std::int64_t> xfs_map_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip,
                                   std::uint64_t offset) {
   const std::uint64_t dev = ip.i_sb->s_dev;
   const std::uint64_t count = 1ULL << block_log;
-  const std::uint64_t fsb = offset >> block_log;
-  const ExtentMap& map = ip.xfs->df.map;
   for (;;) {
     if (xfs_imap_valid(wpc, ip, offset)) co_return 0;
     co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_map_blocks");
-    Extent imap{fsb, HOLESTARTBLOCK, 1, ExtState::written};
-    const std::optional<Extent> got = map.get(map.lookup(fsb));
-    if (got && got->off <= fsb) {
-      imap = *got;
-    } else if (got) {
-      imap.len = static_cast<ExtLen>(std::min<std::uint64_t>(got->off - fsb, max_extlen));
-    }
-    if (!imap.delalloc()) set_map(wpc, ip, imap);
+    Extent imap;
+    const Fork fork = find_mapping(ip, offset >> block_log, imap);
+    const bool reserved = imap.start != HOLESTARTBLOCK && imap.delalloc();
+    const bool allocates = fork == Fork::cow || reserved;
+    if (!allocates) set_map(wpc, ip, imap, fork);
     xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_map_blocks");
-    if (!imap.delalloc()) {
+    if (!allocates) {
       k.trace<Event::xfs_map_blocks_found>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0,
                                            imap.off, imap.start, imap.len);
       co_return 0;
     }
-    const std::int64_t error = co_await convert_blocks(k, wpc, ip, offset, imap);
+    const std::int64_t error = co_await convert_blocks(k, wpc, ip, fork, offset, imap);
     if (error == -EAGAIN) continue;
     if (error) co_return error;
-    k.trace<Event::xfs_map_blocks_alloc>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count, 0,
-                                         imap.off, imap.start, imap.len);
+    k.trace<Event::xfs_map_blocks_alloc>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count,
+                                         fork == Fork::cow ? 2 : 0, imap.off, imap.start, imap.len);
     co_return 0;
   }
+}
+
+// xfs_prepare_ioend(): blocks for copies may become the file's once they are written.
+HelperPath<std::int64_t> xfs_prepare_ioend(Kernel& k, const iomap_ioend& io) {
+  if (!(io.flags & IOMAP_F_SHARED)) co_return 0;
+  const std::int64_t error = co_await xfs_reflink_convert_cow(k, *io.host, io.offset, io.size);
+  if (error) {
+    k.broken_rule("lost-write", fmt::format("what was written to {} at {:#x} is not written back: "
+                                            "its blocks cannot be had (copy on write)",
+                                            io.host->name, io.offset));
+  }
+  co_return error;
 }
 
 bool is_append(const inode& ip, const iomap_ioend& io) {
@@ -82,7 +116,7 @@ bool is_append(const inode& ip, const iomap_ioend& io) {
 }
 
 bool xfs_ioend_needs_transaction(const inode& ip, const iomap_ioend& io) {
-  return is_append(ip, io) || io.type == IOMAP_UNWRITTEN;
+  return is_append(ip, io) || io.type == IOMAP_UNWRITTEN || (io.flags & IOMAP_F_SHARED);
 }
 
 // xfs_discard_folio(): a program has written this, and nothing of it reaches the device.
@@ -98,7 +132,9 @@ Path<void> xfs_discard_folio(Kernel& k, folio& f, std::uint64_t pos) {
 Path<void> xfs_end_ioend(Kernel& k, iomap_ioend& io) {
   inode& ip = *io.host;
   std::int64_t error = 0;
-  if (io.type == IOMAP_UNWRITTEN) {
+  if (io.flags & IOMAP_F_SHARED) {
+    error = co_await xfs_reflink_end_cow(k, ip, io.offset, io.size);
+  } else if (io.type == IOMAP_UNWRITTEN) {
     error = co_await xfs_iomap_write_unwritten(k, ip, io.offset, io.size);
   }
   if (error) {
@@ -113,7 +149,8 @@ Path<void> xfs_end_ioend(Kernel& k, iomap_ioend& io) {
 }
 
 constexpr iomap_writeback_ops xfs_writeback_ops{xfs_map_blocks, xfs_discard_folio,
-                                                xfs_ioend_needs_transaction, xfs_end_ioend};
+                                                xfs_prepare_ioend, xfs_ioend_needs_transaction,
+                                                xfs_end_ioend};
 
 Path<std::int64_t> xfs_vm_writepages(Kernel& k, address_space& mapping,
                                      const writeback_control& wbc) {

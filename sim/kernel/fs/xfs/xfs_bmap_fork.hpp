@@ -100,6 +100,12 @@ class ForkEdit {
   /// `no_space()` is set if cutting a mapping in two found no block for the tree.
   bool bunmapi(std::uint64_t off, std::uint64_t end, unsigned max_extents);
   bool no_space() const { return no_space_; }
+  /// Moves the real mapping `e` to block `off` of the file, where nothing is.
+  void shift_extent(const Extent& e, std::uint64_t off);
+  /// Moves the real mapping `e` to the end of `left`, which it continues: one mapping afterwards.
+  void shift_and_merge(const Extent& left, const Extent& e);
+  /// Cuts a real mapping in two before block `off`, which it has, but does not begin with.
+  void split_extent(std::uint64_t off);
   OnUnmap on_unmap = OnUnmap::free;
   /// The real mappings that bunmapi() took away, in that order.
   const std::vector<Extent>& removed() const { return removed_; }

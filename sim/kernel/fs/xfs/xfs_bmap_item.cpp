@@ -39,6 +39,8 @@ Path<void> xfs_bmap_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem
     // Without a block for the tree the kernel would shut the file system down here.
     if (walk.result() == null_fsblock) FL_BUG("no block for an extent tree: shutdown of XFS");
   }
+  const std::uint64_t kept =
+      item.op == DeferOp::bmap_map ? fork.nblocks + extent.len : fork.nblocks - extent.len;
   ForkEdit edit(mp.space, tp.alloc, fork);
   edit.on_unmap = OnUnmap::keep;
   if (item.op == DeferOp::bmap_map) {
@@ -49,6 +51,7 @@ Path<void> xfs_bmap_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem
     }
     tp.redo.push_back(extent_redo(RedoKind::extent_del, ip, extent));
   }
+  tp.blk_res_used += grown_by(kept, fork.nblocks);  // of the tree
   xfs_trans_log_inode(tp);
   co_await perform_steps(k, tp);
 }

@@ -56,7 +56,8 @@ HelperPath<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std:
   if (error) {
     co_await xfs_trans_cancel(k, tp);
   } else {
-    xfs_trans_log_inode(tp);  // XFS_DIFLAG_PREALLOC
+    ip.xfs->prealloc = true;
+    xfs_trans_log_inode(tp);
     co_await xfs_trans_commit(k, tp);
   }
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_alloc_file_space");

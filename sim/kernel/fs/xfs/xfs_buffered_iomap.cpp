@@ -1,7 +1,7 @@
 // What XFS answers a write to the page cache: the mapping that is there, or a reservation of
 // blocks. Linux 6.12 fs/xfs/xfs_iomap.c xfs_buffered_write_iomap_begin; xfs_bmap_util.c users of
-// zeroing. Left out: copy on write of shared blocks, extent-size hints with delayed allocation,
-// taking back what a failed copy had reserved.
+// zeroing. Blocks that are shared get a reservation in the CoW fork to be copied to. Left out:
+// extent-size hints with delayed allocation, taking back what a failed copy had reserved.
 #include <algorithm>
 #include <cerrno>
 
@@ -70,54 +70,100 @@ HelperPath<std::int64_t> reserve(Kernel& k, inode& ip, std::uint64_t offset, std
   const bool extends = found.eof && offset + capped > ip.i_size;
   const std::uint64_t more = extends ? prealloc_blocks(ip, offset, capped, end_fsb) : 0;
   Extent got;
-  const std::int64_t error =
-      co_await xfs_bmapi_reserve_delalloc(k, ip, offset_fsb, end_fsb - offset_fsb, more, got);
+  const std::int64_t error = co_await xfs_bmapi_reserve_delalloc(k, ip, Fork::data, offset_fsb,
+                                                                 end_fsb - offset_fsb, more, got);
   if (error) co_return error;
   found.imap = got;
   trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, capped, got);
   co_return 0;
 }
 
-// Whether the blocks are somebody else's too.
-HelperPath<bool> needs_cow(Kernel& k, inode& ip, unsigned flags, const Extent& imap) {
-  if (!ip.xfs->reflink) co_return false;
-  if ((flags & IOMAP_ZERO) && imap.state == ExtState::unwritten) co_return false;
-  Extent trimmed = imap;
-  const bool shared = co_await xfs_reflink_trim_around_shared(k, ip, trimmed);
-  co_return shared;
+// The part of a mapping in [off, end).
+Extent cut(Extent e, std::uint64_t off, std::uint64_t end) {
+  const std::uint64_t from = std::max(e.off, off);
+  const std::uint64_t to = std::min(e.end(), end);
+  if (e.start != HOLESTARTBLOCK && !e.delalloc()) e.start = e.start + (from - e.off);
+  e.off = from;
+  e.len = static_cast<ExtLen>(to - from);
+  return e;
+}
+
+/// A write's target and, if that is not where the data are, its source.
+struct Target {
+  iomap& map;
+  iomap& srcmap;
+};
+
+// The write goes to the copy's place. Where the file has a hole there is nothing to copy.
+void found_cow(const inode& ip, std::uint64_t offset_fsb, const Found& data, Extent cmap,
+               const Target& to) {
+  if (!data.hole) {
+    xfs_bmbt_to_iomap(ip, to.srcmap, data.imap, 0);
+  } else {
+    cmap = cut(cmap, offset_fsb, data.imap.end());
+  }
+  xfs_bmbt_to_iomap(ip, to.map, cmap, IOMAP_F_SHARED);
+}
+
+// A place in the CoW fork for what the request meets of shared blocks. False: nothing is shared.
+HelperPath<std::int64_t> fork_shared(Kernel& k, inode& ip, std::uint64_t offset,
+                                     std::uint64_t length, Found& found, const Target& to,
+                                     bool* shared) {
+  const std::uint64_t offset_fsb = offset >> block_log;
+  found.imap = cut(found.imap, offset_fsb, to_fsb(offset + length));
+  *shared = co_await xfs_reflink_trim_around_shared(k, ip, found.imap);
+  if (!*shared) co_return 0;
+  Extent cmap;
+  const std::int64_t error = co_await xfs_bmapi_reserve_delalloc(
+      k, ip, Fork::cow, offset_fsb, found.imap.end() - offset_fsb, 0, cmap);
+  if (error) co_return error;
+  k.trace<Event::xfs_iomap_alloc>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, offset, length,
+                                  2 /* CoW fork */, cmap.off, cmap.start, cmap.len);
+  found_cow(ip, offset_fsb, found, cmap, to);
+  co_return 0;
 }
 
 HelperPath<std::int64_t> find_or_reserve(Kernel& k, inode& ip, std::uint64_t offset,
-                                         std::uint64_t length, unsigned flags, iomap& map) {
+                                         std::uint64_t length, unsigned flags, const Target& to) {
   const std::uint64_t offset_fsb = offset >> block_log;
   Found found = look_up(ip.xfs->df.map, offset_fsb, to_fsb(offset + length));
-  if (!found.hole) {
-    const bool shared = co_await needs_cow(k, ip, flags, found.imap);
-    if (shared) {
-      k.unmodelled("copy on write of shared blocks through the page cache; the store fails");
-      co_return -EOPNOTSUPP;
-    }
-    trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, found.imap);
-    xfs_bmbt_to_iomap(ip, map, found.imap, 0);
+  // Zeroing or unsharing needs no blocks where there are none.
+  if (found.hole && (flags & (IOMAP_ZERO | IOMAP_UNSHARE))) {
+    xfs_bmbt_to_iomap(ip, to.map, found.imap, 0);
+    to.map.flags = 0;
     co_return 0;
   }
-  // Zeroing or unsharing needs no blocks where there are none.
-  const bool allocates = !(flags & (IOMAP_ZERO | IOMAP_UNSHARE));
-  if (allocates) {
-    const std::int64_t error = co_await reserve(k, ip, offset, length, found);
-    if (error) co_return error;
+  if (ip.xfs->reflink) {
+    const ExtentMap& cow = ip.xfs->cow.map;
+    const std::optional<Extent> copy = cow.get(cow.lookup(offset_fsb));
+    if (copy && copy->off <= offset_fsb) {
+      found_cow(ip, offset_fsb, found, *copy, to);
+      co_return 0;
+    }
   }
-  xfs_bmbt_to_iomap(ip, map, found.imap, allocates ? IOMAP_F_NEW : 0);
-  if (!allocates) map.flags = 0;
+  if (found.hole) {
+    const std::int64_t error = co_await reserve(k, ip, offset, length, found);
+    if (!error) xfs_bmbt_to_iomap(ip, to.map, found.imap, IOMAP_F_NEW);
+    co_return error;
+  }
+  const bool empty = found.imap.state == ExtState::unwritten;
+  if (ip.xfs->reflink && !((flags & IOMAP_ZERO) && empty)) {
+    bool shared = false;
+    const std::int64_t error = co_await fork_shared(k, ip, offset, length, found, to, &shared);
+    if (error || shared) co_return error;
+  }
+  trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, found.imap);
+  xfs_bmbt_to_iomap(ip, to.map, found.imap, 0);
   co_return 0;
 }
 
 Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                                   std::uint64_t length, unsigned flags, iomap& map,
-                                                  iomap&) {
+                                                  iomap& srcmap) {
   co_await k.engine.spend(k.costs.iomap_begin);
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
-  const std::int64_t error = co_await find_or_reserve(k, ip, offset, length, flags, map);
+  const Target to{map, srcmap};
+  const std::int64_t error = co_await find_or_reserve(k, ip, offset, length, flags, to);
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
   co_return error;
 }

@@ -1,6 +1,6 @@
 // Reservations in the extent map, and blocks for them. See the header. A reservation keeps the
-// blocks that the tree may need for it in its start block. Left out: quota, reservations in the
-// CoW fork, giving preallocated blocks back at the last close.
+// blocks that the tree may need for it in its start block. Left out: quota, giving
+// preallocated blocks back at the last close.
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
 
 #include <algorithm>
@@ -11,6 +11,8 @@
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_refcount_item.hpp"
+#include "kernel/fs/xfs/xfs_reflink.hpp"
 
 namespace faultline::xfs {
 
@@ -87,12 +89,38 @@ std::uint64_t add_extent_hole_delay(const Geometry& geo, ExtentMap& map, Extent&
   return had - needs;
 }
 
+struct Range {
+  std::uint64_t off, len;
+};
+
+// xfs_get_cowextsz_hint()
+std::uint64_t cow_hint(const inode& ip) {
+  return std::max<std::uint64_t>(XFS_DEFAULT_COWEXTSZ_HINT, ip.xfs->extsize);
+}
+
+// xfs_bmap_extsize_align(): from multiple to multiple of the hint. Where the next mapping is in the
+// way the range moves towards the start, and where the one before is, it is cut.
+Range extsize_align(Range range, const std::optional<Extent>& prev,
+                    const std::optional<Extent>& next, std::uint64_t hint) {
+  const std::uint64_t end = range.off + range.len;
+  Range out{range.off / hint * hint, 0};
+  out.len = (end - out.off + hint - 1) / hint * hint;
+  if (next && out.off + out.len > next->off) {
+    out.off = next->off > out.len ? next->off - out.len : 0;
+  }
+  const std::uint64_t first = prev ? prev->end() : 0;
+  if (out.off < first) out.off = first;
+  if (next) out.len = std::min(out.len, next->off - out.off);
+  if (out.off + out.len < end) out.len = end - out.off;
+  return out;
+}
+
 // xfs_bmapi_allocate() for a reservation: unwritten, so that a crash before the data are on the
 // device shows zeros.
-HelperPath<std::int64_t> allocate_reserved(Kernel& k, xfs_trans& tp, inode& ip,
+HelperPath<std::int64_t> allocate_reserved(Kernel& k, xfs_trans& tp, inode& ip, Fork which,
                                            const Extent& delayed) {
   xfs_mount& mp = *tp.mp;
-  DataFork& fork = ip.xfs->df;
+  DataFork& fork = fork_of(ip, which);
   tp.alloc.busy_seq = mp.log.current_seq();
   tp.logs_core = true;
   BtallocWalk walk(mp.space, tp.alloc,
@@ -110,14 +138,18 @@ HelperPath<std::int64_t> allocate_reserved(Kernel& k, xfs_trans& tp, inode& ip,
   // The data blocks were taken from the free ones when they were reserved; those of the tree were
   // not.
   tp.blk_res_used += grown_by(nblocks + added.len, fork.nblocks);
-  tp.redo.push_back(extent_redo(RedoKind::extent_add, ip, added));
+  if (which == Fork::data) {
+    tp.redo.push_back(extent_redo(RedoKind::extent_add, ip, added));
+  } else {
+    xfs_refcount_alloc_cow_extent(tp, added);
+  }
   tp.redo.push_back(extent_redo(RedoKind::free_del, ip, added));
   co_await perform_steps(k, tp);
   co_return 0;
 }
 
-Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, std::uint64_t offset,
-                                                  Extent& got) {
+Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, Fork fork,
+                                                  std::uint64_t offset, Extent& got) {
   xfs_trans tp;
   std::int64_t error =
       co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::write, 0, XFS_TRANS_RESERVE, tp,
@@ -125,14 +157,14 @@ Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, std::uin
   if (error) co_return error;
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
   tp.joined = &ip;
-  const ExtentMap& map = ip.xfs->df.map;
+  const ExtentMap& map = fork_of(ip, fork).map;
   const std::uint64_t fsb = offset >> block_log;
   const std::optional<Extent> there = map.get(map.lookup(fsb));
   if (!there || there->off > fsb) {
     error = -EAGAIN;  // truncated while ILOCK was not held
   } else if (there->delalloc()) {
     const bool sealed = co_await is_iomap_sealed(ip);  // xfs_bmapi_write() of MAP_DIRECT
-    error = sealed ? -ETXTBSY : co_await allocate_reserved(k, tp, ip, *there);
+    error = sealed ? -ETXTBSY : co_await allocate_reserved(k, tp, ip, fork, *there);
   }
   const bool allocated = there && there->delalloc() && !error;
   if (!error) got = *map.get(map.lookup(fsb < there->off ? there->off : fsb));
@@ -147,28 +179,32 @@ Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, std::uin
 
 }  // namespace
 
-Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, std::uint64_t off,
+Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t off,
                                               std::uint64_t len, std::uint64_t prealloc,
                                               Extent& got) {
   xfs_mount& mp = *ip.xfs->i_mount;
-  ExtentMap& map = ip.xfs->df.map;
+  ExtentMap& map = fork_of(ip, fork).map;
   const Geometry& geo = mp.space.geo;
   k.engine.charge(k.costs.extent_lookup);
-  const std::optional<Extent> next = map.get(map.lookup(off));
+  const ExtentMap::Cursor at = map.lookup(off);
+  const std::optional<Extent> next = map.get(at);
   for (;;) {
-    std::uint64_t alen = std::min<std::uint64_t>(len + prealloc, max_extlen);
-    if (next) alen = std::min(alen, next->off - off);
-    const unsigned indlen = xfs_bmap_worst_indlen(geo, alen);
-    if (mp.fdblocks < alen + indlen) {
+    Range range{off, std::min<std::uint64_t>(len + prealloc, max_extlen)};
+    if (next) range.len = std::min(range.len, next->off - off);
+    if (fork == Fork::cow) range = extsize_align(range, map.peek_prev(at), next, cow_hint(ip));
+    const unsigned indlen = xfs_bmap_worst_indlen(geo, range.len);
+    if (mp.fdblocks < range.len + indlen) {
       // Blocks that nobody has asked for are given up first.
       if (prealloc == 0) co_return -ENOSPC;
       prealloc = 0;
       continue;
     }
-    mp.fdblocks -= alen + indlen;
-    got = {off, nullstartblock(indlen), static_cast<ExtLen>(alen), ExtState::written};
+    mp.fdblocks -= range.len + indlen;
+    got = {range.off, nullstartblock(indlen), static_cast<ExtLen>(range.len), ExtState::written};
     mp.fdblocks += add_extent_hole_delay(geo, map, got);
-    if (alen > len) co_await xfs_blockgc_set_iflag(k, ip, XFS_IEOFBLOCKS);
+    const bool more = range.len > len || range.off < off;
+    const unsigned tag = fork == Fork::data ? XFS_IEOFBLOCKS : XFS_ICOWBLOCKS;
+    if (more) co_await xfs_blockgc_set_iflag(k, ip, tag);
     co_return 0;
   }
 }
@@ -195,10 +231,10 @@ Path<void> xfs_bmap_punch_delalloc_range(Kernel& k, inode& ip, std::uint64_t sta
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_bmap_punch_delalloc_range");
 }
 
-Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, std::uint64_t offset,
+Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t offset,
                                               Extent& got) {
   for (;;) {
-    const std::int64_t error = co_await xfs_bmapi_convert_one_delalloc(k, ip, offset, got);
+    const std::int64_t error = co_await xfs_bmapi_convert_one_delalloc(k, ip, fork, offset, got);
     if (error) co_return error;
     if (!got.delalloc() && got.end() << block_log > offset) co_return 0;
   }

@@ -8,6 +8,12 @@
 
 namespace faultline::xfs {
 
+/// Which of a file's maps: of its data, or of copies that are not its data yet.
+enum class Fork : std::uint8_t { data, cow };
+inline DataFork& fork_of(inode& ip, Fork fork) {
+  return fork == Fork::data ? ip.xfs->df : ip.xfs->cow;
+}
+
 /// Blocks that the extent tree may need for `len` reserved blocks (xfs_bmap_worst_indlen).
 unsigned xfs_bmap_worst_indlen(const Geometry& geo, std::uint64_t len);
 /// What is set aside for the tree in the start block of a reservation.
@@ -19,14 +25,15 @@ std::uint64_t xfs_bmap_cut_delay(const Geometry& geo, ExtentMap& map, ExtentMap:
                                  std::uint64_t off, std::uint64_t end);
 
 /// Reserves [off, off + len) and up to `prealloc` blocks behind it, all of which must be a hole;
-/// `got` is the reservation afterwards, joined with its neighbours. 0 or -ENOSPC. ILOCK is held
+/// `got` is the reservation afterwards, joined with its neighbours. In the CoW fork it begins and
+/// ends at multiples of the hint for copies, as far as there is room. 0 or -ENOSPC. ILOCK is held
 /// exclusively.
-Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, std::uint64_t off,
+Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t off,
                                               std::uint64_t len, std::uint64_t prealloc,
                                               Extent& got);
 /// Allocates blocks for the reservation at `offset` (bytes) until they reach that far; `got` is the
 /// mapping there. 0, or a negative errno: -EAGAIN when nothing is there any more.
-Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, std::uint64_t offset,
+Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t offset,
                                               Extent& got);
 /// xfs_bmap_punch_delalloc_range: what is reserved of [start, end) (bytes) is given back.
 Path<void> xfs_bmap_punch_delalloc_range(Kernel& k, inode& ip, std::uint64_t start,

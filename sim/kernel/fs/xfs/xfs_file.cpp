@@ -3,10 +3,13 @@
 // that are not DAX are in xfs_file_buffered.cpp.
 #include "kernel/fs/xfs/xfs_file.hpp"
 
+#include <fcntl.h>
+
 #include <cerrno>
 
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/iomap_buffered.hpp"
+#include "kernel/fs/iomap_direct.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
@@ -178,6 +181,10 @@ HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const DaxIo& i
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
+  if (!ip.dax && (file.f_flags & O_DIRECT)) {
+    const std::int64_t read = co_await xfs_file_dio_read(k, file, io, DioWait::wait);
+    co_return read;
+  }
   if (!ip.dax) {
     const std::int64_t read = co_await xfs_file_buffered_read(k, file, io);
     co_return read;
@@ -213,6 +220,10 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   if (io.length == 0) co_return 0;
+  if (!ip.dax && (file.f_flags & O_DIRECT)) {
+    const std::int64_t written = co_await xfs_file_dio_write(k, file, io, DioWait::wait);
+    co_return written;
+  }
   co_await sb_start_write(*ip.i_sb);
   const std::int64_t ret = ip.dax ? co_await xfs_file_dax_write(k, file, io)
                                   : co_await xfs_file_buffered_write(k, file, io);

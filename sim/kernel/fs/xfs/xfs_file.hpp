@@ -4,6 +4,10 @@
 #include "kernel/fs/dax.hpp"
 #include "kernel/kernel.hpp"
 
+namespace faultline {
+enum class DioWait : std::uint8_t;
+}
+
 namespace faultline::xfs {
 
 extern const vm_operations_struct xfs_file_vm_ops;
@@ -26,13 +30,16 @@ Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& de
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 
-/// A direct write of a file without DAX, asynchronous: -EIOCBQUEUED, or a negative errno.
-Path<std::int64_t> xfs_file_dio_write(Kernel& k, file& file, const DaxIo& io);
+/// Direct I/O of a file without DAX: bytes, -EIOCBQUEUED, or a negative errno.
+Path<std::int64_t> xfs_file_dio_write(Kernel& k, file& file, const DaxIo& io, DioWait wait);
+Path<std::int64_t> xfs_file_dio_read(Kernel& k, file& file, const DaxIo& io, DioWait wait);
 
 // The same for a file with a page cache.
 Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io);
 Path<std::int64_t> xfs_file_buffered_write(Kernel& k, file& file, DaxIo io);
 
+/// Zeroes from the end of the file to `pos`, before a write there. IOLOCK is held exclusively.
+HelperPath<std::int64_t> xfs_file_zero_eof(Kernel& k, inode& ip, std::uint64_t pos);
 /// IOLOCK for read(2) and write(2); `caller` as 4.13 names it.
 HelperPath<void> xfs_ilock_iocb(Kernel& k, inode& ip, unsigned lock, const char* caller);
 /// What the file's size and its seal have against a write. 0 or an errno.

@@ -24,7 +24,7 @@ Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io
 }
 
 // A write behind the end of the file: what is between must read as zeros.
-static HelperPath<std::int64_t> zero_eof(Kernel& k, inode& ip, std::uint64_t pos) {
+HelperPath<std::int64_t> xfs_file_zero_eof(Kernel& k, inode& ip, std::uint64_t pos) {
   bool did_zero = false;
   co_await xfs_ilock(k, ip, XFS_MMAPLOCK_EXCL, "xfs_file_write_checks");
   const std::int64_t error = co_await xfs_zero_range(k, ip, ip.i_size, pos - ip.i_size, did_zero);
@@ -36,7 +36,7 @@ static Path<std::int64_t> xfs_file_write_checks(Kernel& k, inode& ip, const DaxI
   std::int64_t error = co_await generic_write_checks(k, ip, io);
   unsigned iolock = XFS_IOLOCK_EXCL;
   if (!error) error = co_await xfs_break_layouts(k, ip, iolock, LayoutBreak::write);
-  if (!error && io.pos > ip.i_size) error = co_await zero_eof(k, ip, io.pos);
+  if (!error && io.pos > ip.i_size) error = co_await xfs_file_zero_eof(k, ip, io.pos);
   if (!error) error = co_await file_update_time(k, ip);
   co_return error;
 }

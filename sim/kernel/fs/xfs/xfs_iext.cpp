@@ -97,6 +97,12 @@ std::uint64_t ExtentMap::real_blocks() const {
   return blocks;
 }
 
+void ExtentMap::exchange(ExtentMap& a, ExtentMap& b) {
+  const std::uint64_t changes = std::max(a.changes_, b.changes_) + 1;
+  std::swap(a, b);
+  a.changes_ = b.changes_ = changes;
+}
+
 void ExtentMap::load(const std::vector<Extent>& sorted) {
   chunks_.clear();
   ends_.clear();

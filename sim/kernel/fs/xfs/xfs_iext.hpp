@@ -85,6 +85,8 @@ class ExtentMap {
   void remove(Cursor& c);
   /// Blocks of all real mappings.
   std::uint64_t real_blocks() const;
+  /// Two maps change places; who has looked something up in either sees that it is old.
+  static void exchange(ExtentMap& a, ExtentMap& b);
   /// Replaces the map; `sorted` must be in order and disjoint.
   void load(const std::vector<Extent>& sorted);
 

@@ -86,6 +86,19 @@ Path<void> xfs_lock_two_inodes(Kernel& k, inode& a, inode& b, unsigned flag) {
   co_await xfs_ilock(k, *pair.second, flag, "xfs_lock_two_inodes");
 }
 
+HelperPath<void> lock_two_nondirectories(Kernel& k, inode& a, inode& b) {
+  const Pair pair = by_address(a, b);
+  co_await down_write(pair.first->i_rwsem);
+  k.locks.set_class(pair.second->i_rwsem, k.cls.i_rwsem_nondir2);
+  co_await down_write(pair.second->i_rwsem);
+}
+
+void unlock_two_nondirectories(Kernel& k, inode& a, inode& b) {
+  up_write(a.i_rwsem);
+  up_write(b.i_rwsem);
+  plain_again(k, a, b);
+}
+
 void forget_second_ilock(Kernel& k, inode& a, inode& b) {
   k.locks.set_class(by_ino(a, b).second->xfs->i_lock, k.cls.ilock);
 }

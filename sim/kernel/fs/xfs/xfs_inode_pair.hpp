@@ -12,6 +12,10 @@ Path<void> xfs_lock_two_inodes(Kernel& k, inode& a, inode& b, unsigned flag);
 /// The ILOCK of the second one has been released, by a commit: its next holder is a first one.
 void forget_second_ilock(Kernel& k, inode& a, inode& b);
 
+/// lock_two_nondirectories(): IOLOCK of two different inodes, exclusively.
+HelperPath<void> lock_two_nondirectories(Kernel& k, inode& a, inode& b);
+void unlock_two_nondirectories(Kernel& k, inode& a, inode& b);
+
 /// xfs_ilock2_io_mmap: IOLOCK and MMAPLOCK of both, exclusively, layouts of DAX files broken. 0 or
 /// an errno. The two may be one.
 Path<std::int64_t> xfs_ilock2_io_mmap(Kernel& k, inode& a, inode& b);

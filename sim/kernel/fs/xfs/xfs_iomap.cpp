@@ -62,14 +62,15 @@ Path<void> xfs_ilock_for_iomap(Kernel& k, inode& ip, unsigned mode) {
 }
 
 Path<std::int64_t> xfs_read_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                        std::uint64_t length, unsigned, iomap& map, iomap&) {
+                                        std::uint64_t length, unsigned flags, iomap& map, iomap&) {
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
   const std::uint64_t end_fsb = to_fsb(offset + length);
   co_await xfs_ilock_for_iomap(k, ip, XFS_ILOCK_SHARED);
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
   bool shared = false;
-  if (ip.xfs->reflink && ip.dax) shared = co_await xfs_reflink_trim_around_shared(k, ip, imap);
+  const bool tells = ip.dax || (flags & IOMAP_REPORT);
+  if (ip.xfs->reflink && tells) shared = co_await xfs_reflink_trim_around_shared(k, ip, imap);
   xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_read_iomap_begin");
   trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
   xfs_bmbt_to_iomap(ip, map, imap, shared ? IOMAP_F_SHARED : 0);
@@ -161,22 +162,38 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
   co_return 0;
 }
 
-// xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose.
+// xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose. A direct write to
+// shared blocks goes to the CoW fork.
 Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
-                                        std::uint64_t length, unsigned flags, iomap& map, iomap&) {
+                                        std::uint64_t length, unsigned flags, iomap& map,
+                                        iomap& srcmap) {
   constexpr std::uint64_t max_fsb = 1024;
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
-  const std::uint64_t end_fsb = to_fsb(offset + length);
-  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_ilock_data_map_shared");
+  std::uint64_t end_fsb = to_fsb(offset + length);
+  const bool cow = ip.xfs->reflink && (flags & IOMAP_WRITE) && (flags & IOMAP_DIRECT);
+  const unsigned lockmode = cow ? XFS_ILOCK_EXCL : XFS_ILOCK_SHARED;
+  co_await xfs_ilock(k, ip, lockmode, cow ? "xfs_file_iomap_begin" : "xfs_ilock_data_map_shared");
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
+  if (cow) {
+    CowMapping copy;
+    copy.imap = imap;
+    const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, copy, true);
+    if (!failed && copy.shared) found_cow(k, ip, offset, copy, map, srcmap);
+    if (failed || copy.shared) {
+      xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
+      co_return failed;
+    }
+    imap = copy.imap;
+    end_fsb = imap.end();
+  }
   if (!(flags & IOMAP_WRITE) || !imap_needs_alloc(ip, imap, flags)) {
-    xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_file_iomap_begin");
+    xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, 0);
     co_return 0;
   }
-  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_iomap_write_direct");
+  xfs_iunlock(k, ip, lockmode, "xfs_iomap_write_direct");
   const std::uint64_t end = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
   const std::int64_t error =
       co_await xfs_iomap_write_direct(k, ip, offset_fsb, end - offset_fsb, imap);

@@ -53,6 +53,7 @@ struct xfs_inode {
   unsigned i_flags = 0;              ///< XFS_I*
   std::uint32_t xflags = 0;          ///< FS_XFLAG_* on disk
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
+  bool prealloc = false;             ///< XFS_DIFLAG_PREALLOC: blocks behind the end are wanted
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
   std::optional<Shared<std::int32_t>> i_mapdcount;  ///< MAP_DIRECT mappings of it

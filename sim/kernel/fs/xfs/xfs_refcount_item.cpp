@@ -24,6 +24,10 @@ void xfs_refcount_decrease_extent(xfs_trans& tp, const Extent& e) {
   __xfs_refcount_add(tp, DeferOp::refcount_decrease, e);
 }
 
+void xfs_refcount_alloc_cow_extent(xfs_trans& tp, const Extent& e) {
+  __xfs_refcount_add(tp, DeferOp::refcount_alloc_cow, e);
+}
+
 void xfs_refcount_free_cow_extent(xfs_trans& tp, const Extent& e) {
   __xfs_refcount_add(tp, DeferOp::refcount_free_cow, e);
 }

@@ -7,9 +7,10 @@
 namespace faultline::xfs {
 
 /// Defers a change to a later transaction of the chain: one user more of the extent's blocks, one
-/// fewer, or blocks of the CoW fork that are in use now.
+/// fewer, or blocks that are the CoW fork's now, or are not any more.
 void xfs_refcount_increase_extent(xfs_trans& tp, const Extent& e);
 void xfs_refcount_decrease_extent(xfs_trans& tp, const Extent& e);
+void xfs_refcount_alloc_cow_extent(xfs_trans& tp, const Extent& e);
 void xfs_refcount_free_cow_extent(xfs_trans& tp, const Extent& e);
 
 /// Finishes a deferred change of reference counts; blocks without a user are deferred to be freed.

@@ -1,6 +1,6 @@
 // Copy on write: the new blocks live in the CoW fork until they are written, then one transaction
 // after another unmaps the old ones, changes the reference counts and maps the new ones. Linux 6.12
-// fs/xfs/xfs_reflink.c. Left out: delayed allocation in the CoW fork, quota.
+// fs/xfs/xfs_reflink.c. Left out: quota.
 #include "kernel/fs/xfs/xfs_reflink.hpp"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "kernel/fs/xfs/xfs_alloc_run.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_bmap_item.hpp"
+#include "kernel/fs/xfs/xfs_delalloc.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_refcount_item.hpp"
@@ -62,6 +63,8 @@ void xfs_reflink_convert_unwritten(Kernel& k, inode& ip, CowMapping& cow, bool c
 // xfs_bmapi_write() into the CoW fork.
 HelperPath<std::int64_t> allocate(Kernel& k, xfs_trans& tp, inode& ip, CowMapping& cow) {
   xfs_mount& mp = *tp.mp;
+  const bool sealed = co_await is_iomap_sealed(ip);
+  if (sealed) co_return -ETXTBSY;
   tp.alloc.busy_seq = mp.log.current_seq();
   const ExtLen hint = std::max<ExtLen>(XFS_DEFAULT_COWEXTSZ_HINT, ExtLen(ip.xfs->extsize));
   BtallocWalk walk(mp.space, tp.alloc,
@@ -74,9 +77,7 @@ HelperPath<std::int64_t> allocate(Kernel& k, xfs_trans& tp, inode& ip, CowMappin
   edit.add_extent_hole_real(added);
   tp.blk_res_used += added.len;
   tp.redo.push_back(extent_redo(RedoKind::free_del, ip, added));
-  DeferItem item = DeferItem::extent(DeferKind::refcount, added.start, added.len);
-  item.op = DeferOp::refcount_alloc_cow;
-  tp.alloc.deferred.push_back(item);
+  xfs_refcount_alloc_cow_extent(tp, added);
   cow.cmap = trimmed(added, cow.imap.off, cow.imap.len);
   co_await perform_steps(k, tp);
   co_return 0;
@@ -111,12 +112,26 @@ HelperPath<std::int64_t> xfs_reflink_fill_cow_hole(Kernel& k, inode& ip, CowMapp
   co_return 0;
 }
 
+// xfs_reflink_fill_delalloc(): what a write to the page cache has reserved gets its blocks.
+HelperPath<std::int64_t> xfs_reflink_fill_delalloc(Kernel& k, inode& ip, CowMapping& cow) {
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_fill_delalloc");
+  Extent got;
+  std::int64_t error =
+      co_await xfs_bmapi_convert_delalloc(k, ip, Fork::cow, cow.cmap.off << block_log, got);
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_fill_delalloc");
+  if (error) co_return error;
+  // ILOCK was given up: another task may have been here.
+  const bool found = co_await find_trim_cow_extent(k, ip, cow);
+  if (found && cow.cmap.delalloc()) error = -EAGAIN;
+  co_return error;
+}
+
 // The first written mapping of the CoW fork that meets [off, end).
 std::optional<Extent> written_cow_extent(const ExtentMap& map, std::uint64_t off,
                                          std::uint64_t end) {
   auto at = map.lookup(off);
   for (auto got = map.get(at); got && got->off < end; got = map.next(at)) {
-    if (got->state == ExtState::written) return trimmed(*got, off, end - off);
+    if (got->state == ExtState::written && !got->delalloc()) return trimmed(*got, off, end - off);
   }
   return std::nullopt;
 }
@@ -150,6 +165,9 @@ Path<std::int64_t> xfs_reflink_end_cow_extent(Kernel& k, inode& ip, std::uint64_
   if (data.start != HOLESTARTBLOCK && !data.delalloc()) {
     xfs_bmap_unmap_extent(tp, ip, data);
     xfs_refcount_decrease_extent(tp, data);
+  } else if (data.start != HOLESTARTBLOCK) {  // reserved before the neighbourhood was forked
+    bool done = false;
+    co_await xfs_bunmapi(k, tp, ip, del->off, del->end(), 1, done);
   }
   xfs_refcount_free_cow_extent(tp, *del);
   xfs_bmap_map_extent(tp, ip, *del);
@@ -180,12 +198,36 @@ Path<std::int64_t> xfs_reflink_allocate_cow(Kernel& k, inode& ip, CowMapping& co
                                             bool convert_now) {
   const bool found = co_await find_trim_cow_extent(k, ip, cow);
   if (!cow.shared) co_return 0;
+  std::int64_t error = 0;
   if (!found) {
-    const std::int64_t error = co_await xfs_reflink_fill_cow_hole(k, ip, cow);
-    if (error || !cow.shared) co_return error;
+    error = co_await xfs_reflink_fill_cow_hole(k, ip, cow);
+  } else if (cow.cmap.delalloc()) {
+    error = co_await xfs_reflink_fill_delalloc(k, ip, cow);
   }
+  if (error || !cow.shared) co_return error;
   xfs_reflink_convert_unwritten(k, ip, cow, convert_now);
   co_return 0;
+}
+
+Path<std::int64_t> xfs_reflink_convert_cow(Kernel& k, inode& ip, std::uint64_t offset,
+                                           std::uint64_t count) {
+  std::uint64_t off = offset >> block_log;
+  const std::uint64_t end = (offset + count + (1ULL << block_log) - 1) >> block_log;
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_convert_cow");
+  const bool sealed = co_await is_iomap_sealed(ip);  // 4.13: xfs_bmapi_write()
+  const ExtentMap& map = ip.xfs->cow.map;
+  while (off < end && !sealed) {
+    const std::optional<Extent> got = map.get(map.lookup(off));
+    if (!got || got->off >= end) break;
+    const Extent part = trimmed(*got, off, end - off);
+    off = part.end();
+    if (part.delalloc() || part.state == ExtState::written) continue;
+    CowMapping cow;
+    cow.imap = cow.cmap = part;
+    xfs_reflink_convert_unwritten(k, ip, cow, true);
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_convert_cow");
+  co_return sealed ? -ETXTBSY : 0;
 }
 
 Path<std::int64_t> xfs_reflink_end_cow(Kernel& k, inode& ip, std::uint64_t offset,

@@ -22,6 +22,10 @@ struct CowMapping {
 /// at once, so the place must not be unwritten any more. 0 or an errno.
 Path<std::int64_t> xfs_reflink_allocate_cow(Kernel& k, inode& ip, CowMapping& cow,
                                             bool convert_now);
+/// xfs_reflink_convert_cow: what the CoW fork has allocated of [offset, offset + count) is about to
+/// be written, and may move to the data fork after that. 0 or an errno.
+Path<std::int64_t> xfs_reflink_convert_cow(Kernel& k, inode& ip, std::uint64_t offset,
+                                           std::uint64_t count);
 /// xfs_reflink_end_cow: what was written of [offset, offset + count) moves from the CoW fork to the
 /// data fork. 0 or an errno.
 Path<std::int64_t> xfs_reflink_end_cow(Kernel& k, inode& ip, std::uint64_t offset,
