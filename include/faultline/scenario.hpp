@@ -245,6 +245,8 @@ struct ExpectContent {
   FileRef file;
   std::uint64_t at = 0;
   std::uint64_t value = 0;  ///< eight bytes, little endian
+  /// After a power cut: in which of the images that it may leave.
+  enum class Images : std::uint8_t { every, some, none } images = Images::every;
 };
 
 enum class InSchedules : std::uint8_t { every, some, none };

@@ -81,6 +81,15 @@ bool lock_records_exist(const Scenario& scenario, const SimulateOptions& options
   return !scenario.locks.empty() || (expected & locks) != (expected & kernel);
 }
 
+WorldOptions world_options(const SimulateOptions& options) {
+  WorldOptions out;
+  out.max_events = options.max_events;
+  out.max_time = options.max_time;
+  out.choices = options.choices;
+  out.cut_after_each_step = options.cut_after_each_step;
+  return out;
+}
+
 void add(std::vector<Finding> findings, RunResult& result) {
   for (Finding& finding : findings) result.findings.push_back(std::move(finding));
 }
@@ -111,11 +120,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   InvariantWatch invariants(tracer);
   if (options.check_invariants) tracer.add_sink(sink_ref(invariants), EventMask::all());
 
-  WorldOptions world_options;
-  world_options.max_events = options.max_events;
-  world_options.max_time = options.max_time;
-  world_options.choices = options.choices;
-  World world(scenario, tracer, world_options);
+  World world(scenario, tracer, world_options(options));
   out.errors = world.errors();
   for (Diagnostic& d : check_matches(scenario)) out.errors.push_back(std::move(d));
   if (!out.errors.empty()) return out;

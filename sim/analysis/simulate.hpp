@@ -31,6 +31,7 @@ struct SimulateOptions {
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
   std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers
+  bool cut_after_each_step = false;    ///< looks at what a power cut after each step would leave
   const volatile std::sig_atomic_t* interrupted = nullptr;  ///< set by a signal handler
 };
 

@@ -72,6 +72,7 @@ struct ListArguments {
 
 // Each returns the exit code. See the design's section 7.
 int run_command(const RunArguments& arguments);
+int crash_command(const RunArguments& arguments);
 int check_command(const CheckArguments& arguments);
 int diff_command(const DiffArguments& arguments);
 int stats_command(const StatsArguments& arguments);

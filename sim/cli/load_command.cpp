@@ -11,6 +11,22 @@ void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& d : diagnostics) std::fprintf(stderr, "%s\n", to_string(d).c_str());
 }
 
+bool collect_overrides(const RunArguments& a, std::vector<Override>& out) {
+  for (const std::string& text : a.set) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      std::fprintf(stderr, "--set %s: KEY=VALUE is wanted\n", text.c_str());
+      return false;
+    }
+    out.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  if (!a.profile.empty()) out.push_back({"/kernel/profile", a.profile});
+  if (!a.schedule.empty()) out.push_back({"/schedule/chooser", "replay"});
+  if (!a.chooser.empty()) out.push_back({"/schedule/chooser", a.chooser});
+  if (a.seed) out.push_back({"/schedule/seed", std::to_string(*a.seed)});
+  return true;
+}
+
 std::optional<Scenario> load_for_command(const std::string& path, std::vector<Override> overrides,
                                          bool has_schedule) {
   auto text = read_input(path);

@@ -8,9 +8,13 @@
 
 #include <faultline/scenario.hpp>
 
+#include "cli/arguments.hpp"
 #include "scenario/load.hpp"
 
 namespace faultline {
+
+/// --set, and what --profile, --chooser and --seed are short for. False: said what is wrong.
+bool collect_overrides(const RunArguments& a, std::vector<Override>& out);
 
 /// The scenario at `path` with `overrides`; nothing after the complaints were printed (exit code
 /// 2). Without a schedule nothing can be replayed.

@@ -69,6 +69,21 @@ void add_replay(CLI::App& app, RunArguments& a) {
   replay->add_flag("--json", a.json, "print the report instead of the summary");
 }
 
+void add_crash(CLI::App& app, RunArguments& a) {
+  CLI::App* const crash = app.add_subcommand(
+      "crash", "play a scenario and look at what a power cut after each step would leave");
+  crash->add_option("scenario", a.scenario, "scenario file, or - for standard input")->required();
+  crash->add_option("--report", a.report, "write the report to FILE (JSON)")->type_name("FILE");
+  crash->add_option("--chooser", a.chooser, "who runs next")
+      ->check(CLI::IsMember({"timed", "sequential", "random"}));
+  crash->add_option("--seed", a.seed, "seed of the random chooser")->check(unsigned_number);
+  crash->add_option("--profile", a.profile, "kernel profile, instead of the scenario's");
+  crash->add_option("--set", a.set, "KEY=VALUE: a knob, or /pointer into the scenario")
+      ->type_name("KEY=VALUE")
+      ->take_all();
+  crash->add_flag("--json", a.json, "print the report instead of the table");
+}
+
 void add_check(CLI::App& app, CheckArguments& a) {
   CLI::App* const check =
       app.add_subcommand("check", "play every scenario below PATH, compare golden traces");
@@ -132,10 +147,12 @@ int dispatch(int argc, char** argv) {
   RunArguments run;
   CheckArguments check;
   DiffArguments diff;
+  RunArguments crash;
   ViewArguments view;
   ListArguments list;
   LocksArguments locks;
   add_run(app, run);
+  add_crash(app, crash);
   add_check(app, check);
   add_diff(app, diff);
   add_locks(app, locks);
@@ -169,6 +186,7 @@ int dispatch(int argc, char** argv) {
     return 2;
   }
   if (app.got_subcommand("run")) return run_command(run);
+  if (app.got_subcommand("crash")) return crash_command(crash);
   if (app.got_subcommand("check")) return check_command(check);
   if (app.got_subcommand("locks")) return locks_command(locks);
   if (app.got_subcommand("diff")) return diff_command(diff);

@@ -23,23 +23,6 @@ volatile std::sig_atomic_t interrupted = 0;
 
 extern "C" void on_interrupt(int) { interrupted = 1; }
 
-// --profile, --chooser and --seed are short for overrides of the scenario.
-bool collect_overrides(const RunArguments& a, std::vector<Override>& out) {
-  for (const std::string& text : a.set) {
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      std::fprintf(stderr, "--set %s: KEY=VALUE is wanted\n", text.c_str());
-      return false;
-    }
-    out.push_back({text.substr(0, equals), text.substr(equals + 1)});
-  }
-  if (!a.profile.empty()) out.push_back({"/kernel/profile", a.profile});
-  if (!a.schedule.empty()) out.push_back({"/schedule/chooser", "replay"});
-  if (!a.chooser.empty()) out.push_back({"/schedule/chooser", a.chooser});
-  if (a.seed) out.push_back({"/schedule/seed", std::to_string(*a.seed)});
-  return true;
-}
-
 bool use_colour(const std::string& color) {
   if (color == "always") return true;
   return color == "auto" && isatty(1) != 0;

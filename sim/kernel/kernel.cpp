@@ -2,6 +2,7 @@
 #include "kernel/kernel.hpp"
 
 #include "kernel/fs/dax.hpp"
+#include "kernel/fs/durable_promises.hpp"
 #include "kernel/fs/iomap_writeback.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 

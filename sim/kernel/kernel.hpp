@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@
 namespace faultline {
 
 struct DaxEntryLock;
+struct DurablePromises;  // kernel/fs/durable_promises.hpp
 struct iomap_ioend;
 
 struct Kernel {
@@ -89,6 +91,9 @@ struct Kernel {
   std::deque<std::unique_ptr<iomap_ioend>> completions;
   Task* kworker = nullptr;
   PagePins pins;
+  /// What programs may rely on after a power cut; null unless the run asks.
+  std::unique_ptr<DurablePromises> promises;
+  std::set<Pfn> hwpoison;  ///< PG_hwpoison: frames in which memory_failure() has met an error
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages

@@ -47,15 +47,6 @@ LineContent::Words LineContent::newest(std::uint64_t line) const {
   return words;
 }
 
-LineContent::Words LineContent::after_crash(std::uint64_t line) const {
-  for (std::uint32_t i = first_of(line); i != 0; i = next_of(i)) {
-    if (State(rec(i).state) == State::durable) return expand(line, rec(i));
-  }
-  Words words;
-  words.fill(fill_.at(line));
-  return words;
-}
-
 LineContent::Record LineContent::encode(std::uint64_t line, const Words& words, State state) {
   Record record{};
   record.state = unsigned(state);
@@ -242,65 +233,10 @@ void LineContent::fill(std::uint64_t at, std::uint64_t length, std::uint64_t val
   fill_.set(first, last, value);
 }
 
-void LineContent::crash_line(std::uint64_t line) {
-  for (std::uint32_t i = first_of(line); i != 0;) {
-    const std::uint32_t next = next_of(i);
-    if (State(rec(i).state) != State::durable) remove(line, i);
-    i = next;
-  }
-}
-
-void LineContent::crash() {
-  for (std::uint64_t area = 0; area < areas_.size(); ++area) {
-    for (std::uint64_t page = area << 18; areas_[area] && page < (area + 1) << 18; ++page) {
-      if (!areas_[area]->region[(page >> 9) & 511]) {
-        page |= 511;
-        continue;
-      }
-      if (slot_value(page) == 0) continue;
-      for (std::uint64_t line = page * 64; line < (page + 1) * 64; ++line) crash_line(line);
-    }
-  }
-  for (auto& lines : flushed_) lines.clear();
-}
-
-template <class Get>
-void LineContent::copy_out(std::uint64_t at, std::span<std::byte> out, Get&& get) const {
-  check_range(at, out.size());
-  for (std::uint64_t done = 0; done < out.size();) {
-    const std::uint64_t line = (at + done) / LINE, offset = (at + done) % LINE;
-    const std::uint64_t n = std::min<std::uint64_t>(out.size() - done, LINE - offset);
-    const Words words = get(line);
-    std::memcpy(out.data() + done, reinterpret_cast<const std::byte*>(words.data()) + offset, n);
-    done += n;
-  }
-}
-
-void LineContent::read(std::uint64_t at, std::span<std::byte> out) const {
-  copy_out(at, out, [this](std::uint64_t line) { return newest(line); });
-}
-
-void LineContent::read_durable(std::uint64_t at, std::span<std::byte> out) const {
-  copy_out(at, out, [this](std::uint64_t line) { return after_crash(line); });
-}
-
 std::uint64_t LineContent::read_u64(std::uint64_t at) const {
   std::uint64_t value;
   read(at, std::as_writable_bytes(std::span(&value, 1)));
   return value;
-}
-
-bool LineContent::durable(std::uint64_t at, std::uint64_t length) const {
-  check_range(at, length);
-  for (std::uint64_t line = at / LINE; length != 0 && line <= (at + length - 1) / LINE; ++line) {
-    if (slot_value(line / 64) == 0) {
-      line |= 63;
-      continue;
-    }
-    const std::uint32_t i = first_of(line);
-    if (i != 0 && State(rec(i).state) != State::durable) return false;
-  }
-  return true;
 }
 
 std::uint64_t LineContent::host_bytes() const {

@@ -17,6 +17,21 @@
 
 namespace faultline {
 
+/// One thing that a power cut may leave: of every line the durable state, of every line the newest
+/// one, or the durable states but for a single line.
+struct CrashImage {
+  enum class Kind : std::uint8_t { durable, newest, one_line };
+  Kind kind = Kind::durable;
+  std::uint64_t line = 0;   ///< one_line: number of the line, at / 64
+  std::uint32_t newer = 1;  ///< one_line: which state, 1 the oldest that is newer than the durable
+};
+
+/// A line of which a power cut may leave more than one state.
+struct PendingLine {
+  std::uint64_t line = 0;
+  std::uint32_t newer = 0;  ///< states newer than the durable one
+};
+
 /// Where the persistence domain begins.
 enum class Domain : std::uint8_t {
   adr,  ///< memory controller: caches are lost in a crash
@@ -51,12 +66,21 @@ class LineContent {
   /// The word at address a (a multiple of 8) holds `value`. Cost: O(log n) and what it replaces.
   void fill(std::uint64_t at, std::uint64_t length, std::uint64_t value);
   void zero(std::uint64_t at, std::uint64_t length) { fill(at, length, 0); }
+  /// Flush and fence of these lines alone: kernel code that writes lines back and then executes a
+  /// locked instruction, which waits for them.
+  void write_back(std::uint64_t at, std::uint64_t length);
   /// Power failure: what is not durable is gone.
   void crash();
 
   void read(std::uint64_t at, std::span<std::byte> out) const;          ///< newest content
   void read_durable(std::uint64_t at, std::span<std::byte> out) const;  ///< content after a crash
   std::uint64_t read_u64(std::uint64_t at) const;
+  /// Lines with states that are not durable, in order. Cost: what is held, not what there is.
+  std::vector<PendingLine> pending() const;
+  /// The same for one line: how many of its states are newer than the durable one.
+  std::uint32_t newer_states(std::uint64_t line) const;
+  /// Content after a power cut that left `image`.
+  void read_image(std::uint64_t at, std::span<std::byte> out, const CrashImage& image) const;
   /// Whether [at, at+length) reads the same before and after a crash for sure.
   bool durable(std::uint64_t at, std::uint64_t length) const;
 
@@ -113,6 +137,9 @@ class LineContent {
   Words expand(std::uint64_t line, const Record& record) const;
   Words newest(std::uint64_t line) const;
   Words after_crash(std::uint64_t line) const;
+  Words in_image(std::uint64_t line, const CrashImage& image) const;
+  template <class Visit>
+  void each_used_line(Visit&& visit) const;
   Record encode(std::uint64_t line, const Words& words, State state);
   void put(std::uint64_t line, const Words& words, State state);
   template <class Change>

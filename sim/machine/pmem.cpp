@@ -11,6 +11,7 @@ namespace faultline {
 
 namespace {
 constexpr std::uint64_t LINE = LineContent::LINE;
+constexpr std::uint64_t SECTOR = 512;
 constexpr std::uint64_t lines_of(std::uint64_t bytes) { return (bytes + LINE - 1) / LINE; }
 }  // namespace
 
@@ -70,41 +71,31 @@ Nanos PmemDevice::zero(Nanos now, std::uint64_t bytes) {
 
 void PmemDevice::poison(std::uint64_t at, std::uint64_t length) {
   if (length == 0 || at >= size()) return;
-  Range added{at / LINE * LINE, lines_of(at + std::min(length, size() - at)) * LINE};
-  std::vector<Range> merged;
-  for (const Range& r : poison_) {
-    if (r.end < added.start || r.start > added.end) {
-      merged.push_back(r);
-    } else {
-      added = {std::min(r.start, added.start), std::max(r.end, added.end)};
-    }
-  }
-  const auto place = std::find_if(merged.begin(), merged.end(),
-                                  [&](const Range& r) { return r.start > added.start; });
-  merged.insert(place, added);
-  poison_ = std::move(merged);
+  poison_.add(at / LINE * LINE, lines_of(at + std::min(length, size() - at)) * LINE);
 }
 
 void PmemDevice::clear_poison(std::uint64_t at, std::uint64_t length) {
   // Only lines written as a whole are healed.
   if (poison_.empty() || at >= size()) return;
-  const std::uint64_t start = lines_of(at) * LINE;
-  const std::uint64_t end = (at + std::min(length, size() - at)) / LINE * LINE;
-  if (start >= end) return;
-  std::vector<Range> left;
-  for (const Range& r : poison_) {
-    if (r.start < start) left.push_back({r.start, std::min(r.end, start)});
-    if (r.end > end) left.push_back({std::max(r.start, end), r.end});
-  }
-  poison_ = std::move(left);
+  poison_.remove(lines_of(at) * LINE, (at + std::min(length, size() - at)) / LINE * LINE);
 }
 
 std::optional<std::uint64_t> PmemDevice::poisoned(std::uint64_t at, std::uint64_t length) const {
-  for (const Range& r : poison_) {
-    if (at < r.end && (r.start <= at ? length != 0 : r.start - at < length))
-      return std::max(r.start, at);
-  }
-  return std::nullopt;
+  return poison_.first(at, length);
+}
+
+void PmemDevice::note_bad_blocks(std::uint64_t at, std::uint64_t length) {
+  if (length == 0 || at >= size()) return;
+  const std::uint64_t end = at + std::min(length, size() - at);
+  bad_blocks_.add(at / SECTOR * SECTOR, (end + SECTOR - 1) / SECTOR * SECTOR);
+}
+
+void PmemDevice::clear_bad_blocks(std::uint64_t at, std::uint64_t length) {
+  if (at >= size()) return;
+  const std::uint64_t start = (at + SECTOR - 1) / SECTOR * SECTOR;
+  const std::uint64_t end = (at + std::min(length, size() - at)) / SECTOR * SECTOR;
+  poison_.remove(start, end);
+  bad_blocks_.remove(start, end);
 }
 
 }  // namespace faultline

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <faultline/types.hpp>
 #include <optional>
-#include <vector>
 
+#include "machine/byte_ranges.hpp"
 #include "machine/line_content.hpp"
 #include "machine/presets.hpp"
 
@@ -54,10 +54,17 @@ class PmemDevice {
   std::optional<std::uint64_t> poisoned(std::uint64_t at, std::uint64_t length) const;
   bool has_poison() const { return !poison_.empty(); }
 
+  /// Bad blocks: the sectors of 512 bytes that the driver knows to have poison (struct badblocks).
+  /// It finds them when it scans the device at boot, and when a machine check tells of one.
+  void note_bad_blocks(std::uint64_t at, std::uint64_t length);
+  /// pmem_clear_poison(), pmem_clear_bb(): whole sectors of [at, at+length) are healed and good.
+  void clear_bad_blocks(std::uint64_t at, std::uint64_t length);
+  /// First bad byte in [at, at+length).
+  std::optional<std::uint64_t> bad_block(std::uint64_t at, std::uint64_t length) const {
+    return bad_blocks_.first(at, length);
+  }
+
  private:
-  struct Range {
-    std::uint64_t start, end;
-  };
   std::uint64_t occupied(std::uint64_t bytes, Pattern pattern) const;
   Nanos access(Nanos now, Nanos& busy, Nanos latency, std::uint64_t bytes, std::uint64_t occupied,
                std::uint64_t bandwidth, Nanos line) const;
@@ -66,7 +73,8 @@ class PmemDevice {
   LineContent content_;
   Costs costs_;
   Nanos read_busy_{}, write_busy_{};
-  std::vector<Range> poison_;  // sorted, disjoint, whole lines
+  ByteRanges poison_;      // whole lines
+  ByteRanges bad_blocks_;  // whole sectors
 };
 
 }  // namespace faultline

@@ -240,11 +240,28 @@ bool RunCheck::check(const ExpectPte& expected) {
 }
 
 bool RunCheck::check(const ExpectContent& expected) {
-  const std::uint64_t found = in_.state.content(expected.file, expected.at);
-  if (found == expected.value) return true;
-  return differs(fmt::format("{} holds {:#x} at {:#x}, expected {:#x}",
-                             in_.scenario.files[expected.file.v].name, found, expected.at,
-                             expected.value));
+  const std::vector<std::uint64_t> found = in_.state.contents(expected.file, expected.at);
+  const auto fits = [&](std::uint64_t value) { return value == expected.value; };
+  const auto met = [&] {
+    switch (expected.images) {
+      case ExpectContent::Images::every:
+        return std::all_of(found.begin(), found.end(), fits);
+      case ExpectContent::Images::some:
+        return std::any_of(found.begin(), found.end(), fits);
+      case ExpectContent::Images::none:
+        break;
+    }
+    return std::none_of(found.begin(), found.end(), fits);
+  };
+  if (met()) return true;
+  std::string values;
+  for (const std::uint64_t value : found) {
+    values += fmt::format("{}{:#x}", values.empty() ? "" : " or ", value);
+  }
+  constexpr std::string_view scope[] = {"", " in some image", " in no image"};
+  return differs(fmt::format("{} holds {} at {:#x}, expected {:#x}{}",
+                             in_.scenario.files[expected.file.v].name, values, expected.at,
+                             expected.value, scope[static_cast<std::size_t>(expected.images)]));
 }
 
 Verdict run_verdict(const JudgeInput& in, std::size_t index) {

@@ -81,14 +81,15 @@ constexpr RuleField pte_fields[] = {
     {"at", &address_rule, required}, {"is", &pte_is, required}, {"leaf", &leaf_rule}};
 constexpr Rule pte_rule{.kind = object, .what = "an object", .fields = pte_fields};
 
+constexpr std::string_view in_words[] = {"every", "some", "none"};
+constexpr Rule in_rule{.kind = word, .what = "\"every\", \"some\" or \"none\"", .words = in_words};
+
 constexpr RuleField content_fields[] = {
     {"file", &text_rule, required},
     {"at", &size_rule, required},
-    {"value", &argument_rule, required, "", "eight bytes, little endian"}};
+    {"value", &argument_rule, required, "", "eight bytes, little endian"},
+    {"images", &in_rule, optional, "", "after a power cut: in which of the images it may leave"}};
 constexpr Rule content_rule{.kind = object, .what = "an object", .fields = content_fields};
-
-constexpr std::string_view in_words[] = {"every", "some", "none"};
-constexpr Rule in_rule{.kind = word, .what = "\"every\", \"some\" or \"none\"", .words = in_words};
 
 constexpr RuleField of_run(std::string_view key, const Rule& rule) {
   return {key, &rule, choice, "expectation"};

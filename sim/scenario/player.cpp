@@ -109,6 +109,12 @@ void Player::end_step(Engine& engine, std::uint32_t index, StepResult* outer) {
                                        std::string_view(step_name(w_.scenario_, task_, index)),
                                        r.failed ? -r.result : 0, r.failed ? 0 : r.result);
   }
+  const StepRef step{task_, index};
+  if (spec().steps[index].verb == Verb::crash) {
+    w_.cut_power(step);
+    return;
+  }
+  if (w_.cut_after_each_step_) w_.look_at_cut(step);
   wake_waiters();
 }
 
@@ -134,6 +140,7 @@ HelperPath<bool> Player::play_step(Engine& engine, std::uint32_t index, StepResu
   r.last_fault = current.last_fault;
   end_step(engine, index, outer);
   current.sig_caught = handlers(nullptr);
+  if (step.verb == Verb::crash) co_await engine.block();  // for ever
   co_return lives&& step.verb != Verb::exit;
 }
 
@@ -184,7 +191,18 @@ Path<void> Player::play(Engine& engine) {
 }
 
 HelperPath<std::int64_t> Player::flush(Kernel& k, const FlushArgs& args) {
-  co_await user_flush(k, Vaddr(resolve(args.at)), args.length);
+  const auto how = [&] {
+    switch (args.how) {
+      case FlushHow::clwb:
+        break;
+      case FlushHow::clflush:
+        return CacheFlush::clflush;
+      case FlushHow::ntstore:
+        return CacheFlush::ntstore;
+    }
+    return CacheFlush::clwb;
+  };
+  co_await user_flush(k, Vaddr(resolve(args.at)), args.length, how());
   co_return 0;
 }
 
@@ -306,6 +324,9 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       }
       break;
     }
+    case Verb::crash:
+      co_await k.engine.spend(Nanos{});
+      break;
     case Verb::compute:
       co_await compute(k, std::get<DurationArgs>(step.args).duration);
       break;

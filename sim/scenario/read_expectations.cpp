@@ -62,8 +62,10 @@ void Reader::read_expectation(NodeId node, RunExpectation& expectation) {
     read_pte(pte, expectation);
   } else if (const NodeId content = get(node, "content"); content != no_node) {
     const auto file = named(get(content, "file"), files_, "file");
+    const auto images =
+        values_.word(get(content, "images"), in_words, ExpectContent::Images::every);
     expectation.what = ExpectContent{FileRef(file.value_or(0)), values_.size(get(content, "at")),
-                                     values_.argument(get(content, "value"))};
+                                     values_.argument(get(content, "value")), images};
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "scenario/cut_report.hpp"
 #include "scenario/report_devices.hpp"
 #include "scenario/report_words.hpp"
 
@@ -149,6 +150,7 @@ std::string report_json(const ReportInput& in) {
   if (!in.result.devices.empty()) {
     put("devices", devices_json(in.scenario, in.result.devices));
   }
+  if (!in.result.cuts.empty()) put("power_cuts", cuts_json(in.scenario, in.result.cuts));
   text += "\n}\n";
   return text;
 }

@@ -13,6 +13,7 @@
 
 #include "engine/engine.hpp"
 #include "kernel/drivers/char_device.hpp"
+#include "kernel/fs/cut_line.hpp"
 #include "kernel/sched.hpp"
 #include "scenario/fault_part.hpp"
 
@@ -62,6 +63,17 @@ struct DeviceResult {
   std::uint64_t dropped = 0;  ///< calls beyond what is kept
 };
 
+/// What a power cut after a step leaves, or the one that ended the run.
+struct CutResult {
+  StepRef step;
+  Nanos time{};
+  std::uint64_t lost_records = 0;   ///< of the log
+  std::uint64_t pending_lines = 0;  ///< of all devices
+  std::uint64_t images = 1;
+  std::vector<CutLine> lines;         ///< the first of the pending ones
+  std::vector<std::string> findings;  ///< broken promises, and a recovered state that is wrong
+};
+
 struct RunResult {
   Outcome outcome = Outcome::completed;
   std::string reason;  ///< why it ended, when not completed
@@ -70,6 +82,7 @@ struct RunResult {
   std::vector<std::vector<StepResult>> steps;  ///< by task, by step index
   std::vector<Finding> findings;
   std::vector<DeviceResult> devices;  ///< character devices that a scenario describes
+  std::vector<CutResult> cuts;        ///< of the step `crash`, or after every step if asked for
 };
 
 /// One extent of a file as it is at the end of the run.
@@ -94,6 +107,11 @@ class FinalState {
   virtual FinalPte pte(ProcessRef process, std::uint64_t address) const = 0;
   /// Eight bytes of the file at `at`, little endian; 0 in holes and unwritten extents.
   virtual std::uint64_t content(FileRef file, std::uint64_t at) const = 0;
+  /// The same for every image that a power cut may have left: durable lines only, everything, then
+  /// each line that was pending. Without a power cut one value.
+  virtual std::vector<std::uint64_t> contents(FileRef file, std::uint64_t at) const {
+    return {content(file, at)};
+  }
   /// The address an AddressRef means at the end; nothing if its step never returned one.
   virtual std::optional<std::uint64_t> address(const AddressRef& ref) const = 0;
 };

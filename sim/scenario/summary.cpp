@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "scenario/cut_report.hpp"
 #include "scenario/report_words.hpp"
 
 namespace faultline {
@@ -59,6 +60,7 @@ class Summary {
   Row row(StepRef ref) const;
   std::string result_cell(Verb verb, const StepResult& step) const;
   static std::string faults_cell(const StepResult& step);
+  void power_cut();
   void findings();
   void finding(const Finding& finding, bool expected);
   void deadlock(const Finding& finding);
@@ -222,6 +224,21 @@ void Summary::deadlock(const Finding& finding) {
   if (finding.kind == "deadlock") line(fmt::format("    and so round to {}", tasks.front()));
 }
 
+void Summary::power_cut() {
+  if (in_.result.cuts.empty()) return;
+  constexpr std::size_t most_lines = 8;
+  const CutResult& cut = in_.result.cuts.back();
+  line("");
+  line(fmt::format("power cut: {} records of the log lost, {} lines pending, {} images",
+                   cut.lost_records, cut.pending_lines, cut.images),
+       Tone::title);
+  const std::size_t shown = std::min(most_lines, cut.lines.size());
+  for (std::size_t i = 0; i < shown; ++i) line("  " + cut_line_text(cut.lines[i]));
+  if (shown < cut.pending_lines) {
+    line(fmt::format("  and {} more lines", cut.pending_lines - shown));
+  }
+}
+
 void Summary::expectation(const Verdict& verdict) {
   line(fmt::format("  {:<8}  {}", verdict.held ? "ok" : "NOT HELD", verdict.text),
        verdict.held ? Tone::good : Tone::bad);
@@ -274,6 +291,7 @@ void Summary::close() {
 std::string Summary::text() {
   head();
   steps();
+  power_cut();
   findings();
   expectations();
   close();

@@ -58,7 +58,7 @@ constexpr auto table = std::to_array<Support>({
     {"verb", "remap_file_pages", true},
     {"verb", "sleep", true},
     {"verb", "compute", true},
-    {"verb", "crash", false},
+    {"verb", "crash", true},
     {"verb", "repeat", true},
     {"verb", "lock", true},
     {"verb", "unlock", true},

@@ -52,11 +52,10 @@ Profile make_profile(const Scenario& scenario) {
   return profile;
 }
 
-// What is left of a file that nobody uses any more is a kernel worker's business.
-bool unlinks(const Scenario& scenario) {
-  const auto unlink = [](const Step& step) { return step.verb == Verb::unlink; };
+bool uses(const Scenario& scenario, Verb verb) {
+  const auto is = [&](const Step& step) { return step.verb == verb; };
   return std::any_of(scenario.tasks.begin(), scenario.tasks.end(), [&](const TaskSpec& task) {
-    return std::any_of(task.steps.begin(), task.steps.end(), unlink);
+    return std::any_of(task.steps.begin(), task.steps.end(), is);
   });
 }
 
@@ -80,6 +79,8 @@ World::World(const Scenario& scenario, Tracer& tracer, const WorldOptions& optio
   make_processes();
   make_tasks();
   locks_ = std::make_unique<GenericLocks>(scenario, *kernel_);
+  cut_after_each_step_ = options.cut_after_each_step;
+  if (cut_after_each_step_ || uses(scenario, Verb::crash)) prepare_power_cuts(*kernel_);
 }
 
 World::~World() = default;
@@ -125,7 +126,8 @@ void World::make_tasks() {
       errors_.push_back(std::move(overlap));
     }
   }
-  if (!kernel_->block.empty() || unlinks(scenario_)) make_kworker();
+  // What is left of a file that nobody uses any more is a kernel worker's business.
+  if (!kernel_->block.empty() || uses(scenario_, Verb::unlink)) make_kworker();
   note_enders();
   const auto may_come = [](void* self, const Task& task) {
     return static_cast<const World*>(self)->signal_may_come(task);
@@ -232,6 +234,7 @@ RunResult World::run() {
   }
   add_lock_findings(result);
   result.steps = results_;  // address() still answers from the original
+  result.cuts = std::move(cuts_);
   return result;
 }
 
@@ -273,7 +276,7 @@ void World::add_lock_findings(RunResult& result) {
     finding.text = what;
     result.findings.push_back(std::move(finding));
   }
-  if (result.outcome == Outcome::completed) {
+  if (result.outcome == Outcome::completed && !power_cut_) {
     for (const BrokenDaxRule& broken : check_seals(*kernel_)) {
       kernel_->broken_rules.emplace_back(dax_rule_name(broken.rule), broken.text);
     }
@@ -307,13 +310,23 @@ std::vector<FinalExtent> World::extents(FileRef file) const {
   std::vector<FinalExtent> out;
   const inode& node = *inodes_[file.v];
   if (!node.xfs) return out;
+  const auto add = [&](const xfs::Extent& e) {
+    const bool written = e.state == xfs::ExtState::written;
+    out.push_back({e.off << PAGE_SHIFT, std::uint64_t{e.len} << PAGE_SHIFT,
+                   written ? ExtentState::written : ExtentState::unwritten,
+                   node.xfs->i_mount->space.geo.device_offset(e.start).v});
+  };
+  if (power_cut_) {
+    for (const FsAfterCut& fs : power_cut_->filesystems) {
+      const auto found = fs.recovered.inodes.find(node.i_ino);
+      if (fs.sb != node.i_sb || found == fs.recovered.inodes.end()) continue;
+      for (const auto& [off, extent] : found->second.extents) add(extent);
+    }
+    return out;
+  }
   const auto& map = node.xfs->df.map;
   for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
-    if (e->delalloc()) continue;
-    const bool written = e->state == xfs::ExtState::written;
-    out.push_back({e->off << PAGE_SHIFT, std::uint64_t{e->len} << PAGE_SHIFT,
-                   written ? ExtentState::written : ExtentState::unwritten,
-                   node.xfs->i_mount->space.geo.device_offset(e->start).v});
+    if (!e->delalloc()) add(*e);
   }
   return out;
 }
@@ -321,7 +334,7 @@ std::vector<FinalExtent> World::extents(FileRef file) const {
 FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
   FinalPte out;
   const mm_struct* const mm = processes_[process.v].mm;
-  if (!mm) return out;  // never forked
+  if (!mm || power_cut_) return out;  // never forked, or gone
   const EntryAt at = mm->pgtables->lookup(Vaddr(address));
   const std::uint64_t word = *at.entry;
   if (!(word & PTE_P)) return out;
@@ -340,6 +353,7 @@ std::uint64_t World::content(FileRef file, std::uint64_t at) const {
   const inode& node = *inodes_[file.v];
   std::uint64_t value = 0;
   if (!node.xfs) return value;
+  if (power_cut_) return contents_after(*power_cut_, node, at).front();
   for (unsigned i = 0; i < 8; ++i) {
     std::byte cached{};
     if (cached_byte(*kernel_, node, at + i, &cached)) {

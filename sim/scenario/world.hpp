@@ -10,6 +10,7 @@
 
 #include "base/diagnostic.hpp"
 #include "engine/engine.hpp"
+#include "kernel/fs/power_cut.hpp"
 #include "kernel/kernel.hpp"
 #include "machine/cpu.hpp"
 #include "scenario/generic_locks.hpp"
@@ -26,6 +27,7 @@ struct WorldOptions {
   std::uint64_t max_events = ~0ULL;
   Nanos max_time{~0ULL};
   std::vector<std::uint32_t> choices;  ///< of the chooser `replay`: task numbers
+  bool cut_after_each_step = false;    ///< looks at what a power cut after each step would leave
 };
 
 class Player;
@@ -47,6 +49,7 @@ class World final : public FinalState {
   std::vector<FinalExtent> extents(FileRef file) const override;
   FinalPte pte(ProcessRef process, std::uint64_t address) const override;
   std::uint64_t content(FileRef file, std::uint64_t at) const override;
+  std::vector<std::uint64_t> contents(FileRef file, std::uint64_t at) const override;
   std::optional<std::uint64_t> address(const AddressRef& ref) const override;
 
   Engine& engine() { return engine_; }
@@ -72,6 +75,11 @@ class World final : public FinalState {
   /// Whether a step that is still to come may kill the task.
   bool signal_may_come(const Task& task) const;
   void add_lock_findings(RunResult& result);
+  // world_power.cpp
+  /// The power fails at the end of `step`: nobody goes on.
+  void cut_power(StepRef step);
+  /// Notes what a power cut at the end of `step` would leave.
+  void look_at_cut(StepRef step);
   FindingLock describe(TaskId task, const LockBase* lock, HoldMode mode, CallNode calls,
                        const char* role) const;
   FindingLock describe(const DeadlockMember& member, bool wanted) const;
@@ -100,6 +108,9 @@ class World final : public FinalState {
   std::vector<std::pair<StepRef, ProcessRef>> enders_;  ///< steps, and whom they may end
   std::vector<Task*> step_waiters_;                     ///< tasks in `after`
   std::vector<Finding> findings_;
+  bool cut_after_each_step_ = false;
+  std::vector<CutResult> cuts_;
+  std::optional<PowerCut> power_cut_;  ///< that has ended the run
 };
 
 }  // namespace faultline

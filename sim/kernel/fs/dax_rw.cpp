@@ -38,7 +38,7 @@ HelperPath<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_
   k.engine.charge(io.write ? device.write_nt(k.now(), length, Pattern::sequential)
                            : device.read(k.now(), length, Pattern::sequential));
   if (!io.buffer) {
-    if (io.write) device.content().store_pattern(device_at, length, 0);
+    if (io.write) device.content().zero(device_at, length);
     co_return length;
   }
   // Copies to user memory announce that they may fault; the copy of a write has no such call.

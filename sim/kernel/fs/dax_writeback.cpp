@@ -11,12 +11,13 @@ namespace faultline {
 
 namespace {
 
-// dax_flush(): the frames' cache lines are written back; a later flush of the device orders them.
+// dax_flush(): the frames' cache lines are written back. The locked instruction that takes i_pages
+// right after it waits for them, so they are durable then, wherever the task goes on.
 void dax_flush(Kernel& k, Pfn pfn, std::uint64_t bytes) {
   PmemDevice* const device = k.pmem_of(pfn);
   if (!device) return;
   const std::uint64_t at = (pfn - device->first_pfn()) << PAGE_SHIFT;
-  device->content().flush(k.engine.current().cpu.v, at, bytes);
+  device->content().write_back(at, bytes);
   k.engine.charge(device->write_back(k.now(), bytes / 64));
 }
 

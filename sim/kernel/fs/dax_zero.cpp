@@ -17,7 +17,6 @@ void zero_piece(Kernel& k, PmemDevice& device, std::uint64_t at, std::uint64_t s
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
   k.engine.charge(device.zero(k.now(), size));
   device.content().zero(at, size);
-  device.content().flush(k.engine.current().cpu.v, at, size);
   k.engine.charge(device.write_back(k.now(), (size + 63) / 64));
   k.locks.released(k.dax_srcu);
 }

@@ -171,6 +171,36 @@ TEST_CASE("records that contradict the state are told", "[xfs]") {
   CHECK_FALSE(say(RedoKind::extent_convert, 0, 0, 4).empty());
 }
 
+TEST_CASE("recovery takes records of free space as far as they go", "[xfs]") {
+  constexpr std::uint64_t blocks = 50;
+  Rng rng(11);
+  MetaState state;
+  std::set<std::uint64_t> free, intents;
+  for (int step = 0; step < 2000; ++step) {
+    RedoRecord r;
+    r.start = FsBlock(rng.below(blocks));
+    r.len = ExtLen(1 + rng.below(blocks - r.start.v));
+    const std::uint64_t what = rng.below(7);
+    r.kind = what < 3 ? RedoKind::free_del : what < 6 ? RedoKind::free_add : RedoKind::free_intent;
+    REQUIRE(recover(state, r).empty());
+    for (std::uint64_t b = r.start.v; b < r.start.v + r.len; ++b) {
+      if (r.kind == RedoKind::free_del) free.erase(b);
+      if (r.kind == RedoKind::free_add) free.insert(b), intents.erase(b);
+      if (r.kind == RedoKind::free_intent) intents.insert(b);
+    }
+    if (step % 40 == 39) {
+      finish_intents(state);
+      free.insert(intents.begin(), intents.end());
+      intents.clear();
+    }
+    std::set<std::uint64_t> got;
+    for (const auto& [start, len] : state.free) {
+      for (std::uint64_t i = 0; i < len; ++i) REQUIRE(got.insert(start.v + i).second);
+    }
+    REQUIRE(got == free);
+  }
+}
+
 namespace {
 
 /// The naive file system: one entry per block.

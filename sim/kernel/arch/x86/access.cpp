@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 
+#include "kernel/fs/durable_promises.hpp"
+
 namespace faultline {
 
 namespace {
@@ -203,23 +205,50 @@ HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
   co_return out;
 }
 
-HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
+namespace {
+
+// The physical address that an instruction of the program reaches, after faults; false: a signal.
+HelperPath<bool> reach(Kernel& k, Vaddr va, Access access, Paddr* phys) {
+  for (;;) {
+    const Translation t = translate(k, va, access, true);
+    *phys = t.phys;
+    if (t.ok) co_return true;
+    if (t.general_protection) {
+      force_sig_fault(k, SIGSEGV, 0x80 /* SI_KERNEL */, Vaddr(0));
+      co_return false;
+    }
+    co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
+    if (k.current().pending_signal) co_return false;
+  }
+}
+
+void flush_lines(Kernel& k, PmemDevice& device, std::uint64_t at, std::uint64_t length,
+                 CacheFlush how) {
+  if (how == CacheFlush::clflush) {
+    device.content().write_back(at, length);
+  } else {
+    device.content().flush(k.engine.current().cpu.v, at, length);
+  }
+  const bool stores = how == CacheFlush::ntstore;
+  k.engine.charge(stores ? device.write_nt(k.now(), length, Pattern::sequential)
+                         : device.write_back(k.now(), (length + 63) / 64));
+}
+
+}  // namespace
+
+HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length, CacheFlush how) {
+  const Access access = how == CacheFlush::ntstore ? Access::write : Access::read;
   std::uint64_t left = length;
   while (left != 0) {
     const std::uint64_t piece = std::min(left, PAGE_SIZE - (at.v & ~PAGE_MASK));
-    AccessSeries probe;
-    probe.at = at;
-    probe.length = 1;
-    std::uint64_t value = 0;
-    const bool ok = co_await access_slow(k, probe, at, &value);
+    Paddr phys{};
+    const bool ok = co_await reach(k, at, access, &phys);
     if (!ok) co_return;
-    Cpu& cpu = k.cpus.of(k.engine.current());
-    const TlbLookup entry = cpu.tlb.peek(k.current().mm->id, at);
-    const Paddr phys = entry.phys(at);
     if (PmemDevice* const device = k.pmem_of(Pfn(phys.v >> PAGE_SHIFT))) {
-      device->content().flush(k.engine.current().cpu.v, device->offset(phys), piece);
-      k.engine.charge(device->write_back(k.now(), (piece + 63) / 64));
+      if (k.promises) note_user_flush(k, at, phys, piece, how == CacheFlush::clflush);
+      flush_lines(k, *device, device->offset(phys), piece, how);
     }
+    co_await k.engine.spend(Nanos{});
     at += piece;
     left -= piece;
   }
@@ -228,6 +257,7 @@ HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length) {
 void user_fence(Kernel& k) {
   const CpuId cpu = k.engine.current().cpu;
   for (PmemDevice& device : k.pmem) device.content().fence(cpu.v);
+  if (k.promises) note_user_fence(k);
   k.engine.charge(k.costs.fence);
 }
 

@@ -25,9 +25,14 @@ struct AccessOutcome {
 /// Plays the accesses of the current task in user mode.
 HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries series);
 
-/// Writes the cache lines of [at, at + length) back (clwb, clflush, ntstore): touches each page as
-/// a load does, then flushes. A signal may be pending afterwards.
-HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length);
+/// How a program writes cache lines back.
+enum class CacheFlush : std::uint8_t {
+  clwb,     ///< clwb, clflushopt: touches each page as a load does; a fence waits for the lines
+  clflush,  ///< the same, but it waits for each line itself: no fence is needed
+  ntstore   ///< non-temporal stores of what is there: touches each page as a store does
+};
+/// Writes the cache lines of [at, at + length) back. A signal may be pending afterwards.
+HelperPath<void> user_flush(Kernel& k, Vaddr at, std::uint64_t length, CacheFlush how);
 /// sfence: what this CPU has flushed is durable.
 void user_fence(Kernel& k);
 

@@ -1,6 +1,7 @@
 // fsync of an XFS file. Linux 6.12 fs/xfs/xfs_file.c xfs_file_fsync, xfs_fsync_flush_log,
 // xfs_fsync_seq: write-back of the range, a log force up to the newest change of the inode, a flush
 // of the device's write queue. Left out: external log devices and the realtime device.
+#include "kernel/fs/durable_promises.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_log_force.hpp"
@@ -40,6 +41,8 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
                                   bool datasync) {
   inode& ip = *file.f_inode;
   k.trace<Event::xfs_file_fsync>(ip.i_sb->s_dev, ip.i_ino, 0);
+  std::optional<FsyncBegin> promised;
+  if (k.promises) promised = note_fsync_begin(ip, start, end);
   const std::int64_t error = co_await file_write_and_wait_range(k, ip.i_data, start, end);
   const std::int64_t earlier = file_check_and_advance_wb_err(file);
   if (error || earlier) co_return error ? error : earlier;
@@ -53,6 +56,7 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
   const CpuId cpu = k.engine.current().cpu;
   if (ip.i_sb->s_daxdev) ip.i_sb->s_daxdev->content().fence(cpu.v);
   co_await k.engine.spend(k.costs.fence);
+  if (promised) note_fsync_done(k, ip, *promised);
   co_return 0;
 }
 

@@ -11,6 +11,13 @@ namespace {
 
 constexpr std::uint64_t bytes_per_record = 128;  // one buffer chunk or inode region, roughly
 
+void recover_all(MetaState& state, const std::vector<RedoRecord>& records) {
+  for (const RedoRecord& record : records) {
+    const std::string wrong = recover(state, record);
+    FL_ASSERT(wrong.empty());
+  }
+}
+
 }  // namespace
 
 LogTicket Log::ticket(const TransRes& res) const {
@@ -73,12 +80,24 @@ void Log::move_tail(std::uint64_t seq) {
   FL_ASSERT(seq <= durable_);
   for (; !checkpoints_.empty() && checkpoints_.front().seq <= seq; checkpoints_.pop_front()) {
     if (initial_) {
-      const std::string wrong = replay(*initial_, checkpoints_.front().records);
-      FL_ASSERT(wrong.empty());
+      recover_all(*initial_, checkpoints_.front().records);
     }
     used_ -= checkpoints_.front().bytes;
   }
   tail_ = std::max(tail_, seq);
+}
+
+void Log::set_initial(MetaState initial) {
+  FL_ASSERT(records_ == 0 && !initial_);
+  initial_ = std::move(initial);
+}
+
+std::uint64_t Log::volatile_records() const {
+  std::uint64_t n = 0;
+  for (const Checkpoint& c : checkpoints_) {
+    if (c.seq > durable_) n += c.records.size();
+  }
+  return n;
 }
 
 MetaState Log::state_through(std::uint64_t seq) const {
@@ -86,8 +105,7 @@ MetaState Log::state_through(std::uint64_t seq) const {
   MetaState state = *initial_;
   for (const Checkpoint& c : checkpoints_) {
     if (c.seq > seq) break;
-    const std::string wrong = replay(state, c.records);
-    FL_ASSERT(wrong.empty());
+    recover_all(state, c.records);
   }
   return state;
 }

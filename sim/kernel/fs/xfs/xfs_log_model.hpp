@@ -29,6 +29,8 @@ class Log {
   Log(const LogGeometry& geo, MetaState initial) : geo_(geo), initial_(std::move(initial)) {}
   /// Without the state before the first record: records are counted, states cannot be asked for.
   explicit Log(const LogGeometry& geo) : geo_(geo) {}
+  /// Gives it that state later, but before the first record.
+  void set_initial(MetaState initial);
 
   // Space. A transaction that gets none waits until the tail moves, then asks again.
   /// The ticket that a reservation of this type needs.
@@ -65,6 +67,8 @@ class Log {
   /// The state after a crash now: durable checkpoints replayed, intents finished.
   MetaState crash_state() const;
   std::uint64_t records() const { return records_; }
+  /// Records that a crash now would lose.
+  std::uint64_t volatile_records() const;
 
  private:
   struct Checkpoint {

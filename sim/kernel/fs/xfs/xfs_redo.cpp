@@ -104,6 +104,24 @@ bool take_interval(std::map<FsBlock, std::uint64_t>& set, FsBlock start, std::ui
   return true;
 }
 
+/// Takes [start, start + len) out, as far as it is in.
+void subtract_interval(std::map<FsBlock, std::uint64_t>& set, FsBlock start, std::uint64_t len) {
+  auto it = set.upper_bound(start);
+  if (it != set.begin()) --it;
+  const FsBlock end = start + len;
+  while (it != set.end() && it->first < end) {
+    const FsBlock first = it->first;
+    const FsBlock last = first + it->second;
+    if (last <= start) {
+      ++it;
+      continue;
+    }
+    it = set.erase(it);
+    if (first < start) set.emplace(first, start - first);
+    if (end < last) it = set.emplace(end, last - end).first;
+  }
+}
+
 }  // namespace
 
 std::string apply(MetaState& state, const RedoRecord& r) {
@@ -147,8 +165,28 @@ std::string replay(MetaState& state, const std::vector<RedoRecord>& records) {
   return {};
 }
 
+std::string recover(MetaState& state, const RedoRecord& r) {
+  switch (r.kind) {
+    case RedoKind::free_del:
+      subtract_interval(state.free, r.start, r.len);
+      return {};
+    case RedoKind::free_add:
+      subtract_interval(state.free, r.start, r.len);
+      add_interval(state.free, r.start, r.len);
+      subtract_interval(state.intents, r.start, r.len);
+      return {};
+    case RedoKind::free_intent:
+      subtract_interval(state.intents, r.start, r.len);
+      add_interval(state.intents, r.start, r.len);
+      return {};
+    default:
+      return apply(state, r);
+  }
+}
+
 void finish_intents(MetaState& state) {
   for (const auto& [start, len] : state.intents) {
+    subtract_interval(state.free, start, len);
     add_interval(state.free, start, len);
     state.fdblocks += len;
   }

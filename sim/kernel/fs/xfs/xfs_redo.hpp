@@ -66,6 +66,11 @@ std::string apply(MetaState& state, const RedoRecord& record);
 /// Applies records in order; stops at the first contradiction.
 std::string replay(MetaState& state, const std::vector<RedoRecord>& records);
 
+/// Applies one record as recovery does: space may be freed or taken that partly is so already. The
+/// blocks of the free lists and of B+trees come and go without records; what the records say of
+/// them is taken as far as it goes. Returns what contradicts the state otherwise, or "".
+std::string recover(MetaState& state, const RedoRecord& record);
+
 /// Second half of recovery: frees what intents promised and no transaction did.
 void finish_intents(MetaState& state);
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "kernel/fs/durable_promises.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_buf.hpp"
 #include "kernel/fs/xfs/xfs_defer.hpp"
@@ -161,7 +162,10 @@ enum class Grant : std::uint8_t { ends, goes_on };
 Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
   xfs_mount& mp = *tp.mp;
   co_await down_read(mp.xc_ctx_lock);
-  for (const RedoRecord& record : tp.redo) trace_redo(k, mp, record);
+  for (const RedoRecord& record : tp.redo) {
+    trace_redo(k, mp, record);
+    if (k.promises) note_committed(k, mp, record);
+  }
   const std::uint64_t seq = mp.log.commit(std::move(tp.redo));
   tp.redo.clear();
   if (grant == Grant::ends) mp.log.ungrant(tp.ticket);
