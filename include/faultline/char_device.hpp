@@ -24,9 +24,10 @@ enum class HookKind : std::uint8_t {
   mremap,
   mprotect,
   success_hook,
-  error_hook
+  error_hook,
+  huge_fault
 };
-inline constexpr std::size_t hook_kinds = 11;
+inline constexpr std::size_t hook_kinds = 12;
 
 /// `for` nanoseconds at the nth call (from 1); 0: no sleep.
 struct HookSleep {
@@ -88,7 +89,19 @@ enum class DriverFault : std::uint8_t {
   insert_page,
   insert_pfn,
   sigbus,
-  insert_pfn_unless_cow
+  insert_pfn_unless_cow,
+  insert_mixed,  ///< a PFN into a VMA that may have pages too
+  dax            ///< a page of `align` bytes and no other, as device-dax does
+};
+
+/// What a driver does when the core offers it to map 2 MiB or 1 GiB at once.
+enum class DriverHugeFault : std::uint8_t {
+  absent,
+  insert_pfn,             ///< if the block of the address lies in the VMA and its PFN is aligned
+  insert_pfn_if_aligned,  ///< as that, if the access is to the block's first page
+  fallback,
+  sigbus,
+  dax  ///< a page of `align` bytes and no other
 };
 
 enum class BadPage : std::uint8_t { ref0, slab, zero, duplicate };
@@ -115,7 +128,12 @@ enum class DriverPreset : std::uint8_t {
   tcmu,
   afs,
   resctrl,
-  relay
+  relay,
+  uio_logical,
+  device_dax,
+  vfio_pci,
+  pci_resource,
+  pci_resource_wc
 };
 
 struct CharDescription {
@@ -138,7 +156,9 @@ struct CharDescription {
   bool has_vm_ops = false;
   DriverOp open, close, mapped, may_split, mremap, mprotect, success_hook, error_hook;
   DriverFault fault = DriverFault::absent;
-  HookSleep fault_sleep, sleep;
+  DriverHugeFault huge_fault = DriverHugeFault::absent;
+  std::uint64_t align = 0;  ///< of dax: bytes of each page; 0: 2 MiB
+  HookSleep fault_sleep, huge_fault_sleep, sleep;
   bool hide_from_rmap = false;
   bool splits = false;  ///< its mmap hook lets a prepare hook of its own do the work
 };

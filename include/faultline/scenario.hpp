@@ -36,9 +36,10 @@ struct KernelChoice {
 };
 
 struct MachineSpec {
-  std::uint32_t cpus = 1;           ///< 1..4096
-  std::string preset = "x86-dram";  ///< cost preset
-  Nanos tick{4'000'000};            ///< timestamp granularity and scheduler tick, ns
+  std::uint32_t cpus = 1;               ///< 1..4096
+  std::string preset = "x86-dram";      ///< cost preset
+  Nanos tick{4'000'000};                ///< timestamp granularity and scheduler tick, ns
+  std::uint32_t page_table_levels = 4;  ///< 4, or 5 (LA57)
 };
 
 enum class ChooserKind : std::uint8_t { timed, sequential, random, replay };

@@ -237,7 +237,7 @@ using StepArgs =
 
 // ---- the step -----------------------------------------------------------------------------------
 
-enum class LeafSize : std::uint8_t { none, page, pmd };  // "none", "4KiB", "2MiB"
+enum class LeafSize : std::uint8_t { none, page, pmd, pud };  // "none", "4KiB", "2MiB", "1GiB"
 
 /// What a step must come to; what is absent is not looked at.
 struct StepExpectation {

@@ -78,7 +78,7 @@ static Path<std::int64_t> dup_mmap(Kernel& k, mm_struct& mm, mm_struct& old) {
   const std::int64_t error = co_await dup_vmas(k, mm, old);
   mmap_write_unlock_nested(k, mm);
   // What is shared from now on must not be written through a translation from before.
-  co_await flush_tlb_range(k, old, Vaddr(0), Vaddr(~0ULL), PAGE_SHIFT, false);
+  co_await flush_tlb_range(k, old, Vaddr(0), Vaddr(~0ULL), PAGE_SHIFT, true);
   mmap_write_unlock(k, old);
   percpu_up_read(k.dup_mmap_sem);
   co_return error;

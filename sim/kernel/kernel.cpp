@@ -84,7 +84,7 @@ PmemDevice* Kernel::pmem_of(Pfn pfn) {
 mm_struct& Kernel::new_mm() {
   mm_struct& mm = mms.emplace_back();
   mm.id = next_mm_id++;
-  mm.pgtables = std::make_unique<PageTables>(tables, mm.id);
+  mm.pgtables = std::make_unique<PageTables>(tables, mm.id, cpus.page_table_levels());
   mm.cpumask.resize(cpus.size());
   mm.mm_mt.set_guard(profile.stack_guard_gap << PAGE_SHIFT);
   init_lock(mm.mmap_lock, locks, cls.mmap_lock, lock_id(LockOwner::mm, mm.id, 0));

@@ -82,6 +82,7 @@ struct Kernel {
       std::uint64_t tlb_gen = 0;  ///< what was flushed when it left
     };
     mm_struct* mm = nullptr;
+    bool stale = false;       ///< a flush passed this CPU by while it used the mm lazily
     std::vector<Asid> asids;  ///< profile.tlb_asids of them
     std::uint32_t next_asid = 0;
   };

@@ -11,7 +11,8 @@ struct LockClasses {
   LockClasses(LockContext& context, const Profile& profile);
 
   LockClassId mmap_lock, vm_lock, page_table_lock, ptlock, anon_vma;
-  LockClassId mmap_lock_nested, ptlock_nested;  ///< of a child while fork holds the parent's too
+  LockClassId mmap_lock_nested, ptlock_nested,
+      page_table_lock_nested;  ///< of a child while fork holds the parent's too
   LockClassId dup_mmap_sem;
   LockClassId sb_writers, sb_pagefaults, sb_internal, s_umount;
   LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;

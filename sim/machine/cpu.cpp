@@ -15,6 +15,11 @@ Cpus::Cpus(Engine& engine, std::uint32_t count, const Costs& costs)
                          [](void* self, Task& t) { static_cast<Cpus*>(self)->expired(t); }});
 }
 
+void Cpus::set_mmu(const TlbGeometry& geometry, unsigned page_table_levels) {
+  page_table_levels_ = page_table_levels;
+  for (Cpu& cpu : cpus_) cpu.tlb = Tlb(geometry, page_table_levels);
+}
+
 void Cpus::allow(const Task& task, std::vector<std::uint32_t> cpus) {
   if (task.id.v >= allowed_.size()) allowed_.resize(task.id.v + 1);
   allowed_[task.id.v] = std::move(cpus);
@@ -65,7 +70,10 @@ void Cpus::dispatch(Cpu& cpu, Task& task, Nanos delay, bool was_idle) {
   task.on_cpu = true;
   if (from != &task) {
     if (from) delay += costs_.context_switch;
-    if (hook_) hook_(hook_self_, cpu, was_idle ? nullptr : from, task);
+  }
+  // Also a task that goes on where it was, after its CPU was idle: flushes may have passed it by.
+  if (hook_ && (from != &task || was_idle)) {
+    hook_(hook_self_, cpu, was_idle ? nullptr : from, task);
   }
   cpu.slice_end = engine_.now() + delay + slice_of(task);
   task.preempt_at = cpu.queue.empty() ? Nanos(~0ULL) : cpu.slice_end;

@@ -33,13 +33,18 @@ class Cpus {
   /// `count` is 1..4096. Installs itself as the engine's CPU policy.
   Cpus(Engine& engine, std::uint32_t count, const Costs& costs);
 
+  /// What the MMUs are like: the sizes of their caches, and how many levels page tables have. To be
+  /// set before any mm exists; without a call they are those of the default preset, with four.
+  void set_mmu(const TlbGeometry& geometry, unsigned page_table_levels);
+  unsigned page_table_levels() const { return page_table_levels_; }
+
   /// On which CPUs `task` may run; empty: on all. Before Engine::start.
   void allow(const Task& task, std::vector<std::uint32_t> cpus);
   /// The nice value of `task`, -20 to 19: what share of a CPU it gets beside others. Without a call
   /// it is 0.
   void set_nice(const Task& task, int nice);
-  /// Called with a task each time a CPU begins to run another one, and with the task that it leaves
-  /// for it; null if it was idle.
+  /// Called with a task each time a CPU begins to run another one, or any after it was idle, and
+  /// with the task that it leaves for it; null if it was idle.
   void set_switch_hook(void* self, void (*hook)(void*, Cpu&, const Task* from, Task& to)) {
     hook_self_ = self;
     hook_ = hook;
@@ -74,6 +79,7 @@ class Cpus {
   Engine& engine_;
   Costs costs_;
   std::vector<Cpu> cpus_;
+  unsigned page_table_levels_ = 4;
   std::vector<std::vector<std::uint32_t>> allowed_;  // by task id
   std::vector<int> nice_;                            // by task id, as far as set
   void* hook_self_ = nullptr;

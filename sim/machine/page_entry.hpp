@@ -166,10 +166,33 @@ constexpr pmd_t pmd_modify(pmd_t e, pgprot_t prot) {
 
 constexpr bool pud_none(pud_t e) { return e.v == 0; }
 constexpr bool pud_present(pud_t e) { return (e.v & PTE_P) != 0; }
+/// Any 1 GiB leaf. Only devices have them: there are no anonymous ones.
 constexpr bool pud_leaf(pud_t e) { return (e.v & PTE_PS) != 0; }
-/// The p4d level is folded into the pgd on four-level machines: it is always "there", and whether
-/// a pud table exists is asked of the p4d entry, which is the pgd's word.
-constexpr bool pgd_none(pgd_t) { return false; }
+constexpr bool pud_devmap(pud_t e) { return (e.v & PTE_DEVMAP) != 0; }
+constexpr bool pud_write(pud_t e) { return (e.v & PTE_RW) != 0; }
+constexpr bool pud_dirty(pud_t e) { return (e.v & PTE_D) != 0; }
+constexpr bool pud_special(pud_t e) { return (e.v & PTE_SPECIAL) != 0; }
+constexpr bool pud_same(pud_t a, pud_t b) { return a.v == b.v; }
+/// First 4 KiB frame of a 1 GiB leaf, or the frame of the PMD table.
+constexpr Pfn pud_pfn(pud_t e) {
+  const std::uint64_t mask = pud_leaf(e) ? PTE_PFN_MASK & ~(PUD_SIZE - 1) : PTE_PFN_MASK;
+  return Pfn((e.v & mask) >> PAGE_SHIFT);
+}
+constexpr pud_t pfn_pud(Pfn pfn, pgprot_t prot) {
+  return {((pfn.v << PAGE_SHIFT) & PTE_PFN_MASK) | prot.v};
+}
+constexpr pud_t pud_mkhuge(pud_t e) { return {e.v | PTE_PS}; }
+constexpr pud_t pud_mkwrite(pud_t e) { return {e.v | PTE_RW}; }
+constexpr pud_t pud_wrprotect(pud_t e) { return {e.v & ~PTE_RW}; }
+constexpr pud_t pud_mkdirty(pud_t e) { return {e.v | PTE_D | PTE_SOFT_DIRTY}; }
+constexpr pud_t pud_mkyoung(pud_t e) { return {e.v | PTE_A}; }
+constexpr pud_t pud_mkold(pud_t e) { return {e.v & ~PTE_A}; }
+constexpr pud_t pud_mkdevmap(pud_t e) { return {e.v | PTE_DEVMAP}; }
+constexpr pud_t pud_mkspecial(pud_t e) { return {e.v | PTE_SPECIAL}; }
+constexpr pud_t pud_modify(pud_t e, pgprot_t prot) {
+  return {(e.v & (PTE_CHG_MASK | PTE_PS)) | (prot.v & ~(PTE_CHG_MASK | PTE_PS))};
+}
+
 constexpr bool p4d_none(p4d_t e) { return e.v == 0; }
 constexpr bool p4d_present(p4d_t e) { return (e.v & PTE_P) != 0; }
 
@@ -192,6 +215,11 @@ constexpr pte_t ptep_get_and_clear(pte_ptr p) {
 constexpr pmd_t pmdp_get_and_clear(pmd_ptr p) {
   const pmd_t old = *p;
   p.set(pmd_t{});
+  return old;
+}
+constexpr pud_t pudp_get_and_clear(pud_ptr p) {
+  const pud_t old = *p;
+  p.set(pud_t{});
   return old;
 }
 

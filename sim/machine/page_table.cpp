@@ -48,9 +48,11 @@ void TablePool::free(PageTable* table) {
   --live_;
 }
 
-PageTables::PageTables(TablePool& pool, std::uint32_t mm_id) : pool_(&pool), mm_id_(mm_id) {
+PageTables::PageTables(TablePool& pool, std::uint32_t mm_id, unsigned levels)
+    : pool_(&pool), mm_id_(mm_id), top_(PtLevel(levels - 1)) {
+  FL_ASSERT(levels == 4 || levels == 5);
   FL_ASSERT(mm_id != 0 && mm_id < (1U << 27));
-  pgd_ = alloc_table(PtLevel::pgd);
+  pgd_ = alloc_table(top_);
   if (pgd_ != nullptr) pgd_entries_ = pgd_->entries();
 }
 
@@ -67,7 +69,7 @@ void PageTables::release(std::uint64_t* entry, PtLevel child, FreedTables& out) 
   out.stale += std::uint32_t(PTRS_PER_TABLE - std::count(words, words + PTRS_PER_TABLE, 0U));
   *entry = 0;
   pool_->free(t);
-  pgtables_bytes_ -= PAGE_SIZE;
+  if (child != PtLevel::p4d) pgtables_bytes_ -= PAGE_SIZE;
   switch (child) {
     case PtLevel::pte:
       ++out.pte;
@@ -77,6 +79,9 @@ void PageTables::release(std::uint64_t* entry, PtLevel child, FreedTables& out) 
       break;
     case PtLevel::pud:
       ++out.pud;
+      break;
+    case PtLevel::p4d:
+      ++out.p4d;
       break;
     case PtLevel::pgd:
       FL_BUG("a pgd is nobody's child");
@@ -107,12 +112,12 @@ void PageTables::free_level(std::uint64_t* table, PtLevel level, std::uint64_t b
 
 FreedTables PageTables::free_pgtables(Vaddr start, Vaddr end, Vaddr floor, Vaddr ceiling) {
   // User addresses only: the kernel half of the pgd is never populated here.
-  constexpr std::uint64_t user_last = (1ULL << 47) - 1;
+  const std::uint64_t user_last = (pgdir_size() << 8) - 1;
   FreedTables out;
   FreeRange range{start.v, end.v - 1, floor.v, ceiling.v - 1};  // 0 - 1: up to the very end
   range.last = std::min(range.last, user_last);
   if (range.start > range.last) return out;
-  free_level(pgd_entries_, PtLevel::pgd, 0, range, out);
+  free_level(pgd_entries_, top_, 0, range, out);
   return out;
 }
 

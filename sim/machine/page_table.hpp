@@ -1,9 +1,9 @@
-// Four-level x86-64 page tables as real radix tables: 512 entries of 64 bits each, linked by frame
-// number, in the order pgd -> (p4d folded) -> pud -> pmd -> pte. TablePool owns the memory of all
-// tables of a World, PageTables is the tree of one mm. What Linux does with them (who locks what,
-// who wins a race of two allocations) is the kernel layer's. Source:
-// arch/x86/include/asm/pgtable*.h and mm/memory.c free_pgd_range(), 6.12. Left out: five levels, 1
-// GiB leaves being installed, per-table reference counts.
+// x86-64 page tables as real radix tables: 512 entries of 64 bits each, linked by frame number, in
+// the order pgd -> p4d -> pud -> pmd -> pte. With four levels the p4d is folded: the root holds its
+// entries. TablePool owns the memory of all tables of a World, PageTables is the tree of one mm.
+// What Linux does with them (who locks what, who wins a race of two allocations) is the kernel
+// layer's. Source: arch/x86/include/asm/pgtable*.h and mm/memory.c free_pgd_range(), 6.12. Left
+// out: per-table reference counts.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,12 @@
 namespace faultline {
 
 /// Level of a table and of the entries in it.
-enum class PtLevel : std::uint8_t { pte = 0, pmd = 1, pud = 2, pgd = 3 };
+enum class PtLevel : std::uint8_t { pte = 0, pmd = 1, pud = 2, p4d = 3, pgd = 4 };
+inline constexpr unsigned PT_LEVELS = 5;  ///< how many there can be
 
 inline constexpr unsigned PTRS_PER_TABLE = 512;
-inline constexpr unsigned PGDIR_SHIFT = 39;
-inline constexpr std::uint64_t PGDIR_SIZE = 1ULL << PGDIR_SHIFT;
+inline constexpr unsigned P4D_SHIFT = 39;
+inline constexpr std::uint64_t P4D_SIZE = 1ULL << P4D_SHIFT;
 
 /// log2 of the bytes one entry of a level covers.
 constexpr unsigned level_shift(PtLevel l) { return PAGE_SHIFT + 9 * unsigned(l); }
@@ -30,8 +31,12 @@ constexpr unsigned level_shift(PtLevel l) { return PAGE_SHIFT + 9 * unsigned(l);
 constexpr unsigned level_index(Vaddr va, PtLevel l) {
   return unsigned(va.v >> level_shift(l)) & (PTRS_PER_TABLE - 1);
 }
-/// Bits 47..63 all equal: what the hardware accepts as an address (#GP otherwise, not #PF).
-constexpr bool canonical(Vaddr va) { return std::uint64_t(std::int64_t(va.v << 16) >> 16) == va.v; }
+/// The bits from the highest translated one up (47 with four levels, 56 with five) all equal: what
+/// the hardware accepts as an address (#GP otherwise, not #PF).
+constexpr bool canonical(Vaddr va, unsigned levels = 4) {
+  const unsigned unused = 64 - PAGE_SHIFT - 9 * levels;
+  return std::uint64_t(std::int64_t(va.v << unused) >> unused) == va.v;
+}
 
 /// Bookkeeping of one page-table page: what Linux keeps in its ptdesc. It lives in the same aligned
 /// chunk as the entries, so that any entry address leads to it.
@@ -111,9 +116,9 @@ inline std::uint64_t* PageTable::entries() {
 /// What free_pgtables did. `stale` counts entries that were not empty in a freed table: Linux would
 /// report a bad page table; the caller decides.
 struct FreedTables {
-  std::uint32_t pte{}, pmd{}, pud{};
+  std::uint32_t pte{}, pmd{}, pud{}, p4d{};
   std::uint32_t stale{};
-  std::uint32_t total() const { return pte + pmd + pud; }
+  std::uint32_t total() const { return pte + pmd + pud + p4d; }
 };
 
 /// The deepest entry a look-up reached. `level` is its level; `entry` is never null. The caller
@@ -128,14 +133,20 @@ struct EntryAt {
 class PageTables {
  public:
   /// Allocates the pgd. `mm_id` is 1 or more, unique in the World for as long as a TLB may hold
-  /// entries of it. Check ok() when the DRAM may be exhausted.
-  PageTables(TablePool& pool, std::uint32_t mm_id);
+  /// entries of it. `levels` is 4 or 5. Check ok() when the DRAM may be exhausted.
+  PageTables(TablePool& pool, std::uint32_t mm_id, unsigned levels = 4);
   ~PageTables();
   PageTables(const PageTables&) = delete;
   PageTables& operator=(const PageTables&) = delete;
 
   bool ok() const { return pgd_ != nullptr; }
   std::uint32_t mm_id() const { return mm_id_; }
+  unsigned levels() const { return unsigned(top_) + 1; }
+  /// The level of the root's entries: pgd, or p4d where that is folded into it.
+  PtLevel top() const { return top_; }
+  bool l5_enabled() const { return top_ == PtLevel::pgd; }
+  unsigned pgdir_shift() const { return level_shift(top_); }
+  std::uint64_t pgdir_size() const { return 1ULL << pgdir_shift(); }
   TablePool& pool() const { return *pool_; }
   std::uint64_t* pgd_entries() const { return pgd_entries_; }
   PageTable* pgd_table() const { return pgd_; }
@@ -148,15 +159,24 @@ class PageTables {
   /// Gives an unlinked table back (the loser of an allocation race).
   void free_table(PageTable* t) { pool_->free(t); }
 
-  /// The p4d being folded, p4d_populate writes the pgd's word. Each counts pgtables_bytes.
+  /// P4D tables are not counted in pgtables_bytes, as in Linux.
+  void pgd_populate(pgd_ptr p, PageTable* p4d_table) {
+    link(p.word(), p4d_table);
+    pgtables_bytes_ -= PAGE_SIZE;
+  }
+  /// With four levels p4d_populate writes the pgd's word. Each counts pgtables_bytes.
   void p4d_populate(p4d_ptr p, PageTable* pud_table) { link(p.word(), pud_table); }
   void pud_populate(pud_ptr p, PageTable* pmd_table) { link(p.word(), pmd_table); }
   void pmd_populate(pmd_ptr p, PageTable* pte_table) { link(p.word(), pte_table); }
 
-  pgd_ptr pgd_offset(Vaddr va) const {
-    return pgd_ptr(pgd_entries_ + level_index(va, PtLevel::pgd));
+  pgd_ptr pgd_offset(Vaddr va) const { return pgd_ptr(pgd_entries_ + level_index(va, top_)); }
+  /// A folded p4d is always "there": whether a PUD table exists is asked of the p4d entry then,
+  /// which is the pgd's word.
+  bool pgd_none(pgd_t e) const { return l5_enabled() && e.v == 0; }
+  /// The entry must not be none.
+  p4d_ptr p4d_offset(pgd_ptr pgd, Vaddr va) const {
+    return p4d_ptr(l5_enabled() ? below(pgd.word(), va, PtLevel::p4d) : pgd.word());
   }
-  static p4d_ptr p4d_offset(pgd_ptr pgd, Vaddr) { return p4d_ptr(pgd.word()); }
   /// The entry must be present and not a leaf; so for pmd_offset and pte_offset.
   pud_ptr pud_offset(p4d_ptr p, Vaddr va) const {
     return pud_ptr(below(p.word(), va, PtLevel::pud));
@@ -176,7 +196,7 @@ class PageTables {
     return TablePool::table_of(p.word());
   }
 
-  /// Four dependent loads at most; no side effect.
+  /// One load a level at most; no side effect.
   EntryAt lookup(Vaddr va) const;
 
   /// free_pgd_range(): frees every table that meets [start, end) and lies wholly in
@@ -204,11 +224,12 @@ class PageTables {
   std::uint64_t pgtables_bytes_ = 0;
   std::uint32_t mm_id_;
   std::uint32_t next_id_ = 0;
+  PtLevel top_;
 };
 
 inline EntryAt PageTables::lookup(Vaddr va) const {
-  std::uint64_t* entry = pgd_entries_ + level_index(va, PtLevel::pgd);
-  auto level = PtLevel::pgd;
+  std::uint64_t* entry = pgd_entries_ + level_index(va, top_);
+  auto level = top_;
   while (level != PtLevel::pte && (*entry & PTE_P) && !(*entry & PTE_PS)) {
     level = PtLevel(unsigned(level) - 1);
     entry = below(entry, va, level);

@@ -3,123 +3,142 @@
 // dropped from one may stay in the other), as in processors whose second level is not inclusive.
 #include "machine/tlb.hpp"
 
+#include <algorithm>
+
+#include "base/bug.hpp"
+
 namespace faultline {
 
+namespace {
+constexpr PageSize sizes[] = {PageSize::small, PageSize::huge, PageSize::giant};
+}
+
+void TlbArray::put_first(Way* set, unsigned w, Way entry) {
+  std::copy_backward(set, set + w, set + w + 1);
+  set[0] = entry;
+}
+
+void TlbArray::erase(Way* set, unsigned w) const {
+  std::copy(set + w + 1, set + ways_per_set_, set + w);
+  set[ways_per_set_ - 1] = Way{};
+}
+
+Tlb::Tlb(const TlbGeometry& g, unsigned levels)
+    : walk_cache(g),
+      l1_{TlbArray(g.l1_small), TlbArray(g.l1_huge), TlbArray(g.l1_giant)},
+      stlb_(g.stlb),
+      stlb_giant_(g.stlb_giant),
+      mm_shift_(9 * levels + 2),
+      page_mask_((1ULL << 9 * levels) - 1),
+      counts_(COUNTS) {
+  FL_ASSERT(l1_[0].present());
+}
+
 // Inserts or replaces; the least recently used way is dropped.
-template <class Set>
-void Tlb::put(Set& set, std::uint64_t tag, std::uint64_t entry) {
-  const auto ways = unsigned(set.tag.size());
-  const unsigned w = absent(tag) ? ways : set.find(tag);
-  const std::uint64_t dropped =
-      w >= ways - 1 ? set.insert_newest(tag, entry) : set.insert(w, tag, entry);
-  ++count(tag);
+void Tlb::put(TlbArray& array, const Key& key, std::uint64_t entry) {
+  if (!array.present()) return;
+  TlbArray::Way* const set = array.set(key.page);
+  unsigned w = absent(key.tag) ? array.ways() : array.find(set, key.tag);
+  w = std::min(w, array.ways() - 1);
+  const std::uint64_t dropped = set[w].tag;
+  TlbArray::put_first(set, w, {key.tag, entry});
+  ++count(key.tag);
   if (dropped != 0) --count(dropped);
 }
 
-template <class Set>
-void Tlb::erase_tag(Set& set, std::uint64_t tag) {
-  const unsigned w = set.find(tag);
-  if (w == set.tag.size()) return;
-  set.erase(w);
-  --count(tag);
+void Tlb::erase(TlbArray& array, const Key& key) {
+  if (!array.present()) return;
+  TlbArray::Way* const set = array.set(key.page);
+  const unsigned w = array.find(set, key.tag);
+  if (w == array.ways()) return;
+  array.erase(set, w);
+  --count(key.tag);
 }
 
 // Keeps the order of what stays.
-template <class Sets>
-void Tlb::erase_mm(Sets& sets, std::uint32_t mm_id) {
-  for (auto& set : sets) {
-    unsigned kept = 0;
-    for (unsigned w = 0; w < set.tag.size(); ++w) {
-      const std::uint64_t tag = set.tag[w], entry = set.entry[w];
-      set.tag[w] = set.entry[w] = 0;
-      if (tag == 0) continue;
-      if (tag >> 37 == mm_id) {
-        --count(tag);
-        continue;
+void Tlb::erase_mm(TlbArray& array, std::uint32_t mm_id) {
+  auto& all = array.all();
+  for (std::size_t first = 0; first < all.size(); first += array.ways()) {
+    std::size_t kept = first;
+    for (std::size_t w = first; w < first + array.ways(); ++w) {
+      const TlbArray::Way way = all[w];
+      all[w] = {};
+      if (way.tag == 0) continue;
+      if (way.tag >> mm_shift_ == mm_id) {
+        --count(way.tag);
+      } else {
+        all[kept++] = way;
       }
-      set.tag[kept] = tag;
-      set.entry[kept++] = entry;
     }
   }
 }
 
 TlbLookup Tlb::lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool user) {
-  const std::uint64_t page = small_page(va), huge = huge_page(va);
-  const std::uint64_t tag = tag_of(mm_id, page, false), huge_tag = tag_of(mm_id, huge, true);
-  if (absent(tag) && absent(huge_tag)) return {};
-  auto& l1 = l1_[page & (L1_SETS - 1)];
-  if (const unsigned w = l1.find(tag); w < L1_WAYS) {
-    l1.touch(w);
-    return {check(l1.entry[0], access, user, TlbResult::l1), PageSize::small, l1.entry[0]};
+  Key keys[] = {key(mm_id, va, PageSize::small), key(mm_id, va, PageSize::huge),
+                key(mm_id, va, PageSize::giant)};
+  bool there[] = {!absent(keys[0].tag), !absent(keys[1].tag), !absent(keys[2].tag)};
+  if (!there[0] && !there[1] && !there[2]) return {};
+  for (unsigned i = 0; i < 3; ++i) {
+    TlbArray& array = l1(sizes[i]);
+    if (!there[i] || !array.present()) continue;
+    TlbArray::Way* const set = array.set(keys[i].page);
+    const unsigned w = array.find(set, keys[i].tag);
+    if (w == array.ways()) continue;
+    if (w != 0) TlbArray::put_first(set, w, TlbArray::Way(set[w]));
+    return {check(set[0].entry, access, user, TlbResult::l1), sizes[i], set[0].entry};
   }
-  auto& l1_huge = l1_huge_[huge & (L1_HUGE_SETS - 1)];
-  if (const unsigned w = l1_huge.find(huge_tag); w < L1_WAYS) {
-    if (w != 0) l1_huge.touch(w);
-    return {check(l1_huge.entry[0], access, user, TlbResult::l1), PageSize::huge, l1_huge.entry[0]};
-  }
-  auto& stlb = stlb_[page & (STLB_SETS - 1)];
-  if (const unsigned w = stlb.find(tag); w < STLB_WAYS) {
-    stlb.touch(w);
-    put(l1, tag, stlb.entry[0]);
-    return {check(stlb.entry[0], access, user, TlbResult::stlb), PageSize::small, stlb.entry[0]};
-  }
-  auto& stlb_huge = stlb_[huge & (STLB_SETS - 1)];
-  if (const unsigned w = stlb_huge.find(huge_tag); w < STLB_WAYS) {
-    stlb_huge.touch(w);
-    const std::uint64_t entry = stlb_huge.entry[0];
-    put(l1_huge, huge_tag, entry);
-    return {check(entry, access, user, TlbResult::stlb), PageSize::huge, entry};
+  for (unsigned i = 0; i < 3; ++i) {
+    TlbArray& array = stlb(sizes[i]);
+    if (!there[i] || !array.present()) continue;
+    TlbArray::Way* const set = array.set(keys[i].page);
+    const unsigned w = array.find(set, keys[i].tag);
+    if (w == array.ways()) continue;
+    if (w != 0) TlbArray::put_first(set, w, TlbArray::Way(set[w]));
+    put(l1(sizes[i]), keys[i], set[0].entry);
+    return {check(set[0].entry, access, user, TlbResult::stlb), sizes[i], set[0].entry};
   }
   return {};
 }
 
 TlbLookup Tlb::peek(std::uint32_t mm_id, Vaddr va) const {
-  const std::uint64_t page = small_page(va), huge = huge_page(va);
-  const std::uint64_t tag = tag_of(mm_id, page, false), huge_tag = tag_of(mm_id, huge, true);
-  const auto& l1 = l1_[page & (L1_SETS - 1)];
-  if (const unsigned w = l1.find(tag); w < L1_WAYS) {
-    return {TlbResult::l1, PageSize::small, l1.entry[w]};
-  }
-  const auto& l1_huge = l1_huge_[huge & (L1_HUGE_SETS - 1)];
-  if (const unsigned w = l1_huge.find(huge_tag); w < L1_WAYS) {
-    return {TlbResult::l1, PageSize::huge, l1_huge.entry[w]};
-  }
-  const auto& stlb = stlb_[page & (STLB_SETS - 1)];
-  if (const unsigned w = stlb.find(tag); w < STLB_WAYS) {
-    return {TlbResult::stlb, PageSize::small, stlb.entry[w]};
-  }
-  const auto& stlb_huge = stlb_[huge & (STLB_SETS - 1)];
-  if (const unsigned w = stlb_huge.find(huge_tag); w < STLB_WAYS) {
-    return {TlbResult::stlb, PageSize::huge, stlb_huge.entry[w]};
+  for (const TlbResult level : {TlbResult::l1, TlbResult::stlb}) {
+    for (const PageSize size : sizes) {
+      const TlbArray& array = level == TlbResult::l1 ? l1(size) : stlb(size);
+      if (!array.present()) continue;
+      const Key wanted = key(mm_id, va, size);
+      const TlbArray::Way* const set = array.set(wanted.page);
+      const unsigned w = array.find(set, wanted.tag);
+      if (w < array.ways()) return {level, size, set[w].entry};
+    }
   }
   return {};
 }
 
 void Tlb::insert(std::uint32_t mm_id, Vaddr va, PageSize size, std::uint64_t entry) {
+  FL_ASSERT(std::uint64_t(mm_id) >> (64 - mm_shift_) == 0);
   if (sole_mm_ != mm_id) sole_mm_ = sole_mm_ == 0 ? mm_id : MIXED;
-  if (size == PageSize::huge) {
-    const std::uint64_t page = huge_page(va), tag = tag_of(mm_id, page, true);
-    put(l1_huge_[page & (L1_HUGE_SETS - 1)], tag, entry);
-    put(stlb_[page & (STLB_SETS - 1)], tag, entry);
-  } else {
-    const std::uint64_t page = small_page(va), tag = tag_of(mm_id, page, false);
-    put(l1_[page & (L1_SETS - 1)], tag, entry);
-    put(stlb_[page & (STLB_SETS - 1)], tag, entry);
+  const Key wanted = key(mm_id, va, size);
+  put(l1(size), wanted, entry);
+  put(stlb(size), wanted, entry);
+}
+
+void Tlb::drop_page(std::uint32_t mm_id, Vaddr va) {
+  for (const PageSize size : sizes) {
+    const Key wanted = key(mm_id, va, size);
+    if (absent(wanted.tag)) continue;
+    erase(l1(size), wanted);
+    erase(stlb(size), wanted);
   }
 }
 
 void Tlb::invalidate_page(std::uint32_t mm_id, Vaddr va) {
-  walk_cache.flush();
-  const std::uint64_t page = small_page(va), huge = huge_page(va);
-  const std::uint64_t tag = tag_of(mm_id, page, false), huge_tag = tag_of(mm_id, huge, true);
-  if (!absent(tag)) {
-    erase_tag(l1_[page & (L1_SETS - 1)], tag);
-    erase_tag(stlb_[page & (STLB_SETS - 1)], tag);
-  }
-  if (!absent(huge_tag)) {
-    erase_tag(l1_huge_[huge & (L1_HUGE_SETS - 1)], huge_tag);
-    erase_tag(stlb_[huge & (STLB_SETS - 1)], huge_tag);
-  }
+  walk_cache.flush(mm_id);
+  drop_page(mm_id, va);
+}
+
+void Tlb::page_fault(std::uint32_t mm_id, Vaddr va) {
+  walk_cache.forget(mm_id, va);
+  drop_page(mm_id, va);
 }
 
 std::uint64_t Tlb::invalidate_range(std::uint32_t mm_id, Vaddr start, Vaddr end,
@@ -137,24 +156,33 @@ std::uint64_t Tlb::invalidate_range(std::uint32_t mm_id, Vaddr start, Vaddr end,
 }
 
 void Tlb::flush_mm(std::uint32_t mm_id) {
-  walk_cache.flush();
+  walk_cache.flush(mm_id);
   if (sole_mm_ == mm_id) {
     flush_all();
   } else if (sole_mm_ == MIXED) {
-    erase_mm(l1_, mm_id);
-    erase_mm(l1_huge_, mm_id);
+    for (TlbArray& array : l1_) erase_mm(array, mm_id);
     erase_mm(stlb_, mm_id);
+    erase_mm(stlb_giant_, mm_id);
   }
 }
 
 void Tlb::flush_all() {
-  walk_cache.flush();
+  walk_cache.flush_all();
   if (sole_mm_ == 0) return;
-  l1_ = {};
-  l1_huge_ = {};
-  stlb_ = {};
-  counts_ = {};
+  const auto clear = [](TlbArray& array) {
+    std::fill(array.all().begin(), array.all().end(), TlbArray::Way{});
+  };
+  for (TlbArray& array : l1_) clear(array);
+  clear(stlb_);
+  clear(stlb_giant_);
+  std::fill(counts_.begin(), counts_.end(), std::uint16_t(0));
   sole_mm_ = 0;
+}
+
+std::size_t Tlb::capacity() const {
+  std::size_t n = stlb_.all().size() + stlb_giant_.all().size();
+  for (const TlbArray& array : l1_) n += array.all().size();
+  return n;
 }
 
 }  // namespace faultline

@@ -1,16 +1,17 @@
-// The TLB of one CPU: first-level data TLB of 64 entries for 4 KiB and 32 for 2 MiB pages (both 4
-// ways), second level of 1536 shared entries (12 ways), as reference sources give for Skylake; each
-// set in exact least-recently-used order; tagged by mm id as a PCID does; plus the CPU's
-// paging-structure cache, which every invalidation drops as INVLPG does. arch/x86/mm/tlb.c (6.12)
-// gives the full-flush ceiling. Left out: the instruction TLB, 1 GiB entries, global entries.
+// The TLB of one CPU: two levels of set-associative arrays whose sizes a machine preset gives, each
+// set in exact least-recently-used order, tagged by mm id as a PCID does; plus the CPU's
+// paging-structure caches. 4 KiB and 2 MiB pages share the second level, 1 GiB pages have arrays of
+// their own. Invalidation is that of the SDM, volume 3, section 4.10.4; arch/x86/mm/tlb.c (6.12)
+// gives the full-flush ceiling. Left out: the instruction TLB, global entries, entries that
+// hardware fills on speculation.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <faultline/types.hpp>
+#include <vector>
 
 #include "machine/page_walk.hpp"
+#include "machine/tlb_geometry.hpp"
 
 namespace faultline {
 
@@ -32,56 +33,49 @@ struct TlbLookup {
   Paddr phys(Vaddr va) const { return leaf_phys(entry, size, va); }
 };
 
-/// One set: ways in order of last use, the newest first. A tag of 0 is an empty way; empty ways
-/// are always last.
-template <unsigned Ways>
-struct TlbSet {
-  std::array<std::uint64_t, Ways> tag{};
-  std::array<std::uint64_t, Ways> entry{};
+/// One array: sets of ways in order of last use, the newest first. A tag of 0 is an empty way;
+/// empty ways are always last in their set.
+class TlbArray {
+ public:
+  struct Way {
+    std::uint64_t tag = 0, entry = 0;
+  };
 
-  /// Makes way `w` the newest.
-  void touch(unsigned w) {
-    const std::uint64_t t = tag[w], e = entry[w];
-    for (; w > 0; --w) tag[w] = tag[w - 1], entry[w] = entry[w - 1];
-    tag[0] = t;
-    entry[0] = e;
-  }
-  unsigned find(std::uint64_t t) const {
+  explicit TlbArray(TlbArrayGeometry g)
+      : ways_(g.sets() * g.ways), mask_(g.sets() == 0 ? 0 : g.sets() - 1), ways_per_set_(g.ways) {}
+
+  bool present() const { return !ways_.empty(); }
+  unsigned ways() const { return ways_per_set_; }
+  /// The first way of the set that a page belongs to. Only of an array that is present.
+  Way* set(std::uint64_t page) { return ways_.data() + (page & mask_) * ways_per_set_; }
+  const Way* set(std::uint64_t page) const { return ways_.data() + (page & mask_) * ways_per_set_; }
+  /// The way of a tag in its set; ways() if it is in none.
+  unsigned find(const Way* set, std::uint64_t tag) const {
     unsigned w = 0;
-    while (w < Ways && tag[w] != t) ++w;
+    while (w < ways_per_set_ && set[w].tag != tag) ++w;
     return w;
   }
-  /// Puts an entry before way `w`, which is dropped; returns its tag.
-  std::uint64_t insert(unsigned w, std::uint64_t t, std::uint64_t e) {
-    const std::uint64_t dropped = tag[w];
-    for (; w > 0; --w) tag[w] = tag[w - 1], entry[w] = entry[w - 1];
-    tag[0] = t;
-    entry[0] = e;
-    return dropped;
-  }
-  /// The same before the last way: the shift has one length, which compilers make a few wide moves.
-  std::uint64_t insert_newest(std::uint64_t t, std::uint64_t e) {
-    const std::uint64_t dropped = tag.back();
-    std::copy_backward(tag.begin(), tag.end() - 1, tag.end());
-    std::copy_backward(entry.begin(), entry.end() - 1, entry.end());
-    tag[0] = t;
-    entry[0] = e;
-    return dropped;
-  }
-  void erase(unsigned w) {
-    for (; w + 1 < Ways; ++w) tag[w] = tag[w + 1], entry[w] = entry[w + 1];
-    tag[Ways - 1] = entry[Ways - 1] = 0;
-  }
+  /// Puts an entry first, moving those before `w` back by one. What way `w` held is dropped.
+  static void put_first(Way* set, unsigned w, Way entry);
+  /// Closes the gap that a dropped way leaves.
+  void erase(Way* set, unsigned w) const;
+  std::vector<Way>& all() { return ways_; }
+  const std::vector<Way>& all() const { return ways_; }
+
+ private:
+  std::vector<Way> ways_;
+  std::uint64_t mask_;
+  unsigned ways_per_set_;
 };
 
-/// TLB of one CPU. Addresses given to it are canonical; mm ids are 1 .. 2^27-1. Nothing allocates.
+/// TLB of one CPU. Addresses given to it are canonical. With four levels of page tables mm ids are
+/// 1 .. 2^26-1, with five 1 .. 2^17-1. Nothing allocates after construction.
 class Tlb {
  public:
-  static constexpr unsigned L1_SETS = 16, L1_HUGE_SETS = 8, L1_WAYS = 4;
-  static constexpr unsigned STLB_SETS = 128, STLB_WAYS = 12;
   /// tlb_single_page_flush_ceiling: more pages than this are flushed by flushing the whole mm.
   static constexpr std::uint64_t FLUSH_CEILING = 33;
-  static constexpr std::uint32_t MAX_MM_ID = (1U << 27) - 1;
+
+  explicit Tlb(const TlbGeometry& geometry = tlb_geometry(DEFAULT_PRESET), unsigned levels = 4);
 
   WalkCache walk_cache;  ///< of this CPU; give it to walk()
 
@@ -91,9 +85,13 @@ class Tlb {
   /// Fills both levels after a successful walk; replaces an entry of the same page.
   void insert(std::uint32_t mm_id, Vaddr va, PageSize size, std::uint64_t entry);
 
-  /// INVLPG: drops the 4 KiB and the 2 MiB entry that translate `va`. Also what a #PF does.
+  /// INVLPG: drops the entries of every size that translate `va`, and the mm's paging-structure
+  /// caches as a whole.
   void invalidate_page(std::uint32_t mm_id, Vaddr va);
-  /// Drops [start, end) page by page, or the whole mm beyond FLUSH_CEILING strides. Returns the
+  /// What a #PF at `va` drops: the same entries, and of the paging-structure caches those that a
+  /// walk of `va` would use.
+  void page_fault(std::uint32_t mm_id, Vaddr va);
+  /// Drops [start, end) stride by stride, or the whole mm beyond FLUSH_CEILING strides. Returns the
   /// number of strides invalidated, or FLUSH_ALL, as Linux' tlb_flush event counts them.
   std::uint64_t invalidate_range(std::uint32_t mm_id, Vaddr start, Vaddr end,
                                  unsigned stride_shift = PAGE_SHIFT);
@@ -103,34 +101,49 @@ class Tlb {
 
   /// What the TLB holds for `va`, without touching the LRU order: for the stale-TLB oracle.
   TlbLookup peek(std::uint32_t mm_id, Vaddr va) const;
-  /// Calls f(mm_id, first Vaddr, PageSize, entry) for each entry of the second level, in set order.
+  /// Calls f(mm_id, first Vaddr, PageSize, entry) for each entry, in the order of the arrays and
+  /// sets. An entry in both levels comes twice.
   template <class F>
   void for_each(F&& f) const;
+  /// How many ways for_each looks at.
+  std::size_t capacity() const;
 
  private:
-  static std::uint64_t tag_of(std::uint32_t mm_id, std::uint64_t page, bool huge) {
-    return (std::uint64_t(mm_id) << 37) | (std::uint64_t(huge) << 36) | page;
+  /// Where the entries of one page size are.
+  struct Key {
+    PageSize size;
+    std::uint64_t page, tag;
+  };
+  Key key(std::uint32_t mm_id, Vaddr va, PageSize size) const {
+    const std::uint64_t page = va.v >> page_shift(size) & page_mask_ >> 9 * (unsigned(size) - 1);
+    const std::uint64_t sized = std::uint64_t(unsigned(size) - 1) << (mm_shift_ - 2);
+    return {size, page, std::uint64_t(mm_id) << mm_shift_ | sized | page};
   }
-  static std::uint64_t small_page(Vaddr va) { return (va.v >> PAGE_SHIFT) & ((1ULL << 36) - 1); }
-  static std::uint64_t huge_page(Vaddr va) { return (va.v >> PMD_SHIFT) & ((1ULL << 27) - 1); }
+  TlbArray& l1(PageSize size) { return l1_[unsigned(size) - 1]; }
+  const TlbArray& l1(PageSize size) const { return l1_[unsigned(size) - 1]; }
+  TlbArray& stlb(PageSize size) { return size == PageSize::giant ? stlb_giant_ : stlb_; }
+  const TlbArray& stlb(PageSize size) const {
+    return size == PageSize::giant ? stlb_giant_ : stlb_;
+  }
   static TlbResult check(std::uint64_t entry, Access access, bool user, TlbResult hit);
   TlbLookup lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool user);
-  template <class Set>
-  void put(Set& set, std::uint64_t tag, std::uint64_t entry);
-  template <class Set>
-  void erase_tag(Set& set, std::uint64_t tag);
-  template <class Sets>
-  void erase_mm(Sets& sets, std::uint32_t mm_id);
+  void put(TlbArray& array, const Key& key, std::uint64_t entry);
+  void erase(TlbArray& array, const Key& key);
+  void erase_mm(TlbArray& array, std::uint32_t mm_id);
+  void drop_page(std::uint32_t mm_id, Vaddr va);
   std::uint16_t& count(std::uint64_t tag) { return counts_[(tag ^ tag >> 31) % COUNTS]; }
   bool absent(std::uint64_t tag) { return count(tag) == 0; }
+  template <class F>
+  void each_of(const TlbArray& array, F& f) const;
 
-  std::array<TlbSet<L1_WAYS>, L1_SETS> l1_{};
-  std::array<TlbSet<L1_WAYS>, L1_HUGE_SETS> l1_huge_{};
-  std::array<TlbSet<STLB_WAYS>, STLB_SETS> stlb_{};
-  // How many entries of both levels have a tag of this hash: most look-ups that miss need no
+  TlbArray l1_[3];  // by page size
+  TlbArray stlb_, stlb_giant_;
+  unsigned mm_shift_;        // of the mm id in a tag; two bits below it say the size
+  std::uint64_t page_mask_;  // of the number of a 4 KiB page
+  // How many entries of all arrays have a tag of this hash: most look-ups that miss need no
   // search.
   static constexpr std::size_t COUNTS = 4096;
-  std::array<std::uint16_t, COUNTS> counts_{};
+  std::vector<std::uint16_t> counts_;
   std::uint32_t sole_mm_ = 0;  // only mm with entries, 0: none; MIXED: more than one
   static constexpr std::uint32_t MIXED = ~0U;
 };
@@ -144,26 +157,32 @@ inline TlbResult Tlb::check(std::uint64_t entry, Access access, bool user, TlbRe
 }
 
 inline TlbLookup Tlb::lookup(std::uint32_t mm_id, Vaddr va, Access access, bool user) {
-  const std::uint64_t page = small_page(va);
-  const std::uint64_t tag = tag_of(mm_id, page, false);
-  const auto& set = l1_[page & (L1_SETS - 1)];
-  if (set.tag[0] == tag) [[likely]] {
-    return {check(set.entry[0], access, user, TlbResult::l1), PageSize::small, set.entry[0]};
+  const std::uint64_t page = va.v >> PAGE_SHIFT & page_mask_;
+  const TlbArray::Way& newest = *l1_[0].set(page);
+  if (newest.tag == (std::uint64_t(mm_id) << mm_shift_ | page)) [[likely]] {
+    return {check(newest.entry, access, user, TlbResult::l1), PageSize::small, newest.entry};
   }
   return lookup_slow(mm_id, va, access, user);
 }
 
 template <class F>
-void Tlb::for_each(F&& f) const {
-  for (const auto& set : stlb_) {
-    for (unsigned w = 0; w < STLB_WAYS && set.tag[w] != 0; ++w) {
-      const bool huge = (set.tag[w] >> 36) & 1;
-      std::uint64_t va = (set.tag[w] & ((1ULL << 36) - 1)) << (huge ? PMD_SHIFT : PAGE_SHIFT);
-      va = std::uint64_t(std::int64_t(va << 16) >> 16);
-      f(std::uint32_t(set.tag[w] >> 37), Vaddr(va), huge ? PageSize::huge : PageSize::small,
-        set.entry[w]);
-    }
+void Tlb::each_of(const TlbArray& array, F& f) const {
+  for (const TlbArray::Way& way : array.all()) {
+    if (way.tag == 0) continue;
+    const auto size = PageSize(1 + (way.tag >> (mm_shift_ - 2) & 3));
+    const std::uint64_t page = way.tag & page_mask_;
+    const unsigned unused = 64 - (mm_shift_ - 2) - PAGE_SHIFT;
+    const std::uint64_t va = page << page_shift(size) << unused;
+    f(std::uint32_t(way.tag >> mm_shift_), Vaddr(std::uint64_t(std::int64_t(va) >> unused)), size,
+      way.entry);
   }
+}
+
+template <class F>
+void Tlb::for_each(F&& f) const {
+  for (const TlbArray& array : l1_) each_of(array, f);
+  each_of(stlb_, f);
+  each_of(stlb_giant_, f);
 }
 
 }  // namespace faultline

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel/drivers/dax/device.hpp"
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/mm/filemap.hpp"
@@ -105,6 +106,10 @@ void build_other_files(const Scenario& scenario, Kernel& k,
     node.noexec = (spec.flags & file_noexec) || (pipe && k.profile.pipes_noexec);
     node.i_fop = operations_of_file(spec, devices);
     if (spec.type == FileType::character) node.i_cdev = devices[spec.device.v];
+    if (node.i_cdev && node.i_cdev->what->preset == DriverPreset::device_dax) {
+      node.dax = true;
+      node.blocksize = dev_dax_align(*node.i_cdev->what);
+    }
     node.i_atime = time_of(k, spec.atime);
     node.i_mtime = node.i_ctime = time_of(k, spec.mtime);
     if (spec.type == FileType::regular || spec.type == FileType::directory) {

@@ -118,11 +118,32 @@ void Reader::check_driver(NodeId node, const CharDescription& driver) {
   if (driver.fault == DriverFault::insert_page && driver.page_count == 0) {
     wrong(fault, [] { return std::string("the device has no page array: \"pages\" is missing"); });
   }
-  const bool pfns =
-      driver.fault == DriverFault::insert_pfn || driver.fault == DriverFault::insert_pfn_unless_cow;
+  const bool pfns = driver.fault == DriverFault::insert_pfn ||
+                    driver.fault == DriverFault::insert_pfn_unless_cow ||
+                    driver.fault == DriverFault::insert_mixed || driver.fault == DriverFault::dax ||
+                    driver.huge_fault == DriverHugeFault::insert_pfn ||
+                    driver.huge_fault == DriverHugeFault::insert_pfn_if_aligned ||
+                    driver.huge_fault == DriverHugeFault::dax;
   if (pfns && driver.phys_size == 0) {
     wrong(fault, [] { return std::string("the device has no memory: \"phys\" is missing"); });
   }
+  check_align(node, driver);
+}
+
+// The sizes of pages that page tables have; the device's memory consists of such pages.
+void Reader::check_align(NodeId node, const CharDescription& driver) {
+  const NodeId align = get(node, "align");
+  const bool dax = driver.preset == DriverPreset::device_dax;
+  if (align != no_node && driver.align != PAGE_SIZE && driver.align != PMD_SIZE &&
+      driver.align != PUD_SIZE) {
+    wrong(align, [] { return std::string("is 4KiB, 2MiB or 1GiB"); });
+    return;
+  }
+  const std::uint64_t page = driver.align ? driver.align : PMD_SIZE;
+  if (!dax || ((driver.phys_at | driver.phys_size) & (page - 1)) == 0) return;
+  wrong(get(node, "phys"), [] {
+    return std::string("memory of device-dax begins and ends with one of its pages (\"align\")");
+  });
 }
 
 // A chain of stacked devices ends somewhere, and every one of them is a character device.

@@ -30,10 +30,12 @@ constexpr RuleField kernel_fields[] = {{"profile", &profile_rule}, {"set", &set_
 constexpr Rule kernel_rule{.kind = object, .what = "an object", .fields = kernel_fields};
 
 constexpr Rule cpus_rule{.kind = integer, .what = "1..4096", .min = 1, .max = 4096};
+constexpr Rule levels_rule{.kind = integer, .what = "4 or 5", .min = 4, .max = 5};
 constexpr RuleField machine_fields[] = {
     {"cpus", &cpus_rule},
     {"preset", &preset_rule, optional, "", "what things cost"},
-    {"tick", &duration_rule, optional, "", "timestamp granularity, 4ms if absent"}};
+    {"tick", &duration_rule, optional, "", "timestamp granularity, 4ms if absent"},
+    {"page_table_levels", &levels_rule, optional, "", "4, or 5 with 57-bit addresses"}};
 constexpr Rule machine_rule{.kind = object, .what = "an object", .fields = machine_fields};
 
 constexpr std::string_view lock_words[] = {"mutex",    "rwsem",        "rwlock",

@@ -91,16 +91,28 @@ constexpr Rule op_rule{.kind = object, .what = "an object", .fields = op_fields}
 constexpr RuleField mapped_fields[] = {
     {"returns", &returns_rule}, {"sleep", &sleep_rule}, {"private_data", &argument_rule}};
 constexpr Rule mapped_rule{.kind = object, .what = "an object", .fields = mapped_fields};
-constexpr std::string_view fault_words[] = {"insert_page", "insert_pfn", "sigbus",
-                                            "insert_pfn_unless_cow"};
+constexpr std::string_view fault_words[] = {"insert_page",           "insert_pfn",   "sigbus",
+                                            "insert_pfn_unless_cow", "insert_mixed", "dax"};
 constexpr Rule fault_word{.kind = word, .what = "what the fault does", .words = fault_words};
 constexpr RuleField fault_fields[] = {{"how", &fault_word, required}, {"sleep", &sleep_rule}};
 constexpr Rule fault_object{.kind = object, .what = "an object", .fields = fault_fields};
 constexpr const Rule* fault_options[] = {&fault_word, &fault_object};
 constexpr Rule fault_rule{.kind = either, .what = "what the fault does", .options = fault_options};
+constexpr std::string_view huge_fault_words[] = {"insert_pfn", "insert_pfn_if_aligned", "fallback",
+                                                 "sigbus", "dax"};
+constexpr Rule huge_fault_word{
+    .kind = word, .what = "what a huge fault does", .words = huge_fault_words};
+constexpr RuleField huge_fault_fields[] = {{"how", &huge_fault_word, required},
+                                           {"sleep", &sleep_rule}};
+constexpr Rule huge_fault_object{.kind = object, .what = "an object", .fields = huge_fault_fields};
+constexpr const Rule* huge_fault_options[] = {&huge_fault_word, &huge_fault_object};
+constexpr Rule huge_fault_rule{
+    .kind = either, .what = "what a huge fault does", .options = huge_fault_options};
 constexpr RuleField vm_ops_fields[] = {
-    {"open", &op_rule},      {"close", &op_rule},  {"mapped", &mapped_rule}, {"fault", &fault_rule},
-    {"may_split", &op_rule}, {"mremap", &op_rule}, {"mprotect", &op_rule},
+    {"open", &op_rule},       {"close", &op_rule},
+    {"mapped", &mapped_rule}, {"fault", &fault_rule},
+    {"may_split", &op_rule},  {"mremap", &op_rule},
+    {"mprotect", &op_rule},   {"huge_fault", &huge_fault_rule},
 };
 constexpr Rule vm_ops_object{.kind = object, .what = "an object", .fields = vm_ops_fields};
 constexpr const Rule* vm_ops_options[] = {&vm_ops_object, &null_rule};
@@ -125,6 +137,7 @@ constexpr RuleField char_fields[] = {
     {"private_data", &argument_rule},
     {"replace_file", &text_rule},
     {"pgoff_shift", &argument_rule},
+    {"align", &size_rule, optional, "", "device-dax: bytes of a page, 4KiB, 2MiB or 1GiB"},
     {"vm_ops", &vm_ops_rule},
     {"success_hook", &op_rule},
     {"error_hook", &op_rule},

@@ -9,7 +9,7 @@ using enum Need;
 
 // ---- of a step --------------------------------------------------------------------------------
 
-constexpr std::string_view leaf_words[] = {"4KiB", "2MiB", "none"};
+constexpr std::string_view leaf_words[] = {"4KiB", "2MiB", "1GiB", "none"};
 constexpr Rule leaf_rule{.kind = word, .what = "a leaf size", .words = leaf_words};
 
 constexpr std::string_view of_step = "step expectation";

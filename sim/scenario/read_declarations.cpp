@@ -137,6 +137,8 @@ void Reader::read_machine(NodeId machine) {
   spec.cpus = static_cast<std::uint32_t>(values_.size(get(machine, "cpus"), spec.cpus));
   const std::string_view preset = values_.text(get(machine, "preset"));
   if (!preset.empty()) spec.preset = preset;
+  spec.page_table_levels = static_cast<std::uint32_t>(
+      values_.size(get(machine, "page_table_levels"), spec.page_table_levels));
   const NodeId tick = get(machine, "tick");
   spec.tick = Nanos(values_.duration(tick, spec.tick.v));
   if (spec.tick.v == 0 || spec.tick.v > 1'000'000'000) {

@@ -21,8 +21,10 @@ constexpr std::string_view action_words[] = {
 constexpr std::string_view call_words[] = {"remap_pfn_range", "io_remap_pfn_range",
                                            "vm_iomap_memory", "vm_insert_page",
                                            "vm_insert_pages", "vm_map_pages"};
-constexpr std::string_view fault_words[] = {"", "insert_page", "insert_pfn", "sigbus",
-                                            "insert_pfn_unless_cow"};
+constexpr std::string_view fault_words[] = {
+    "", "insert_page", "insert_pfn", "sigbus", "insert_pfn_unless_cow", "insert_mixed", "dax"};
+constexpr std::string_view huge_fault_words[] = {"",         "insert_pfn", "insert_pfn_if_aligned",
+                                                 "fallback", "sigbus",     "dax"};
 constexpr std::string_view cache_words[] = {"", "noncached", "writecombine"};
 constexpr std::uint64_t most_pages = 1ULL << 24;
 
@@ -154,6 +156,11 @@ void Reader::read_driver_ops(NodeId node, CharDescription& driver) {
   const NodeId how = get(fault, "how");
   driver.fault = values_.word(how == no_node ? fault : how, fault_words, DriverFault::absent);
   driver.fault_sleep = read_sleep(get(fault, "sleep"));
+  const NodeId huge = get(ops, "huge_fault");
+  const NodeId huge_how = get(huge, "how");
+  driver.huge_fault = values_.word(huge_how == no_node ? huge : huge_how, huge_fault_words,
+                                   DriverHugeFault::absent);
+  driver.huge_fault_sleep = read_sleep(get(huge, "sleep"));
 }
 
 void Reader::read_replacement(NodeId node, CharDescription& driver) {
@@ -206,6 +213,7 @@ CharSpec Reader::read_char(NodeId node) {
   if (const NodeId data = get(node, "private_data"); data != no_node) {
     driver.private_data = values_.argument(data);
   }
+  driver.align = values_.size(get(node, "align"), driver.align);
   driver.pgoff_shift = values_.argument(get(node, "pgoff_shift"));
   read_replacement(get(node, "replace_file"), driver);
   read_driver_ops(node, driver);

@@ -15,7 +15,7 @@ constexpr std::string_view outcome_words[] = {"completed", "deadlock", "stuck", 
                                               "limit"};
 constexpr std::string_view state_words[] = {"written", "unwritten", "delalloc", "hole"};
 constexpr std::string_view pte_words[] = {"none", "ro", "rw", "special"};
-constexpr std::string_view leaf_words[] = {"none", "4KiB", "2MiB"};
+constexpr std::string_view leaf_words[] = {"none", "4KiB", "2MiB", "1GiB"};
 constexpr std::string_view in_words[] = {"every", "some", "none"};
 
 }  // namespace

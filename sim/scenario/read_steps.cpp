@@ -11,7 +11,7 @@
 namespace faultline {
 namespace {
 
-constexpr std::string_view leaf_words[] = {"none", "4KiB", "2MiB"};
+constexpr std::string_view leaf_words[] = {"none", "4KiB", "2MiB", "1GiB"};
 
 StringId keep_string(Scenario& scenario, std::vector<std::uint32_t>& ids, std::uint32_t tree_id,
                      std::string_view text) {

@@ -89,6 +89,7 @@ class Reader {
   DriverAction read_action(NodeId node);
   void read_calls(NodeId list, CharDescription& driver);
   void read_replacement(NodeId node, CharDescription& driver);
+  void check_align(NodeId node, const CharDescription& driver);
   void check_driver(NodeId node, const CharDescription& driver);
   void check_stacking(NodeId devices);
   void check_action(NodeId node, const CharDescription& driver, const DriverAction& action);
@@ -188,8 +189,8 @@ class Reader {
     FsRef fs;
     ExtentSpec extent;
   };
-  std::vector<Shared> shared_;  // extents that have the blocks of another file
-  std::vector<std::vector<NodeId>> step_nodes_;          // of each task, bodies flattened
+  std::vector<Shared> shared_;                   // extents that have the blocks of another file
+  std::vector<std::vector<NodeId>> step_nodes_;  // of each task, bodies flattened
   std::vector<std::vector<std::uint32_t>> step_bodies_;  // steps in the body of each, 0 mostly
   std::vector<std::vector<std::pair<std::uint32_t, std::uint32_t>>> step_ids_;  // name, index
   std::vector<std::uint32_t> string_ids_;  // of the tree's strings in the scenario's

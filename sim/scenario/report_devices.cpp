@@ -35,6 +35,8 @@ const char* kind_text(HookKind kind) {
       return "success_hook";
     case HookKind::error_hook:
       return "error_hook";
+    case HookKind::huge_fault:
+      return "huge_fault";
   }
   return "";
 }
@@ -85,6 +87,7 @@ Json args_json(const HookCall& call) {
   if (call.pgoff) args["pgoff"] = call.pgoff->v;
   if (call.private_data) args["private_data"] = hex(*call.private_data);
   if (call.address) args["address"] = hex(call.address->v);
+  if (call.order) args["order"] = *call.order;
   if (call.flags) args[call.kind == HookKind::mprotect ? "newflags" : "flags"] = *call.flags;
   if (call.error) args["error"] = error_json(*call.error);
   return args;

@@ -76,6 +76,8 @@ std::string_view leaf_text(LeafSize leaf) {
       return "4KiB";
     case LeafSize::pmd:
       return "2MiB";
+    case LeafSize::pud:
+      return "1GiB";
   }
   return {};
 }

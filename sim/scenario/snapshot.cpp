@@ -73,12 +73,9 @@ void read_entries(Kernel& k, const vm_area_struct& vma, Vaddr from, Vaddr to, Vm
   for (Vaddr at = vma.vm_start; at < vma.vm_end;) {
     const EntryAt entry = vma.vm_mm->pgtables->lookup(at);
     const std::uint64_t word = *entry.entry;
-    const std::uint64_t size = entry.level == PtLevel::pte   ? PAGE_SIZE
-                               : entry.level == PtLevel::pmd ? PMD_SIZE
-                               : entry.level == PtLevel::pud ? PUD_SIZE
-                                                             : PUD_SIZE * 512;
+    const std::uint64_t size = 1ULL << level_shift(entry.level);
     const Vaddr next((at.v + size) & ~(size - 1));
-    if (word != 0) count_page(k, out, word, entry.level == PtLevel::pmd ? 512 : 1);
+    if (word != 0) count_page(k, out, word, size >> PAGE_SHIFT);
     const bool listed = at >= from && at < to && (word & PTE_P);
     if (listed) {
       PteSnapshot& pte = snapshot.ptes.emplace_back();

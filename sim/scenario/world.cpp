@@ -69,6 +69,8 @@ World::World(const Scenario& scenario, Tracer& tracer, const WorldOptions& optio
     : scenario_(scenario), tracer_(tracer), engine_(tracer, engine_options(scenario, options)) {
   costs_ = make_costs(find_preset(scenario.machine.preset).value_or(DEFAULT_PRESET));
   cpus_ = std::make_unique<Cpus>(engine_, scenario.machine.cpus, costs_);
+  cpus_->set_mmu(tlb_geometry(find_preset(scenario.machine.preset).value_or(DEFAULT_PRESET)),
+                 scenario.machine.page_table_levels);
   kernel_ = std::make_unique<Kernel>(engine_, *cpus_, costs_, lock_costs(costs_),
                                      make_profile(scenario), scenario.machine.tick);
   if (kernel_->profile.known_events_only) {
@@ -338,7 +340,9 @@ FinalPte World::pte(ProcessRef process, std::uint64_t address) const {
   const EntryAt at = mm->pgtables->lookup(Vaddr(address));
   const std::uint64_t word = *at.entry;
   if (!(word & PTE_P)) return out;
-  out.leaf = at.level == PtLevel::pmd ? LeafSize::pmd : LeafSize::page;
+  out.leaf = at.level == PtLevel::pud   ? LeafSize::pud
+             : at.level == PtLevel::pmd ? LeafSize::pmd
+                                        : LeafSize::page;
   if (word & PTE_RW) {
     out.state = PteState::rw;
   } else if ((word & PTE_SPECIAL) && !(word & PTE_DEVMAP)) {

@@ -47,6 +47,8 @@ const HookSleep& sleep_of(const CharDescription& d, HookKind kind) {
       return d.success_hook.sleep;
     case HookKind::error_hook:
       return d.error_hook.sleep;
+    case HookKind::huge_fault:
+      return d.huge_fault_sleep;
   }
   return d.sleep;
 }

@@ -34,6 +34,7 @@ struct HookCall {
   std::optional<Pgoff> pgoff;
   std::optional<std::uint64_t> private_data, flags;
   std::optional<Vaddr> address;
+  std::optional<std::uint64_t> order;  ///< of huge_fault
   std::optional<std::int64_t> error;
   HookLock mmap_lock = HookLock::unknown, i_mmap = HookLock::unknown;
   HookVma vma = HookVma::unknown;

@@ -259,7 +259,8 @@ Path<std::int64_t> driver_mmap(Kernel& k, file& file, vm_area_struct& vma) {
   char_device& device = *device_of(file);
   HookCall& call = log_hook(k, device, HookKind::mmap, vma);
   co_await hook_sleep(k, device, HookKind::mmap);
-  const std::int64_t error = co_await perform_mmap(k, device, vma);
+  std::int64_t error = device.what->splits ? 0 : check_preset_vma(device, vma);
+  if (!error) error = co_await perform_mmap(k, device, vma);
   call.returned = error;
   co_return error;
 }
@@ -277,6 +278,10 @@ void init_char_device(Kernel&, char_device& device) {
     device.fops.mmap = driver_mmap;
   }
   device.fops.both_hooks = hook == MmapHook::both;
+  if (device.what->preset == DriverPreset::device_dax) {
+    device.fops.area = AreaSearch::dax;
+    device.fops.fop_flags = FOP_MMAP_SYNC;
+  }
   init_driver_ops(device);
 }
 

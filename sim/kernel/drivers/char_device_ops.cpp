@@ -1,5 +1,8 @@
 // vm_ops of a described driver: each call is noted, sleeps if it is to, and answers as described.
+#include "kernel/drivers/dax/device.hpp"
 #include "kernel/kernel.hpp"
+#include "kernel/mm/huge_memory.hpp"
+#include "kernel/mm/memory.hpp"
 #include "kernel/mm/memory_map.hpp"
 #include "kernel/mm/vma.hpp"
 
@@ -40,8 +43,10 @@ Path<std::int64_t> driver_may_split(Kernel& k, vm_area_struct& vma, Vaddr at) {
   HookCall& call = log_hook(k, device, HookKind::may_split, vma);
   call.address = at;
   co_await hook_sleep(k, device, HookKind::may_split);
-  call.returned = device.what->may_split.returns;
-  co_return device.what->may_split.returns;
+  std::int64_t answer = device.what->may_split.returns;
+  if (device.what->preset == DriverPreset::device_dax) answer = dev_dax_may_split(device, at);
+  call.returned = answer;
+  co_return answer;
 }
 
 Path<std::int64_t> driver_mremap(Kernel& k, vm_area_struct& moved) {
@@ -87,11 +92,75 @@ HelperPath<vm_fault_t> answer_fault(Kernel& k, char_device& device, vm_fault& vm
       const vm_fault_t ret = co_await vmf_insert_pfn(k, vmf, device.first_pfn + vmf.pgoff.v);
       co_return ret;
     }
+    case DriverFault::insert_mixed: {
+      if (vmf.pgoff.v >= d.phys_size >> PAGE_SHIFT) co_return VM_FAULT_SIGBUS;
+      const vm_fault_t ret = co_await vmf_insert_mixed(k, vmf, device.first_pfn + vmf.pgoff.v);
+      co_return ret;
+    }
+    case DriverFault::dax: {
+      const vm_fault_t ret = co_await dev_dax_huge_fault(k, device, vmf, 0);
+      co_return ret;
+    }
     case DriverFault::absent:
     case DriverFault::sigbus:
       break;
   }
   co_return VM_FAULT_SIGBUS;
+}
+
+// A block of 2 MiB or 1 GiB of the device's memory, if it lies in the mapping and its frames begin
+// where such an entry can. drivers/vfio/pci/vfio_pci_core.c vfio_pci_mmap_huge_fault().
+HelperPath<vm_fault_t> insert_block(Kernel& k, char_device& device, vm_fault& vmf, unsigned order) {
+  const vm_area_struct& vma = *vmf.vma;
+  const std::uint64_t pages = 1ULL << order, bytes = pages << PAGE_SHIFT;
+  const Vaddr block(vmf.address.v & ~(bytes - 1));
+  const bool first_only = device.what->huge_fault == DriverHugeFault::insert_pfn_if_aligned;
+  if (first_only && block != vmf.address) co_return VM_FAULT_FALLBACK;
+  if (block < vma.vm_start || block + bytes > vma.vm_end) co_return VM_FAULT_FALLBACK;
+  const Pgoff first = linear_page_index(vma, block);
+  const Pfn pfn = device.first_pfn + first.v;
+  if (first.v + pages > device.what->phys_size >> PAGE_SHIFT) co_return VM_FAULT_FALLBACK;
+  if (pfn.v & (pages - 1)) co_return VM_FAULT_FALLBACK;
+  if (order == PUD_ORDER) {
+    const vm_fault_t ret = co_await vmf_insert_pfn_pud(k, vmf, pfn, false, false);
+    co_return ret;
+  }
+  const vm_fault_t ret = co_await vmf_insert_special_pmd(k, vmf, pfn, false);
+  co_return ret;
+}
+
+HelperPath<vm_fault_t> answer_huge_fault(Kernel& k, char_device& device, vm_fault& vmf,
+                                         unsigned order) {
+  switch (device.what->huge_fault) {
+    case DriverHugeFault::insert_pfn:
+    case DriverHugeFault::insert_pfn_if_aligned: {
+      const vm_fault_t ret = co_await insert_block(k, device, vmf, order);
+      co_return ret;
+    }
+    case DriverHugeFault::dax: {
+      const vm_fault_t ret = co_await dev_dax_huge_fault(k, device, vmf, order);
+      co_return ret;
+    }
+    case DriverHugeFault::sigbus:
+      co_return VM_FAULT_SIGBUS;
+    case DriverHugeFault::absent:
+    case DriverHugeFault::fallback:
+      break;
+  }
+  co_return VM_FAULT_FALLBACK;
+}
+
+Path<vm_fault_t> driver_huge_fault(Kernel& k, vm_fault& vmf, unsigned order) {
+  char_device& device = driver_of(*vmf.vma);
+  HookCall& call = log_hook(k, device, HookKind::huge_fault, *vmf.vma);
+  call.pgoff = vmf.pgoff;
+  call.address = vmf.address;
+  call.flags = vmf.flags;
+  call.order = order;
+  co_await hook_sleep(k, device, HookKind::huge_fault);
+  const vm_fault_t ret = co_await answer_huge_fault(k, device, vmf, order);
+  call.returned = ret.v;
+  co_return ret;
 }
 
 Path<vm_fault_t> driver_fault(Kernel& k, vm_fault& vmf) {
@@ -119,6 +188,7 @@ void init_driver_ops(char_device& device) {
   if (d.mremap.present) ops.mremap = driver_mremap;
   if (d.mprotect.present) ops.mprotect = driver_mprotect;
   if (d.fault != DriverFault::absent) ops.fault = driver_fault;
+  if (d.huge_fault != DriverHugeFault::absent) ops.huge_fault = driver_huge_fault;
 }
 
 }  // namespace faultline

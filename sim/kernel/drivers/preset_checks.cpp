@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "kernel/drivers/dax/device.hpp"
 #include "kernel/mm/mmap_action.hpp"
 
 namespace faultline {
@@ -55,6 +56,29 @@ std::int64_t check_relay(const CharDescription& d, const vm_area_desc& desc) {
   return vma_desc_size(desc) >> PAGE_SHIFT == d.page_count ? 0 : -EINVAL;
 }
 
+// drivers/uio/uio.c uio_mmap(): the page offset is the number of the memory region, of which a
+// device here has one; uio_mmap_physical() wants it to begin with a page.
+std::int64_t check_uio(const CharDescription& d, const vm_area_struct& vma, std::uint64_t size) {
+  if (vma.vm_pgoff.v != 0) return -EINVAL;
+  const std::uint64_t offset = d.phys_at & ~PAGE_MASK;
+  if (vma_pages(vma) > (offset + size + PAGE_SIZE - 1) >> PAGE_SHIFT) return -EINVAL;
+  if (d.preset == DriverPreset::uio_logical) return 0;
+  if (offset != 0) return -ENODEV;
+  return vma.vm_end - vma.vm_start > size ? -EINVAL : 0;
+}
+
+// drivers/pci/mmap.c pci_mmap_fits(): the mapping lies within the BAR, in whole pages.
+std::int64_t check_bar(const CharDescription& d, const vm_area_struct& vma) {
+  const std::uint64_t pages = (d.phys_size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+  const std::uint64_t first = vma.vm_pgoff.v;
+  return first > pages || vma_pages(vma) > pages - first ? -EINVAL : 0;
+}
+
+// drivers/vfio/pci/vfio_pci_core.c vfio_pci_core_mmap()
+std::int64_t check_vfio_pci(const CharDescription& d, const vm_area_struct& vma) {
+  return vma.vm_flags & VM_SHARED ? check_bar(d, vma) : -EINVAL;
+}
+
 }  // namespace
 
 std::int64_t check_preset(Kernel&, const char_device& device, vm_area_desc& desc) {
@@ -82,9 +106,33 @@ std::int64_t check_preset(Kernel&, const char_device& device, vm_area_desc& desc
     case DriverPreset::vmbus_ring:
     case DriverPreset::uio:
     case DriverPreset::afs:
+    case DriverPreset::uio_logical:
+    case DriverPreset::device_dax:
+    case DriverPreset::vfio_pci:
+    case DriverPreset::pci_resource:
+    case DriverPreset::pci_resource_wc:
       return 0;
   }
   return 0;
+}
+
+std::int64_t check_preset_vma(const char_device& device, const vm_area_struct& vma) {
+  const CharDescription& d = *device.what;
+  switch (d.preset) {
+    case DriverPreset::uio:
+      return check_uio(d, vma, d.phys_size);
+    case DriverPreset::uio_logical:
+      return check_uio(d, vma, d.page_count << PAGE_SHIFT);
+    case DriverPreset::device_dax:
+      return check_device_dax(d, vma.vm_start, vma.vm_end, vma.vm_flags);
+    case DriverPreset::vfio_pci:
+      return check_vfio_pci(d, vma);
+    case DriverPreset::pci_resource:
+    case DriverPreset::pci_resource_wc:
+      return check_bar(d, vma);
+    default:
+      return 0;
+  }
 }
 
 }  // namespace faultline

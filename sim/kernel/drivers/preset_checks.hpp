@@ -13,4 +13,7 @@ namespace faultline {
 /// is described.
 std::int64_t check_preset(Kernel& k, const char_device& device, vm_area_desc& desc);
 
+/// The same of a driver with an mmap hook, which is given the VMA.
+std::int64_t check_preset_vma(const char_device& device, const vm_area_struct& vma);
+
 }  // namespace faultline

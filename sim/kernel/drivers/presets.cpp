@@ -7,7 +7,8 @@ namespace faultline {
 
 namespace {
 
-constexpr std::uint64_t DONTCOPY = 0x20000, DONTEXPAND = 0x40000, DONTDUMP = 0x4000000, IO = 0x4000;
+constexpr std::uint64_t DONTCOPY = 0x20000, DONTEXPAND = 0x40000, DONTDUMP = 0x4000000, IO = 0x4000,
+                        PFNMAP = 0x400, HUGEPAGE = 0x20000000;
 
 CharDescription plain(MmapHook hook) {
   CharDescription d;
@@ -78,6 +79,47 @@ CharDescription uio() {
   return d;
 }
 
+// Memory of the kernel's, one page a fault.
+CharDescription uio_logical() {
+  CharDescription d = plain(MmapHook::mmap);
+  d.set_flags = DONTEXPAND | DONTDUMP;
+  d.has_vm_ops = true;
+  d.fault = DriverFault::insert_page;
+  return d;
+}
+
+CharDescription device_dax() {
+  CharDescription d = plain(MmapHook::mmap);
+  d.set_flags = HUGEPAGE;
+  d.has_vm_ops = true;
+  d.may_split.present = true;
+  d.fault = DriverFault::dax;
+  d.huge_fault = DriverHugeFault::dax;
+  return d;
+}
+
+CharDescription vfio_pci() {
+  CharDescription d = plain(MmapHook::mmap);
+  d.set_flags = IO | PFNMAP | DONTEXPAND | DONTDUMP;
+  d.page_prot = CacheChoice::noncached;
+  d.has_vm_ops = true;
+  d.fault = DriverFault::insert_pfn;
+  d.huge_fault = DriverHugeFault::insert_pfn_if_aligned;
+  return d;
+}
+
+// All of it at once; without a handler, what is taken away does not come back.
+CharDescription pci_resource(CacheChoice cache) {
+  CharDescription d = plain(MmapHook::mmap);
+  d.page_prot = cache;
+  d.has_vm_ops = true;
+  d.calls.resize(1);
+  d.calls[0].kind = DriverCallKind::io_remap_pfn_range;
+  return d;
+}
+CharDescription pci_resource_plain() { return pci_resource(CacheChoice::noncached); }
+CharDescription pci_resource_wc() { return pci_resource(CacheChoice::writecombine); }
+
 CharDescription tcmu() {
   CharDescription d = plain(MmapHook::mmap);
   d.splits = true;
@@ -147,6 +189,27 @@ constexpr std::array rows{
                     "Userspace I/O of device memory (drivers/uio/uio.c): an mmap hook that calls "
                     "remap_pfn_range.",
                     uio},
+    DriverPresetRow{
+        "uio-logical", DriverPreset::uio_logical,
+        "Userspace I/O of the kernel's own memory (drivers/uio/uio.c, UIO_MEM_LOGICAL): "
+        "a fault handler that gives one page of its array at a time.",
+        uio_logical},
+    DriverPresetRow{
+        "device-dax", DriverPreset::device_dax,
+        "Memory without a file system (drivers/dax/device.c): shared mappings by faults "
+        "of one page size, which \"align\" gives: 4KiB, 2MiB (if absent) or 1GiB.",
+        device_dax},
+    DriverPresetRow{
+        "vfio-pci", DriverPreset::vfio_pci,
+        "A BAR of a PCI device for user space (drivers/vfio/pci/vfio_pci_core.c): faults "
+        "that insert 4 KiB, and 2 MiB or 1 GiB if they meet the start of such a block.",
+        vfio_pci},
+    DriverPresetRow{"pci-resource", DriverPreset::pci_resource,
+                    "resourceN of a PCI device in sysfs (drivers/pci/mmap.c): its BAR, uncached, "
+                    "mapped as a whole by mmap.",
+                    pci_resource_plain},
+    DriverPresetRow{"pci-resource-wc", DriverPreset::pci_resource_wc,
+                    "resourceN_wc: the same, write-combined.", pci_resource_wc},
     DriverPresetRow{"tcmu", DriverPreset::tcmu,
                     "TCMU behind uio (drivers/target/target_core_user.c): an mmap hook with a "
                     "prepare hook behind it that sets operations with mapped.",

@@ -101,6 +101,7 @@ enum class AreaSearch : std::uint8_t {
   plain,    ///< that of the mm
   thp,      ///< thp_get_unmapped_area: congruent to the offset modulo 2 MiB
   hugetlb,  ///< multiples of 2 MiB only
+  dax,      ///< device-dax: congruent to the offset modulo the size of its pages
   own       ///< a driver's, of which the core knows nothing; finds what that of the mm does
 };
 

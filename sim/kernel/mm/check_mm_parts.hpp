@@ -18,7 +18,10 @@ struct Leaf {
   pte_t entry{};
   std::uint64_t pages() const { return 1ULL << (shift - PAGE_SHIFT); }
   bool ordinary() const { return !pte_special(entry) && !pte_devmap(entry); }
-  Pfn pfn() const { return shift == PMD_SHIFT ? pmd_pfn(pmd_t{entry.v}) : pte_pfn(entry); }
+  Pfn pfn() const {
+    if (shift == PUD_SHIFT) return pud_pfn(pud_t{entry.v});
+    return shift == PMD_SHIFT ? pmd_pfn(pmd_t{entry.v}) : pte_pfn(entry);
+  }
 };
 
 template <class See>
@@ -26,7 +29,7 @@ void each_leaf(const PageTables& tables, const std::uint64_t* table, PtLevel lev
                std::uint64_t& cost, See& see) {
   cost += 16;
   const unsigned shift = level_shift(level);
-  const unsigned n = level == PtLevel::pgd ? PTRS_PER_TABLE / 2 : PTRS_PER_TABLE;
+  const unsigned n = level == tables.top() ? PTRS_PER_TABLE / 2 : PTRS_PER_TABLE;
   for (unsigned i = 0; i < n; ++i) {
     const std::uint64_t word = table[i];
     if (word == 0) continue;
@@ -45,7 +48,7 @@ void each_leaf(const PageTables& tables, const std::uint64_t* table, PtLevel lev
 /// Calls `see` for each of them, in order of address; what that took is added to `cost`.
 template <class See>
 void each_leaf(const mm_struct& mm, std::uint64_t& cost, See see) {
-  each_leaf(*mm.pgtables, mm.pgtables->pgd_entries(), PtLevel::pgd, Vaddr(0), cost, see);
+  each_leaf(*mm.pgtables, mm.pgtables->pgd_entries(), mm.pgtables->top(), Vaddr(0), cost, see);
 }
 
 /// Entries outside of VMAs, and the resident counters.

@@ -27,10 +27,11 @@ void check_translations(const Kernel& k, MmLook& look) {
   if (frames.empty()) return;
   for (std::size_t c = 0; c < k.cpus.size(); ++c) {
     // An address space that is not loaded is flushed, if it has to be, when it is loaded again.
+    // So is one that a CPU uses lazily and that a flush has passed by.
     const mm_struct* const loaded = k.loaded_mms[c].mm;
-    if (!loaded) continue;
-    look.cost += Tlb::STLB_SETS;
+    if (!loaded || k.loaded_mms[c].stale) continue;
     const Cpu& cpu = k.cpus[CpuId(static_cast<std::uint16_t>(c))];
+    look.cost += cpu.tlb.capacity() / 12;
     cpu.tlb.for_each([&](std::uint32_t mm_id, Vaddr at, PageSize, std::uint64_t entry) {
       const std::uint64_t pfn = pte_pfn(pte_t{entry}).v;
       if (mm_id != loaded->id || !std::binary_search(frames.begin(), frames.end(), pfn)) return;

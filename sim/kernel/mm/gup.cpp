@@ -25,9 +25,13 @@ struct SeenPage {
 std::optional<SeenPage> page_at(const mm_struct& mm, Vaddr address, bool write) {
   const EntryAt at = mm.pgtables->lookup(address);
   const std::uint64_t entry = *at.entry;
-  const bool leaf = (entry & PTE_P) != 0 && (at.level == PtLevel::pte || at.level == PtLevel::pmd);
+  const bool leaf = (entry & PTE_P) != 0 && at.level <= PtLevel::pud;
   if (!leaf || (write && !(entry & PTE_RW))) return {};
   if (at.level == PtLevel::pte) return SeenPage{entry, pte_pfn(pte_t{entry})};
+  if (at.level == PtLevel::pud) {
+    const std::uint64_t inside = (address.v & (PUD_SIZE - 1)) >> PAGE_SHIFT;
+    return SeenPage{entry, pud_pfn(pud_t{entry}) + inside};
+  }
   const std::uint64_t inside = (address.v & ~PMD_MASK) >> PAGE_SHIFT;
   return SeenPage{entry, pmd_pfn(pmd_t{entry}) + inside};
 }
@@ -116,9 +120,9 @@ std::int64_t check_vma_flags(const Kernel& k, const vm_area_struct& vma, PinFlag
 Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr address, PinFlags flags) {
   mm_struct& mm = *vma.vm_mm;
   const EntryAt at = mm.pgtables->lookup(address);
-  if (at.level != PtLevel::pte && at.level != PtLevel::pmd) co_return 0;
-  spinlock_t& ptl = at.level == PtLevel::pte ? ptlock_of(k, *TablePool::table_of(at.entry))
-                                             : pmd_lockptr(k, pmd_ptr(at.entry));
+  if (at.level > PtLevel::pud) co_return 0;
+  spinlock_t& ptl =
+      at.level == PtLevel::pud ? pud_lockptr(mm) : ptlock_of(k, *TablePool::table_of(at.entry));
   co_await spin_lock(ptl);
   std::int64_t result = 0;
   if (const std::optional<SeenPage> seen = page_at(mm, address, flags.write)) {

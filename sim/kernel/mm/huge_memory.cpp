@@ -6,13 +6,20 @@
 
 namespace faultline {
 
+// Memory that no folio of the page cache stands for may be mapped in the largest entries.
+static bool vma_is_special_huge(const vm_area_struct& vma) {
+  if (!vma.vm_file) return false;
+  return vma.vm_file->f_inode->dax || (vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP));
+}
+
 bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order) {
-  // DAX mappings are eligible whatever the THP setting says.
-  if (vma.vm_file && vma.vm_file->f_inode->dax) return true;
-  if (order > PMD_ORDER) return false;
-  // A handler of huge faults may always be asked.
-  if (!vma_is_anonymous(vma) && !vma.vm_ops->huge_fault) return false;
-  if (vma.vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL)) return false;
+  if (vma.vm_flags & VM_NOHUGEPAGE) return false;
+  // A handler of huge faults may always be asked, whatever the THP setting says: DAX, devices.
+  if (!vma_is_anonymous(vma)) {
+    if (!vma.vm_ops->huge_fault) return false;
+    return order <= PMD_ORDER || vma_is_special_huge(vma);
+  }
+  if (order > PMD_ORDER || (vma.vm_flags & VM_SPECIAL)) return false;
   switch (k.profile.thp) {
     case ThpMode::always:
       return true;
@@ -87,7 +94,8 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
-Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write) {
+static HelperPath<vm_fault_t> insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write,
+                                             bool devmap) {
   vm_area_struct& vma = *vmf.vma;
   spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
   co_await spin_lock(ptl);
@@ -99,7 +107,8 @@ Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool writ
       note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
     }
   } else {
-    pmd_t entry = pmd_mkdevmap(pmd_mkhuge(pfn_pmd(pfn, vma.vm_page_prot)));
+    pmd_t entry = pmd_mkhuge(pfn_pmd(pfn, vma.vm_page_prot));
+    entry = devmap ? pmd_mkdevmap(entry) : pmd_mkspecial(entry);
     if (write) {
       entry = pmd_mkdirty(pmd_mkyoung(entry));
       if (vma.vm_flags & VM_WRITE) entry = pmd_mkwrite(entry);
@@ -111,6 +120,16 @@ Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool writ
   vmf.leaf_order = PMD_ORDER;
   spin_unlock(ptl);
   co_return VM_FAULT_NOPAGE;
+}
+
+Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write) {
+  const vm_fault_t ret = co_await insert_pfn_pmd(k, vmf, pfn, write, true);
+  co_return ret;
+}
+
+Path<vm_fault_t> vmf_insert_special_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write) {
+  const vm_fault_t ret = co_await insert_pfn_pmd(k, vmf, pfn, write, false);
+  co_return ret;
 }
 
 // The page of its own is made writable in place; any other is split and copied page by page.

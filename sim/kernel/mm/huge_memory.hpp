@@ -16,6 +16,23 @@ Path<vm_fault_t> wp_huge_pmd(Kernel& k, vm_fault& vmf);
 Path<void> huge_pmd_set_accessed(Kernel& k, vm_fault& vmf);
 /// Installs a 2 MiB entry for a device frame.
 Path<vm_fault_t> vmf_insert_pfn_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write);
+/// The same for device memory without a struct page (a PFN map).
+Path<vm_fault_t> vmf_insert_special_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool write);
+/// The same for 1 GiB, on memory with struct pages (`devmap`) or without.
+Path<vm_fault_t> vmf_insert_pfn_pud(Kernel& k, vm_fault& vmf, Pfn pfn, bool write, bool devmap);
+/// A store to a read-only 1 GiB entry, vmf.orig_pud. FALLBACK: the entry is gone.
+Path<vm_fault_t> wp_huge_pud(Kernel& k, vm_fault& vmf);
+Path<void> huge_pud_set_accessed(Kernel& k, vm_fault& vmf);
+/// Clears a whole 1 GiB entry.
+Path<void> zap_huge_pud(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pud_ptr pud, Vaddr addr);
+/// Takes a 1 GiB entry away; faults bring its parts back.
+Path<void> __split_huge_pud(Kernel& k, vm_area_struct& vma, pud_ptr pud, Vaddr addr);
+/// mprotect: gives a whole 1 GiB entry the protection of its VMA.
+Path<void> change_huge_pud(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pud_ptr pud,
+                           Vaddr addr);
+/// Copies a driver's 1 GiB entry at fork.
+Path<void> copy_huge_pud(Kernel& k, vm_area_struct& copy, const vm_area_struct& original,
+                         pud_ptr to, pud_ptr from, Vaddr addr);
 
 Path<void> zap_huge_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd_ptr pmd, Vaddr addr);
 /// Replaces a 2 MiB entry by 512 small ones. A file's is only removed: faults bring the parts back.

@@ -37,6 +37,19 @@ PageTable* pgtable_trans_huge_withdraw(Kernel& k, mm_struct& mm) {
   return new_table(k, mm, PtLevel::pte);
 }
 
+Path<vm_fault_t> __p4d_alloc(Kernel& k, mm_struct& mm, pgd_ptr pgd) {
+  PageTable* const fresh = alloc_table(k, mm, PtLevel::p4d);
+  if (!fresh) co_return VM_FAULT_OOM;
+  co_await spin_lock(mm.page_table_lock);
+  if (mm.pgtables->pgd_none(*pgd)) {
+    mm.pgtables->pgd_populate(pgd, fresh);
+  } else {
+    mm.pgtables->free_table(fresh);
+  }
+  spin_unlock(mm.page_table_lock);
+  co_return vm_fault_t{};
+}
+
 Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d) {
   PageTable* const fresh = alloc_table(k, mm, PtLevel::pud);
   if (!fresh) co_return VM_FAULT_OOM;
@@ -84,7 +97,13 @@ Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd) {
 pte_ptr place_tables(Kernel& k, mm_struct& mm, Vaddr address) {
   PageTables& tables = *mm.pgtables;
   const auto fresh = [&](PtLevel level) { return new_table(k, mm, level); };
-  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(address), address);
+  const pgd_ptr pgd = tables.pgd_offset(address);
+  if (tables.pgd_none(*pgd)) {
+    PageTable* const table = fresh(PtLevel::p4d);
+    if (!table) return {};
+    tables.pgd_populate(pgd, table);
+  }
+  const p4d_ptr p4d = tables.p4d_offset(pgd, address);
   if (p4d_none(*p4d)) {
     PageTable* const table = fresh(PtLevel::pud);
     if (!table) return {};
@@ -169,11 +188,22 @@ static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf) {
   co_return young;
 }
 
+// There is no anonymous 1 GiB page.
 static Path<vm_fault_t> create_huge_pud(Kernel& k, vm_fault& vmf) {
   const vm_operations_struct* const ops = vmf.vma->vm_ops;
   if (!ops || !ops->huge_fault) co_return VM_FAULT_FALLBACK;
   const vm_fault_t ret = co_await ops->huge_fault(k, vmf, PUD_ORDER);
   co_return ret;
+}
+
+// A 1 GiB entry is present. FALLBACK: it has been taken away for smaller ones.
+static Path<vm_fault_t> handle_huge_pud(Kernel& k, vm_fault& vmf) {
+  if ((vmf.flags & FAULT_FLAG_WRITE) && !pud_write(vmf.orig_pud)) {
+    const vm_fault_t ret = co_await wp_huge_pud(k, vmf);
+    co_return ret;
+  }
+  co_await huge_pud_set_accessed(k, vmf);
+  co_return vm_fault_t{};
 }
 
 static Path<vm_fault_t> create_huge_pmd(Kernel& k, vm_fault& vmf) {
@@ -200,7 +230,12 @@ static Path<vm_fault_t> __handle_mm_fault(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
   mm_struct& mm = *vma.vm_mm;
   k.engine.charge(k.costs.fault_dispatch);
-  const p4d_ptr p4d = PageTables::p4d_offset(mm.pgtables->pgd_offset(vmf.address), vmf.address);
+  const pgd_ptr pgd = mm.pgtables->pgd_offset(vmf.address);
+  if (mm.pgtables->pgd_none(*pgd)) [[unlikely]] {
+    const vm_fault_t error = co_await __p4d_alloc(k, mm, pgd);
+    if (error) co_return error;
+  }
+  const p4d_ptr p4d = mm.pgtables->p4d_offset(pgd, vmf.address);
   if (p4d_none(*p4d)) {
     const vm_fault_t error = co_await __pud_alloc(k, mm, p4d);
     if (error) co_return error;
@@ -209,11 +244,18 @@ static Path<vm_fault_t> __handle_mm_fault(Kernel& k, vm_fault& vmf) {
   if (pud_none(*vmf.pud) && thp_vma_allowable_order(k, vma, PUD_ORDER)) {
     const vm_fault_t ret = co_await create_huge_pud(k, vmf);
     if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
+  } else if (pud_leaf(*vmf.pud)) [[unlikely]] {
+    vmf.orig_pud = *vmf.pud;
+    const vm_fault_t ret = co_await handle_huge_pud(k, vmf);
+    if (!(ret & VM_FAULT_FALLBACK)) co_return ret;
   }
   if (pud_none(*vmf.pud)) {
     const vm_fault_t error = co_await __pmd_alloc(k, mm, vmf.pud);
     if (error) co_return error;
   }
+  // pud_trans_unstable(): another task has just mapped the whole GiB.
+  if (pud_leaf(*vmf.pud)) [[unlikely]]
+    co_return vm_fault_t{};
   vmf.pmd = mm.pgtables->pmd_offset(vmf.pud, vmf.address);
   if (pmd_none(*vmf.pmd) && thp_vma_allowable_order(k, vma, PMD_ORDER)) {
     const vm_fault_t ret = co_await create_huge_pmd(k, vmf);

@@ -38,7 +38,9 @@ void set_pte_range(Kernel& k, vm_fault& vmf, struct folio& folio, pte_ptr slot, 
 /// Gives the VMA an anon_vma; VM_FAULT_RETRY if that needs mmap_lock and it cannot be had.
 Path<vm_fault_t> vmf_anon_prepare(Kernel& k, vm_fault& vmf);
 
-/// Allocates and links missing tables. 0, or VM_FAULT_OOM.
+/// Allocates and links missing tables. 0, or VM_FAULT_OOM. A P4D table is missing only with five
+/// levels.
+Path<vm_fault_t> __p4d_alloc(Kernel& k, mm_struct& mm, pgd_ptr pgd);
 Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d);
 Path<vm_fault_t> __pmd_alloc(Kernel& k, mm_struct& mm, pud_ptr pud);
 Path<vm_fault_t> __pte_alloc(Kernel& k, mm_struct& mm, pmd_ptr pmd);
@@ -52,20 +54,26 @@ Path<void> pmd_install(Kernel& k, mm_struct& mm, pmd_ptr pmd, PageTable** table)
 spinlock_t& ptlock_of(Kernel& k, PageTable& table);
 spinlock_t& pte_lockptr(Kernel& k, const mm_struct& mm, pmd_ptr pmd);
 spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd);
+/// PUD tables have no locks of their own.
+inline spinlock_t& pud_lockptr(mm_struct& mm) { return mm.page_table_lock; }
 
 /// Maps a PFN that has no page (or a device page). `write`: writable and dirty at once.
 Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn);
+/// The same for a page of device memory that has a struct page (PFN_DEV | PFN_MAP).
+Path<vm_fault_t> vmf_insert_mixed_devmap(Kernel& k, vm_fault& vmf, Pfn pfn);
 Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn);
 
 /// Copies what a fork's child needs of a VMA's entries. 0, or -ENOMEM.
 Path<std::int64_t> copy_page_range(Kernel& k, vm_area_struct& copy, vm_area_struct& original);
 
 /// One stretch of a walk over [addr, end) that one PMD entry covers: the entry, null where there is
-/// none, and where the next stretch begins. An absent upper table is passed over at once.
+/// none, and where the next stretch begins. An absent upper table is passed over at once, and a
+/// 1 GiB leaf is a stretch of its own: `pud` is its entry then.
 struct PmdStep {
   pmd_ptr pmd;
   Vaddr next{};
   PtLevel lowest = PtLevel::pgd;  ///< of the tables above the PTE level that are there
+  pud_ptr pud = {};
 };
 PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end);
 

@@ -73,10 +73,27 @@ Path<std::int64_t> copy_pte_range(Kernel& k, vm_area_struct& copy, const vm_area
   co_return 0;
 }
 
+// A driver's entry for memory without pages: as it is.
+HelperPath<void> copy_special_pmd(Kernel& k, pmd_ptr to, pmd_ptr from) {
+  spinlock_t& outer = pmd_lockptr(k, to);
+  spinlock_t& inner = pmd_lockptr(k, from);
+  co_await spin_lock(outer);
+  k.locks.set_class(inner, k.cls.ptlock_nested);
+  co_await spin_lock(inner);
+  set_pmd(to, pmd_mkold(*from));
+  k.engine.charge(k.costs.pmd_install);
+  spin_unlock(inner);
+  k.locks.set_class(inner, k.cls.ptlock);
+  spin_unlock(outer);
+}
+
 // A file's huge entry is left to faults.
 Path<std::int64_t> copy_huge_pmd(Kernel& k, vm_area_struct& copy, const vm_area_struct& original,
                                  pmd_ptr to, pmd_ptr from, Vaddr addr) {
-  if (!vma_is_anonymous(original)) co_return 0;
+  if (!vma_is_anonymous(original)) {
+    if (pmd_special(*from)) co_await copy_special_pmd(k, to, from);
+    co_return 0;
+  }
   mm_struct& mm = *copy.vm_mm;
   PageTable* const deposit = pte_alloc_one(k, mm);
   if (!deposit) co_return -ENOMEM;
@@ -106,15 +123,21 @@ Path<std::int64_t> copy_huge_pmd(Kernel& k, vm_area_struct& copy, const vm_area_
 
 // The child's tables above the PTE level, made as soon as the parent has theirs.
 HelperPath<std::int64_t> make_upper_tables(Kernel& k, mm_struct& mm, Vaddr addr, bool has_pmd_table,
-                                           pmd_ptr* pmd) {
+                                           pud_ptr* pud_of, pmd_ptr* pmd) {
   PageTables& tables = *mm.pgtables;
-  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
+  const pgd_ptr pgd = tables.pgd_offset(addr);
+  if (tables.pgd_none(*pgd)) {
+    const vm_fault_t error = co_await __p4d_alloc(k, mm, pgd);
+    if (error) co_return -ENOMEM;
+  }
+  const p4d_ptr p4d = tables.p4d_offset(pgd, addr);
   if (p4d_none(*p4d)) {
     const vm_fault_t error = co_await __pud_alloc(k, mm, p4d);
     if (error) co_return -ENOMEM;
   }
+  *pud_of = tables.pud_offset(p4d, addr);
   if (!has_pmd_table) co_return 0;
-  const pud_ptr pud = tables.pud_offset(p4d, addr);
+  const pud_ptr pud = *pud_of;
   if (pud_none(*pud)) {
     const vm_fault_t error = co_await __pmd_alloc(k, mm, pud);
     if (error) co_return -ENOMEM;
@@ -133,11 +156,14 @@ Path<std::int64_t> copy_page_range(Kernel& k, vm_area_struct& copy, vm_area_stru
     const Vaddr next = step.next;
     if (step.lowest != PtLevel::pgd) {
       pmd_ptr to;
-      const std::int64_t error =
-          co_await make_upper_tables(k, *copy.vm_mm, addr, step.lowest == PtLevel::pmd, &to);
+      pud_ptr to_pud;
+      const std::int64_t error = co_await make_upper_tables(
+          k, *copy.vm_mm, addr, step.lowest == PtLevel::pmd, &to_pud, &to);
       if (error) co_return error;
       std::int64_t copied = 0;
-      if (step.pmd && pmd_leaf(*step.pmd)) {
+      if (step.pud) {
+        co_await copy_huge_pud(k, copy, original, to_pud, step.pud, addr);
+      } else if (step.pmd && pmd_leaf(*step.pmd)) {
         copied = co_await copy_huge_pmd(k, copy, original, to, step.pmd, addr);
       } else if (step.pmd) {
         copied = co_await copy_pte_range(k, copy, original, to, step.pmd, addr, next);

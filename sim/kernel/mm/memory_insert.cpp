@@ -1,5 +1,5 @@
-// Entries for frames that have no page of the page cache: what DAX installs. Linux 6.12 mm/memory.c
-// insert_pfn, vmf_insert_mixed, vmf_insert_mixed_mkwrite.
+// Entries for frames that have no page of the page cache: what DAX and drivers install. Linux 6.12
+// mm/memory.c insert_pfn, vmf_insert_mixed, vmf_insert_mixed_mkwrite.
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/memory_map.hpp"
 
@@ -7,6 +7,10 @@ namespace faultline {
 
 namespace {
 enum class Mkwrite { no, yes };
+/// Whether a frame has a struct page of device memory.
+enum class Behind { nothing, device_page };
+
+Behind behind(Kernel& k, Pfn pfn) { return k.pmem_of(pfn) ? Behind::device_page : Behind::nothing; }
 
 // Walks to the PTE slot, allocating tables, and locks it. mm/memory.c get_locked_pte.
 Path<vm_fault_t> get_locked_pte(Kernel& k, vm_fault& vmf) {
@@ -22,7 +26,7 @@ Path<vm_fault_t> get_locked_pte(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
-Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) {
+Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite, Behind page) {
   const vm_fault_t unlocked = co_await get_locked_pte(k, vmf);
   if (unlocked) co_return unlocked;
   const pte_t present = *vmf.pte;
@@ -39,8 +43,8 @@ Path<vm_fault_t> insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn, Mkwrite mkwrite) 
   }
   const pgprot_t prot = vmf.vma->vm_page_prot;
   // A DAX frame is marked as such; any other has no page: the zero page, a device's memory.
-  pte_t entry =
-      k.pmem_of(pfn) ? pte_mkdevmap(pfn_pte(pfn, prot)) : pte_mkspecial(pfn_pte(pfn, prot));
+  pte_t entry = page == Behind::device_page ? pte_mkdevmap(pfn_pte(pfn, prot))
+                                            : pte_mkspecial(pfn_pte(pfn, prot));
   if (mkwrite == Mkwrite::yes) {
     entry = pte_mkyoung(entry);
     entry = pte_mkdirty(entry);
@@ -64,7 +68,7 @@ Path<vm_fault_t> vmf_insert_pfn(Kernel& k, vm_fault& vmf, Pfn pfn) {
     co_await k.bug("vmf_insert_pfn: a private VMA of PFNs");
   }
   if (!pfn_modify_allowed(k, pfn, vma.vm_page_prot)) co_return VM_FAULT_SIGBUS;
-  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no, behind(k, pfn));
   co_return ret;
 }
 
@@ -74,12 +78,17 @@ Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn) {
   if (!mixed && k.profile.dax_entries == DaxEntries::radix_tree) [[unlikely]] {
     co_await k.bug("kernel BUG at mm/memory.c: vm_insert_mixed into a VMA without VM_MIXEDMAP");
   }
-  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no);
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no, behind(k, pfn));
   co_return ret;
 }
 
 Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn) {
-  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::yes);
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::yes, behind(k, pfn));
+  co_return ret;
+}
+
+Path<vm_fault_t> vmf_insert_mixed_devmap(Kernel& k, vm_fault& vmf, Pfn pfn) {
+  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no, Behind::device_page);
   co_return ret;
 }
 

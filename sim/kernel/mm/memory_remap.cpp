@@ -163,16 +163,21 @@ Path<void> untrack_pfn(Kernel& k, vm_area_struct& vma) {
   vma.pfnmap_tracked = false;
   const EntryAt at = mm.pgtables->lookup(vma.vm_start);
   if (at.level != PtLevel::pte) co_return;
-  const p4d_ptr p4d = PageTables::p4d_offset(mm.pgtables->pgd_offset(vma.vm_start), vma.vm_start);
-  const pmd_ptr pmd =
-      mm.pgtables->pmd_offset(mm.pgtables->pud_offset(p4d, vma.vm_start), vma.vm_start);
+  const PageTables& tables = *mm.pgtables;
+  const p4d_ptr p4d = tables.p4d_offset(tables.pgd_offset(vma.vm_start), vma.vm_start);
+  const pmd_ptr pmd = tables.pmd_offset(tables.pud_offset(p4d, vma.vm_start), vma.vm_start);
   spinlock_t& ptl = pte_lockptr(k, mm, pmd);
   co_await spin_lock(ptl);
   spin_unlock(ptl);
 }
 
 Path<pmd_ptr> walk_to_pmd(Kernel& k, mm_struct& mm, Vaddr addr) {
-  const p4d_ptr p4d = PageTables::p4d_offset(mm.pgtables->pgd_offset(addr), addr);
+  const pgd_ptr pgd = mm.pgtables->pgd_offset(addr);
+  if (mm.pgtables->pgd_none(*pgd)) {
+    const vm_fault_t oom = co_await __p4d_alloc(k, mm, pgd);
+    if (oom) co_return pmd_ptr();
+  }
+  const p4d_ptr p4d = mm.pgtables->p4d_offset(pgd, addr);
   if (p4d_none(*p4d)) {
     const vm_fault_t oom = co_await __pud_alloc(k, mm, p4d);
     if (oom) co_return pmd_ptr();

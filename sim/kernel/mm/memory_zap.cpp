@@ -52,6 +52,8 @@ static HelperPath<void> tlb_flush_mmu_tlbonly(Kernel& k, mm_struct& mm, mmu_gath
     shift = PMD_SHIFT;
   } else if (!tlb.cleared_ptes && tlb.cleared_puds) {
     shift = PUD_SHIFT;
+  } else if (!tlb.cleared_ptes && tlb.cleared_p4ds) {
+    shift = P4D_SHIFT;
   }
   const Vaddr start = tlb.fullmm ? Vaddr(0) : tlb.start;
   const Vaddr end = tlb.fullmm ? Vaddr(~0ULL) : tlb.end;
@@ -108,13 +110,28 @@ static Vaddr next_boundary(Vaddr addr, Vaddr end, std::uint64_t size) {
 }
 
 PmdStep next_pmd(const PageTables& tables, Vaddr addr, Vaddr end) {
-  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
-  if (p4d_none(*p4d)) return {pmd_ptr(), next_boundary(addr, end, PGDIR_SIZE)};
+  const pgd_ptr pgd = tables.pgd_offset(addr);
+  if (tables.pgd_none(*pgd)) return {pmd_ptr(), next_boundary(addr, end, tables.pgdir_size())};
+  const p4d_ptr p4d = tables.p4d_offset(pgd, addr);
+  if (p4d_none(*p4d)) return {pmd_ptr(), next_boundary(addr, end, P4D_SIZE)};
   const pud_ptr pud = tables.pud_offset(p4d, addr);
-  if (pud_none(*pud)) return {pmd_ptr(), next_boundary(addr, end, PUD_SIZE), PtLevel::pud};
+  if (pud_none(*pud) || pud_leaf(*pud)) {
+    const Vaddr next = next_boundary(addr, end, PUD_SIZE);
+    return {pmd_ptr(), next, PtLevel::pud, pud_none(*pud) ? pud_ptr() : pud};
+  }
   const Vaddr next = next_boundary(addr, end, PMD_SIZE);
   const pmd_ptr pmd = tables.pmd_offset(pud, addr);
   return {pmd_none(*pmd) ? pmd_ptr() : pmd, next, PtLevel::pmd};
+}
+
+// A part of a 1 GiB entry cannot go: the entry does, and the rest comes back by faults.
+static HelperPath<void> zap_pud(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pud_ptr pud,
+                                Vaddr addr, Vaddr next) {
+  if (next - addr == PUD_SIZE) {
+    co_await zap_huge_pud(k, tlb, vma, pud, addr);
+  } else {
+    co_await __split_huge_pud(k, vma, pud, addr);
+  }
 }
 
 Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr addr,
@@ -122,6 +139,9 @@ Path<void> unmap_page_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vad
   const PageTables& tables = *vma.vm_mm->pgtables;
   while (addr < end) {
     const PmdStep step = next_pmd(tables, addr, end);
+    if (step.pud) {
+      co_await zap_pud(k, tlb, vma, step.pud, addr, step.next);
+    }
     if (step.pmd && pmd_leaf(*step.pmd)) {
       if (step.next - addr == PMD_SIZE) {
         co_await zap_huge_pmd(k, tlb, vma, step.pmd, addr);
@@ -178,8 +198,8 @@ Path<void> zap_page_range_single(Kernel& k, vm_area_struct& vma, Vaddr start, Va
 // Each freed table counts as one page at the start of what it covered. On four-level machines the
 // folded level above counts too when nothing else is mapped below its entry, whether there was a
 // table or not. `last` is the end of the range.
-static void note_freed_tables(mmu_gather& tlb, Vaddr first, Vaddr last, const FreedTables& freed,
-                              Vaddr floor, Vaddr ceiling) {
+static void note_freed_tables(mmu_gather& tlb, const PageTables& tables, Vaddr first, Vaddr last,
+                              const FreedTables& freed, Vaddr floor, Vaddr ceiling) {
   const auto note = [&](Vaddr at, std::uint64_t size) {
     const Vaddr start(at.v & ~(size - 1));
     tlb.freed_tables = true;
@@ -188,13 +208,16 @@ static void note_freed_tables(mmu_gather& tlb, Vaddr first, Vaddr last, const Fr
   if (freed.pte != 0) note(first, PMD_SIZE);
   if (freed.pte > 1) note(last - 1, PMD_SIZE);
   if (freed.pmd != 0) note(first, PUD_SIZE);
-  if (freed.pud != 0) note(first, PGDIR_SIZE);
+  if (freed.pud != 0) note(first, P4D_SIZE);
   if (freed.pte != 0) tlb.cleared_pmds = true;
   if (freed.pmd != 0) tlb.cleared_puds = true;
-  const Vaddr start(first.v & ~(PGDIR_SIZE - 1));
-  const std::uint64_t end = ceiling.v & ~(PGDIR_SIZE - 1);
+  if (freed.pud != 0) tlb.cleared_p4ds = true;
+  const std::uint64_t pgdir_size = tables.pgdir_size();
+  const Vaddr start(first.v & ~(pgdir_size - 1));
+  const std::uint64_t end = ceiling.v & ~(pgdir_size - 1);
   const bool reaches = ceiling.v == 0 || (end != 0 && last.v - 1 <= end - 1);
-  if (start >= floor && reaches) note(start, PGDIR_SIZE);
+  const bool there = !tables.l5_enabled() || freed.p4d != 0;
+  if (there && start >= floor && reaches) note(start, pgdir_size);
 }
 
 Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
@@ -229,7 +252,7 @@ Path<void> free_pgtables(Kernel& k, mmu_gather& tlb, mm_struct& mm,
     const Vaddr limit = i < vmas.size() ? vmas[i]->vm_start : ceiling;
     const FreedTables freed = mm.pgtables->free_pgtables(start, end, floor, limit);
     k.engine.charge(k.costs.page_free * freed.total());
-    note_freed_tables(tlb, start, end, freed, floor, limit);
+    note_freed_tables(tlb, *mm.pgtables, start, end, freed, floor, limit);
   }
 }
 

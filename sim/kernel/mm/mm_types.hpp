@@ -197,6 +197,10 @@ inline Pgoff linear_page_index(const vm_area_struct& vma, Vaddr address) {
   return vma.vm_pgoff + ((address - vma.vm_start) >> PAGE_SHIFT);
 }
 
+/// Where addresses end that a program gets without asking for more, whatever the page tables could
+/// translate. arch/x86/include/asm/page_64_types.h.
+inline constexpr std::uint64_t DEFAULT_MAP_WINDOW = (1ULL << 47) - PAGE_SIZE;
+
 /// Resident pages of an mm, by kind.
 struct RssStat {
   std::int64_t file = 0, anon = 0, shmem = 0;
@@ -226,6 +230,11 @@ struct mm_struct {
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
 };
 
+/// TASK_SIZE_MAX: the end of user addresses, which the depth of the page tables decides.
+inline std::uint64_t task_size_max(const mm_struct& mm) {
+  return (mm.pgtables->pgdir_size() << 8) - PAGE_SIZE;
+}
+
 /// The state of one fault on its way down.
 struct vm_fault {
   vm_area_struct* vma = nullptr;
@@ -238,6 +247,7 @@ struct vm_fault {
   pte_ptr pte;  ///< only while valid, as in the kernel
   pte_t orig_pte{};
   pmd_t orig_pmd{};
+  pud_t orig_pud{};
   spinlock_t* ptl = nullptr;
   struct folio* folio = nullptr;  ///< locked, as ->fault returned it
   bool has_cow_page = false;

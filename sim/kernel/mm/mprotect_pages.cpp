@@ -93,6 +93,15 @@ HelperPath<void> change_pmd(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pmd
   co_await change_pte_range(k, tlb, vma, pmd, addr, next, upgrade);
 }
 
+HelperPath<void> change_pud(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, pud_ptr pud,
+                            Vaddr addr, Vaddr next) {
+  if (next - addr == PUD_SIZE) {
+    co_await change_huge_pud(k, tlb, vma, pud, addr);
+  } else {
+    co_await __split_huge_pud(k, vma, pud, addr);
+  }
+}
+
 }  // namespace
 
 Path<void> change_protection(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Vaddr start,
@@ -101,6 +110,7 @@ Path<void> change_protection(Kernel& k, mmu_gather& tlb, vm_area_struct& vma, Va
   PageTables& tables = *vma.vm_mm->pgtables;
   for (Vaddr addr = start; addr < end;) {
     const PmdStep step = next_pmd(tables, addr, end);
+    if (step.pud) co_await change_pud(k, tlb, vma, step.pud, addr, step.next);
     if (step.pmd) co_await change_pmd(k, tlb, vma, step.pmd, addr, step.next, upgrade);
     addr = step.next;
   }

@@ -37,7 +37,8 @@ int check_resize(Kernel& k, const vm_area_struct* vma, const Remap& r) {
 static Path<std::int64_t> mremap_to(Kernel& k, mm_struct& mm, Remap* r) {
   const std::uint64_t to = r->new_addr;
   if (to & ~PAGE_MASK) co_return -EINVAL;
-  if (r->new_len > mremap_task_size || to > mremap_task_size - r->new_len) co_return -EINVAL;
+  const std::uint64_t task_size = task_size_max(mm);
+  if (r->new_len > task_size || to > task_size - r->new_len) co_return -EINVAL;
   if (r->addr.v + r->old_len > to && to + r->new_len > r->addr.v) co_return -EINVAL;
   if (mm.map_count + 2 >= k.profile.max_map_count - 3) co_return -ENOMEM;
   if (r->flags & MREMAP_FIXED_) {

@@ -18,12 +18,13 @@ namespace {
 
 constexpr std::uint64_t page_align(std::uint64_t n) { return (n + PAGE_SIZE - 1) & PAGE_MASK; }
 
-int check_mremap_params(const Remap& r) {
+int check_mremap_params(const mm_struct& mm, const Remap& r) {
+  const std::uint64_t task_size = task_size_max(mm);
   if (r.flags & ~(MREMAP_FIXED_ | MREMAP_MAYMOVE_ | MREMAP_DONTUNMAP_)) return -EINVAL;
   if (r.addr.v & ~PAGE_MASK) return -EINVAL;
-  if (r.new_len == 0 || r.new_len > mremap_task_size) return -EINVAL;
+  if (r.new_len == 0 || r.new_len > task_size) return -EINVAL;
   if (!r.implies_new_addr()) return 0;
-  if (r.new_addr > mremap_task_size - r.new_len || (r.new_addr & ~PAGE_MASK)) return -EINVAL;
+  if (r.new_addr > task_size - r.new_len || (r.new_addr & ~PAGE_MASK)) return -EINVAL;
   if (!(r.flags & MREMAP_MAYMOVE_)) return -EINVAL;
   if ((r.flags & MREMAP_DONTUNMAP_) && r.old_len != r.new_len) return -EINVAL;
   const bool overlaps = r.addr.v + r.old_len > r.new_addr && r.new_addr + r.new_len > r.addr.v;
@@ -40,7 +41,9 @@ int check_prep_vma(Kernel& k, const vm_area_struct* vma, const Remap& r) {
 // Whether the file may be among several that move: one that chooses addresses by itself might not
 // keep to what was asked for.
 bool vma_multi_allowed(const vm_area_struct& vma) {
-  return !vma.vm_file || vma.vm_file->f_op->area != AreaSearch::own;
+  if (!vma.vm_file) return true;
+  const AreaSearch area = vma.vm_file->f_op->area;
+  return area != AreaSearch::own && area != AreaSearch::dax;
 }
 
 }  // namespace
@@ -123,8 +126,8 @@ HelperPath<std::int64_t> mremap_checks_first(Kernel& k, const Remap& request) {
   Remap r = request;
   r.old_len = page_align(r.old_len);
   r.new_len = page_align(r.new_len);
-  if (const int error = check_mremap_params(r)) co_return error;
   mm_struct& mm = *k.current().mm;
+  if (const int error = check_mremap_params(mm, r)) co_return error;
   bool taken = false;
   co_await mmap_write_lock(k, mm, &taken);
   if (!taken) co_return -EINTR;

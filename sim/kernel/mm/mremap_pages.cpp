@@ -94,7 +94,12 @@ HelperPath<bool> move_whole_pmd(Kernel& k, Move m, pmd_ptr old_pmd, Vaddr from, 
 // The PMD entry for `address`, with the tables above it; null when memory is out.
 HelperPath<pmd_ptr> alloc_new_pmd(Kernel& k, mm_struct& mm, Vaddr address) {
   PageTables& tables = *mm.pgtables;
-  const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(address), address);
+  const pgd_ptr pgd = tables.pgd_offset(address);
+  if (tables.pgd_none(*pgd)) {
+    const vm_fault_t error = co_await __p4d_alloc(k, mm, pgd);
+    if (error) co_return pmd_ptr();
+  }
+  const p4d_ptr p4d = tables.p4d_offset(pgd, address);
   if (p4d_none(*p4d)) {
     const vm_fault_t error = co_await __pud_alloc(k, mm, p4d);
     if (error) co_return pmd_ptr();
@@ -157,6 +162,10 @@ Path<std::uint64_t> move_page_tables(Kernel& k, vm_area_struct& old, Vaddr from,
   while (from < end) {
     const std::uint64_t extent = get_extent(from, end, to);
     const PmdStep step = next_pmd(*old.vm_mm->pgtables, from, from + extent);
+    if (step.pud) {
+      k.unmodelled("mremap of a 1 GiB page; it is mapped anew by the next fault");
+      co_await __split_huge_pud(k, old, step.pud, from);
+    }
     if (step.pmd) {
       const bool done = co_await move_extent(k, move, step.pmd, from, to, extent);
       if (!done) break;

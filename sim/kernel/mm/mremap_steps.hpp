@@ -6,7 +6,6 @@
 namespace faultline {
 
 inline constexpr std::uint64_t MREMAP_MAYMOVE_ = 1, MREMAP_FIXED_ = 2, MREMAP_DONTUNMAP_ = 4;
-inline constexpr std::uint64_t mremap_task_size = 0x7ffffffff000;
 
 /// One call, or one VMA of a call that moves several. Lengths are page aligned.
 struct Remap {

@@ -20,7 +20,7 @@ static Path<vm_fault_t> faultin_page(Kernel& k, vm_area_struct& vma, Vaddr addre
 // Whether there is an entry that a load, or a store, needs no fault for.
 static bool is_populated(const mm_struct& mm, Vaddr address, bool write) {
   const EntryAt at = mm.pgtables->lookup(address);
-  const bool present = (*at.entry & PTE_P) != 0 && at.level <= PtLevel::pmd;
+  const bool present = (*at.entry & PTE_P) != 0 && at.level <= PtLevel::pud;
   return present && (!write || (*at.entry & PTE_RW));
 }
 

@@ -56,17 +56,11 @@ HelperPath<void> mkclean_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, Vaddr e
   PageTables& tables = *vma.vm_mm->pgtables;
   while (addr < end) {
     const Vaddr next = std::min(end, Vaddr((addr.v + PMD_SIZE) & PMD_MASK));
-    const p4d_ptr p4d = PageTables::p4d_offset(tables.pgd_offset(addr), addr);
-    if (!p4d_none(*p4d)) {
-      const pud_ptr pud = tables.pud_offset(p4d, addr);
-      if (!pud_none(*pud)) {
-        const pmd_ptr pmd = tables.pmd_offset(pud, addr);
-        if (pmd_leaf(*pmd)) {
-          co_await mkclean_pmd(k, vma, pmd, Vaddr(addr.v & PMD_MASK), pfns);
-        } else if (!pmd_none(*pmd)) {
-          co_await mkclean_ptes(k, vma, pmd, addr, next, pfns);
-        }
-      }
+    const PmdStep step = next_pmd(tables, addr, next);
+    if (step.pmd && pmd_leaf(*step.pmd)) {
+      co_await mkclean_pmd(k, vma, step.pmd, Vaddr(addr.v & PMD_MASK), pfns);
+    } else if (step.pmd) {
+      co_await mkclean_ptes(k, vma, step.pmd, addr, next, pfns);
     }
     addr = next;
   }

@@ -1,6 +1,7 @@
 // TLB shootdown. Linux 6.12 arch/x86/mm/tlb.c flush_tlb_mm_range and the flush functions it runs on
-// each CPU, and switch_mm_irqs_off. A CPU that idles lazily in the mm stays in its mask: it is
-// counted as a target of the IPI, but flushes only when page tables were freed. A CPU remembers a
+// each CPU, and switch_mm_irqs_off. A CPU that idles lazily in the mm stays in its mask: it counts
+// as a target, but is interrupted only when page tables were freed, since it might walk them on
+// speculation; then it leaves the mm. Otherwise it flushes when it comes back. A CPU remembers a
 // few address-space numbers, in turn, so a switch back flushes only what has become stale.
 #include "kernel/mm/tlb.hpp"
 
@@ -45,24 +46,66 @@ static void flush_tlb_local(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end,
   k.engine.charge(all ? k.costs.tlb_flush_full : k.costs.tlb_flush_page * pages);
 }
 
-// What the interrupt does on another CPU of the mm's mask. The task that runs there pays for it.
-static void flush_tlb_remote(Kernel& k, Cpu& cpu, const mm_struct& mm, Vaddr start, Vaddr end,
-                             unsigned stride_shift) {
+static Kernel::LoadedMm::Asid* asid_of(Kernel::LoadedMm& loaded, const mm_struct& mm) {
+  for (auto& asid : loaded.asids) {
+    if (asid.mm_id == mm.id) return &asid;
+  }
+  return nullptr;
+}
+
+// The CPU idles, or runs a task without an mm, and has the mm of the task before still loaded.
+static bool is_lazy(const Kernel& k, const Cpu& cpu, const mm_struct& mm) {
+  return !cpu.running || k.tasks[cpu.running->id.v].mm != &mm;
+}
+
+// A lazy CPU switches to the kernel's own mm. What it has of the old one is not used any more
+// without a flush before it.
+static void leave_mm(Kernel& k, CpuId id, mm_struct& mm) {
+  Kernel::LoadedMm& loaded = k.loaded_mms[id.v];
+  mm.cpumask[id.v] = k.profile.cpumask_outlives_switch;
+  if (loaded.mm != &mm) return;
+  if (Kernel::LoadedMm::Asid* const asid = asid_of(loaded, mm)) asid->tlb_gen = 0;
+  if (loaded.asids.empty()) k.cpus[id].tlb.flush_all();
+  loaded.mm = nullptr;
+  loaded.stale = false;
+}
+
+// What a flush does on another CPU of the mm's mask. A task that runs there pays for the interrupt.
+// False: the CPU was not interrupted.
+static bool flush_tlb_remote(Kernel& k, CpuId id, mm_struct& mm, Vaddr start, Vaddr end,
+                             unsigned stride_shift, bool freed_tables) {
+  Cpu& cpu = k.cpus[id];
   const std::uint64_t pages = (end - start) >> stride_shift;
   const bool all = pages > Tlb::FLUSH_CEILING;
-  // A CPU that idles, or runs a task without an mm, is not interrupted unless page tables were
-  // freed, and then leaves the mm; otherwise it flushes when it next runs the mm. For what its TLB
-  // may be used for that is the same.
-  flush_cpu(cpu, mm, start, end, stride_shift, all);
   Task* const victim = cpu.running;
-  if (!victim || k.tasks[victim->id.v].mm != &mm) return;
+  if (k.engine.timed() && k.loaded_mms[id.v].mm != &mm) {
+    // It has left the mm, but not the mask: only an interrupt finds that out.
+    if (!freed_tables) return false;
+    mm.cpumask[id.v] = false;
+    if (!victim) return true;
+    k.engine.trace_interrupt<Event::tlb_flush>(*victim, 0, TlbFlushReason::remote_wrong_cpu);
+    victim->pending += k.costs.ipi_handle;
+    return true;
+  }
+  if (k.engine.timed() && is_lazy(k, cpu, mm)) {
+    if (!freed_tables && !k.profile.lazy_tlb_leaves) {
+      k.loaded_mms[id.v].stale = true;
+      return false;
+    }
+    leave_mm(k, id, mm);
+    if (victim) victim->pending += k.costs.ipi_handle;
+    return true;
+  }
+  flush_cpu(cpu, mm, start, end, stride_shift, all);
+  if (!victim || k.tasks[victim->id.v].mm != &mm) return true;
   k.engine.trace_interrupt<Event::tlb_flush>(*victim, all ? -1 : static_cast<std::int64_t>(pages),
                                              TlbFlushReason::remote_shootdown);
   victim->pending += k.costs.ipi_handle;
+  return true;
 }
 
 Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, unsigned stride_shift,
-                           bool) {
+                           bool freed_tables) {
   const std::uint64_t pages = (end - start) >> stride_shift;
   const bool all = pages > Tlb::FLUSH_CEILING;
   ++mm.tlb_gen;
@@ -73,19 +116,16 @@ Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, uns
     const std::int64_t sent = all ? -1 : static_cast<std::int64_t>((end - start) >> PAGE_SHIFT);
     k.trace<Event::tlb_flush>(sent, TlbFlushReason::remote_send_ipi);
   }
-  for (std::size_t c = 0; c < mm.cpumask.size(); ++c) {
+  std::uint64_t interrupted = 0;
+  for (std::size_t c = 0; others != 0 && c < mm.cpumask.size(); ++c) {
     if (!mm.cpumask[c] || c == here.v) continue;
-    flush_tlb_remote(k, k.cpus[CpuId(static_cast<std::uint16_t>(c))], mm, start, end, stride_shift);
+    const CpuId id(static_cast<std::uint16_t>(c));
+    interrupted += flush_tlb_remote(k, id, mm, start, end, stride_shift, freed_tables) ? 1 : 0;
   }
-  if (others != 0) co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * others);
+  if (interrupted != 0) {
+    co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * interrupted);
+  }
   flush_tlb_local(k, mm, start, end, stride_shift);
-}
-
-static Kernel::LoadedMm::Asid* asid_of(Kernel::LoadedMm& loaded, const mm_struct& mm) {
-  for (auto& asid : loaded.asids) {
-    if (asid.mm_id == mm.id) return &asid;
-  }
-  return nullptr;
 }
 
 // Whether what the CPU still has of `next` may be used. An mm that has no number of its own here
@@ -107,12 +147,20 @@ void switch_mm(Kernel& k, Cpu& cpu, const Task* from, const Task& to) {
   mm_struct* const next = k.tasks[to.id.v].mm;
   const CpuId id = k.cpus.id_of(cpu);
   Kernel::LoadedMm& loaded = k.loaded_mms[id.v];
-  if (!next || loaded.mm == next) return;
+  if (!next || (loaded.mm == next && !loaded.stale)) return;
+  if (loaded.mm == next) {
+    // Back from being lazy, and its translations have gone out of date meanwhile.
+    loaded.stale = false;
+    cpu.tlb.flush_mm(next->id);
+    if (from) k.engine.trace_for<Event::tlb_flush>(*from, -1, TlbFlushReason::task_switch);
+    return;
+  }
   if (loaded.mm) {
     if (Kernel::LoadedMm::Asid* const asid = asid_of(loaded, *loaded.mm)) {
-      asid->tlb_gen = loaded.mm->tlb_gen;
+      asid->tlb_gen = loaded.stale ? 0 : loaded.mm->tlb_gen;
     }
-    loaded.mm->cpumask[id.v] = false;
+    if (!k.profile.cpumask_outlives_switch) loaded.mm->cpumask[id.v] = false;
+    loaded.stale = false;
   }
   const bool fresh = choose_new_asid(cpu, loaded, *next);
   if (!fresh) cpu.tlb.flush_mm(next->id);

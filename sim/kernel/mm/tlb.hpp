@@ -11,7 +11,8 @@ enum class TlbFlushReason : std::uint8_t {
   remote_shootdown = 1,
   local_shootdown = 2,
   local_mm_shootdown = 3,
-  remote_send_ipi = 4
+  remote_send_ipi = 4,
+  remote_wrong_cpu = 5
 };
 
 /// flush_tlb_mm_range(): drops [start, end) of `mm` from the TLBs of all CPUs in its mask, by IPI

@@ -20,6 +20,7 @@ vm_area_struct* find_vma_prev(const mm_struct& mm, Vaddr address);
 struct mmu_gather {
   Vaddr start{~0ULL}, end{0};
   bool freed_tables = false, cleared_ptes = false, cleared_pmds = false, cleared_puds = false;
+  bool cleared_p4ds = false;
   bool fullmm = false;
   bool vma_pfn = false;    ///< of a VMA whose PFNs nobody counts: flushed before rmap forgets it
   bool keep_cows = false;  ///< private copies stay (even_cows false)
@@ -32,7 +33,7 @@ struct mmu_gather {
   void reset_range() {
     start = Vaddr(~0ULL);
     end = Vaddr(0);
-    freed_tables = cleared_ptes = cleared_pmds = cleared_puds = false;
+    freed_tables = cleared_ptes = cleared_pmds = cleared_puds = cleared_p4ds = false;
   }
   void adjust(Vaddr from, Vaddr to) {
     if (from < start) start = from;

@@ -12,10 +12,6 @@
 
 namespace faultline {
 
-namespace {
-constexpr Vaddr TASK_SIZE{0x7ffffffff000};
-}  // namespace
-
 Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms) {
   vm_area_struct* const first = find_vma_intersection(mm, vms.start, vms.end);
   if (!first) co_return 0;
@@ -83,7 +79,8 @@ Path<void> vms_complete_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct&
 
 Path<std::int64_t> do_vmi_munmap(Kernel& k, mm_struct& mm, Vaddr start, std::uint64_t len,
                                  bool unlock) {
-  if ((start.v & ~PAGE_MASK) || start > TASK_SIZE || len > TASK_SIZE - start) co_return -EINVAL;
+  const Vaddr task_size(task_size_max(mm));
+  if ((start.v & ~PAGE_MASK) || start > task_size || len > task_size - start) co_return -EINVAL;
   const std::uint64_t aligned = (len + PAGE_SIZE - 1) & PAGE_MASK;
   if (aligned == 0) co_return -EINVAL;
   vma_munmap_struct vms;

@@ -33,6 +33,7 @@ constexpr std::array v5{
     KnobValue{"xfs.iolock_tries_first", "true"},
     KnobValue{"trace.known_events_only", "true"},
     KnobValue{"mm.tlb_asids", "0"},
+    KnobValue{"mm.lazy_tlb_leaves", "true"},
     KnobValue{"xfs.dax_flag_switch", "live"},
     KnobValue{"xfs.reflink_dax", "false"},
     KnobValue{"xfs.remap_demotes_source", "false"},

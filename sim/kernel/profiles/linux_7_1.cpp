@@ -11,6 +11,7 @@ constexpr std::array values{
     KnobValue{"mm.vma_lock", "refcount"},
     KnobValue{"mm.mmap_prepare", "true"},
     KnobValue{"mm.dax_folios", "true"},
+    KnobValue{"mm.cpumask_outlives_switch", "true"},
     KnobValue{"mm.copies_annotate", "false"},
     KnobValue{"mm.debug_vm", "true"},
     KnobValue{"mm.merge_after_mmap_hook", "false"},

@@ -36,6 +36,13 @@ constexpr std::array knobs{
     Knob{"mm.tlb_asids", KnobKind::number, "", "6",
          "Address spaces whose translations a CPU keeps over switches to others, by PCID; 0: none.",
          set_member<&Profile::tlb_asids>},
+    Knob{
+        "mm.lazy_tlb_leaves", KnobKind::boolean, "", "false",
+        "A CPU that idles in an mm leaves it at any flush; false: only when page tables are freed.",
+        set_member<&Profile::lazy_tlb_leaves>},
+    Knob{"mm.cpumask_outlives_switch", KnobKind::boolean, "", "false",
+         "A CPU that leaves an mm stays a target of its flushes until one interrupts it.",
+         set_member<&Profile::cpumask_outlives_switch>},
     Knob{"mm.fault_around_bytes", KnobKind::number, "", "65536",
          "Window in which a read fault maps pages of the page cache that are already there.",
          set_member<&Profile::fault_around_bytes>},

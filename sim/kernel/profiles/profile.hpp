@@ -59,6 +59,8 @@ struct Profile {
   bool per_vma_lock = true;                                   ///< mm.per_vma_lock
   ThpMode thp = ThpMode::always;                              ///< mm.thp
   std::uint64_t tlb_asids = 6;                                ///< mm.tlb_asids
+  bool lazy_tlb_leaves = false;                               ///< mm.lazy_tlb_leaves
+  bool cpumask_outlives_switch = false;                       ///< mm.cpumask_outlives_switch
   std::uint64_t fault_around_bytes = 65536;                   ///< mm.fault_around_bytes
   std::uint64_t max_map_count = 65530;                        ///< mm.max_map_count
   std::uint64_t mmap_min_addr = 65536;                        ///< mm.mmap_min_addr

@@ -24,7 +24,9 @@ struct Machine {
 
 // As the kernel does it, without the locks.
 pmd_ptr make_pmd(PageTables& mm, Vaddr va) {
-  const p4d_ptr p4d = PageTables::p4d_offset(mm.pgd_offset(va), va);
+  const pgd_ptr pgd = mm.pgd_offset(va);
+  if (mm.pgd_none(*pgd)) mm.pgd_populate(pgd, mm.alloc_table(PtLevel::p4d));
+  const p4d_ptr p4d = mm.p4d_offset(pgd, va);
   if (p4d_none(*p4d)) mm.p4d_populate(p4d, mm.alloc_table(PtLevel::pud));
   const pud_ptr pud = mm.pud_offset(p4d, va);
   if (pud_none(*pud)) mm.pud_populate(pud, mm.alloc_table(PtLevel::pmd));
@@ -102,7 +104,7 @@ TEST_CASE("look-up agrees with a map of leaves over random changes") {
   std::map<std::uint64_t, std::uint64_t> small, huge;  // page start -> entry
   for (int step = 0; step < 60000; ++step) {
     // Few regions of each level, so that tables are shared, and the ends of the address space.
-    const std::uint64_t top[] = {0, 1ULL << 39, (1ULL << 47) - PGDIR_SIZE};
+    const std::uint64_t top[] = {0, 1ULL << 39, (1ULL << 47) - P4D_SIZE};
     const Vaddr va(top[rng.below(3)] + rng.below(2) * PUD_SIZE + rng.below(3) * PMD_SIZE +
                    rng.below(512) * PAGE_SIZE);
     const std::uint64_t page = va.v, block = va.v & PMD_MASK;
@@ -148,7 +150,7 @@ TEST_CASE("a walk sets A, sets D only for a permitted store, and gives the error
   WalkResult r = walk(m.mm, cache, va, Access::write, true);
   CHECK(r.outcome == WalkOutcome::fault);
   CHECK(r.error_code == (X86_PF_WRITE | X86_PF_USER));
-  CHECK(r.level == PtLevel::pgd);
+  CHECK(r.level == PtLevel::p4d);
   CHECK(r.levels == 1);
   set_pte(make_pte(m.mm, va), mk_pte(Pfn(0x500), ro));
   r = walk(m.mm, cache, va, Access::write, true);
@@ -218,13 +220,69 @@ TEST_CASE("the paging-structure cache and cached lines make walks cheaper") {
   // three upper ones once, and one in eight PTEs.
   CHECK(levels == 4 + 2 + 1022);
   CHECK(uncached == 3 + 1024 / 8);
-  cache.flush();
+  cache.flush(1);
   const WalkResult r = walk(m.mm, cache, base + 1023 * PAGE_SIZE, Access::read, true);
   CHECK(r.levels == 4);
   CHECK(r.uncached == 0);
   // Another mm with the same addresses must not use the cached tables of the first.
   PageTables other(m.pool, 2);
   CHECK(walk(other, cache, base, Access::read, true).outcome == WalkOutcome::fault);
+}
+
+TEST_CASE("a 1 GiB leaf ends a walk at the PUD level, and its table is not a child") {
+  Machine m;
+  WalkCache cache;
+  const Vaddr va(0x80000000);
+  make_pmd(m.mm, va + PUD_SIZE);  // makes the PUD table
+  const pud_ptr pud = m.mm.pud_offset(m.mm.p4d_offset(m.mm.pgd_offset(va), va), va);
+  pud.set(pud_mkhuge(pfn_pud(Pfn(0x240000), ro)));
+  CHECK(pud_pfn(*pud) == Pfn(0x240000));
+  const Vaddr inside = va + 0x3edcb987;
+  WalkResult r = walk(m.mm, cache, inside, Access::read, true);
+  REQUIRE(r.outcome == WalkOutcome::ok);
+  CHECK(r.size == PageSize::giant);
+  CHECK(r.levels == 2);
+  CHECK(r.phys(inside) == Paddr(0x240000000 + 0x3edcb987));
+  CHECK(walk(m.mm, cache, inside, Access::write, true).error_code ==
+        (X86_PF_PROT | X86_PF_WRITE | X86_PF_USER));
+  CHECK(m.mm.lookup(inside).level == PtLevel::pud);
+  const FreedTables f = m.mm.free_pgtables(va, va + 2 * PUD_SIZE, Vaddr(0), Vaddr(0));
+  CHECK(f.pud == 1);
+  CHECK(f.pmd == 1);
+  CHECK(f.pte == 0);
+}
+
+TEST_CASE("five levels: one more table, and addresses of 57 bits") {
+  FrameAllocator frames{1ULL << 32};
+  TablePool pool{frames};
+  PageTables mm(pool, 1, 5);
+  WalkCache cache;
+  const Vaddr low(0x7f0000001000), high((1ULL << 52) + 0x7f0000001000);
+  set_pte(make_pte(mm, low), mk_pte(Pfn(1), rw));
+  set_pte(make_pte(mm, high), mk_pte(Pfn(2), rw));
+  CHECK(pool.live() == 1 + 2 * 4);
+  CHECK(mm.pgtables_bytes() == 2 * 3 * PAGE_SIZE);  // P4D tables are not counted
+  WalkResult r = walk(mm, cache, high, Access::read, true);
+  REQUIRE(r.outcome == WalkOutcome::ok);
+  CHECK(r.levels == 5);
+  CHECK(r.phys(high) == Paddr(0x2000));
+  CHECK(walk(mm, cache, low, Access::read, true).phys(low) == Paddr(0x1000));
+  CHECK(walk(mm, cache, high, Access::read, true).levels == 1);
+  CHECK(walk(mm, cache, Vaddr(1ULL << 56), Access::read, true).outcome ==
+        WalkOutcome::general_protection);
+  CHECK(walk(mm, cache, Vaddr((1ULL << 56) - 1), Access::read, true).outcome == WalkOutcome::fault);
+  PageTables four(pool, 2);
+  CHECK(walk(four, cache, Vaddr(1ULL << 47), Access::read, true).outcome ==
+        WalkOutcome::general_protection);
+  // The P4D table goes when nothing else lies below its entry, which is 256 TiB.
+  FreedTables f = mm.free_pgtables(high, high + PAGE_SIZE, Vaddr(1ULL << 52), Vaddr(0));
+  CHECK(f.pte == 1);
+  CHECK(f.pmd == 1);
+  CHECK(f.pud == 1);
+  CHECK(f.p4d == 1);
+  f = mm.free_pgtables(low, low + PAGE_SIZE, Vaddr(0), Vaddr(1ULL << 47));
+  CHECK(f.pud == 1);
+  CHECK(f.p4d == 0);
 }
 
 TEST_CASE("tables are freed between floor and ceiling as free_pgd_range does") {
@@ -260,13 +318,13 @@ TEST_CASE("freed tables agree with a rule over random ranges") {
     Machine m;
     std::set<std::uint64_t> tables[3];  // by level: start of what the table translates
     for (int i = 0; i < 12; ++i) {
-      const Vaddr va(rng.below(3) * PGDIR_SIZE + rng.below(3) * PUD_SIZE + rng.below(4) * PMD_SIZE);
+      const Vaddr va(rng.below(3) * P4D_SIZE + rng.below(3) * PUD_SIZE + rng.below(4) * PMD_SIZE);
       make_pte(m.mm, va);
       for (unsigned l = 0; l < 3; ++l) tables[l].insert(va.v >> (21 + 9 * l) << (21 + 9 * l));
     }
     std::uint64_t p[4];
     for (auto& x : p) {
-      x = (rng.below(3) * PGDIR_SIZE + rng.below(3) * PUD_SIZE + rng.below(4) * PMD_SIZE +
+      x = (rng.below(3) * P4D_SIZE + rng.below(3) * PUD_SIZE + rng.below(4) * PMD_SIZE +
            rng.below(3) * 0x10000);
     }
     std::sort(p, p + 4);

@@ -326,7 +326,8 @@ TEST_CASE("fields that no record has, in one go with everything else and at thei
 "expect": [{"never": {"event": "xfs_ilock", "where": {"flag": "ILOCK_EXCL",
   "flags": "ILOK_EXCL"}}}]})",
                    {}, vocabulary) ==
-        Lines{"s.json:1:27: /machine/zcpu: unknown key \"zcpu\" (known here: cpus, preset, tick)",
+        Lines{"s.json:1:27: /machine/zcpu: unknown key \"zcpu\" (known here: cpus, preset, tick, "
+              "page_table_levels)",
               "s.json:2:63: /expect/0/never/where/flag: xfs_ilock has no field \"flag\"; did you "
               "mean flags?",
               "s.json:3:12: /expect/0/never/where/flags: \"ILOK_EXCL\" is no word of this field; "

@@ -133,7 +133,7 @@ TEST_CASE("descriptions that mean nothing are refused") {
         Lines{"s.json:2:1: /devices/d/char: the device has no page array: \"pages\" is missing"});
   CHECK(complaints(with_device(R"({"vm_ops": {"flush": {}}})")) ==
         Lines{"s.json:2:13: /devices/d/char/vm_ops/flush: unknown key \"flush\" (known here: "
-              "open, close, mapped, fault, may_split, mremap, mprotect)"});
+              "open, close, mapped, fault, may_split, mremap, mprotect, huge_fault)"});
   CHECK(complaints(with_device(R"({"hook": {"stacked": "d"}})")) ==
         Lines{"s.json:2:22: /devices/d/char/hook/stacked: the device stacks on itself"});
   CHECK(complaints(with_device(R"({"hook": {"stacked": "e"}})")) ==

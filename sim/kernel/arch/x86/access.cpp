@@ -37,8 +37,7 @@ Translation walk_tables(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acc
   if (walked.outcome == WalkOutcome::fault) return {Paddr{}, walked.error_code, false, false};
   cpu.tlb.insert(mm.id, va, walked.size, walked.value);
   k.trace<Event::sim_tlb_fill>(va, walked.phys(va).v >> PAGE_SHIFT,
-                               walked.size == PageSize::huge ? PMD_ORDER : 0,
-                               (walked.value & PTE_RW) != 0);
+                               page_shift(walked.size) - PAGE_SHIFT, (walked.value & PTE_RW) != 0);
   return {walked.phys(va), 0, true, false};
 }
 
@@ -47,7 +46,7 @@ Translation walk_tables(Kernel& k, Cpu& cpu, mm_struct& mm, Vaddr va, Access acc
 Translation translate_missed(Kernel& k, TlbResult why, Vaddr va, Access access, bool user) {
   Cpu& cpu = k.cpus.of(k.engine.current());
   mm_struct& mm = *k.current().mm;
-  if (why == TlbResult::denied) cpu.tlb.invalidate_page(mm.id, va);
+  if (why == TlbResult::denied) cpu.tlb.page_fault(mm.id, va);
   return walk_tables(k, cpu, mm, va, access, user);
 }
 

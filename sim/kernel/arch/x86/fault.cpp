@@ -177,8 +177,7 @@ HelperPath<bool> exc_page_fault(Kernel& k, Vaddr address, std::uint32_t error_co
                                 std::uint64_t ip) {
   const Nanos start = k.now();
   co_await k.engine.spend(k.costs.exception_entry);
-  k.cpus.of(k.engine.current())
-      .tlb.invalidate_page(k.current().mm ? k.current().mm->id : 1, address);
+  k.cpus.of(k.engine.current()).tlb.page_fault(k.current().mm ? k.current().mm->id : 1, address);
   if (mode == FaultMode::user) {
     k.trace<Event::page_fault_user>(address, ip, error_code);
   } else {
