@@ -90,7 +90,12 @@ void copy_around(Kernel& k, const DaxIo& io, const iomap_iter& iter, std::uint64
 // The bytes of one mapping; or a negative errno.
 HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& iter,
                                         std::uint64_t done) {
-  const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
+  std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
+  if (!io.write) {
+    // The size counts only here: whoever reads up to it still asks what lies behind it.
+    end = std::min(end, io.host->i_size);
+    if (iter.pos >= end) co_return 0;
+  }
   const std::uint64_t length = end - iter.pos;
   if (!io.write) {
     const bool hole = iter.map.type == IOMAP_HOLE || iter.map.type == IOMAP_UNWRITTEN;
@@ -127,12 +132,6 @@ Path<std::int64_t> dax_iomap_rw(Kernel& k, DaxIo io, const iomap_ops& ops) {
   iter.pos = io.pos;
   iter.len = io.length;
   iter.flags = IOMAP_DAX | (io.write ? IOMAP_WRITE : 0);
-  if (!io.write) {
-    // Reading ends at the size that the file had when the read began.
-    const std::uint64_t size = io.host->i_size;
-    iter.len = io.pos >= size ? 0 : std::min(io.length, size - io.pos);
-    if (iter.len == 0) co_return 0;
-  }
   std::uint64_t done = 0;
   std::int64_t error = 0;
   for (;;) {

@@ -40,9 +40,6 @@ HelperPath<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t 
     io.length = std::min(length, max_rw_count);
     io.write = write;
     io.buffer = buffer;
-    if (write && (f->f_flags & (O_SYNC | O_DSYNC))) {
-      k.unmodelled("O_SYNC and O_DSYNC; the write is not followed by a log force");
-    }
     if (write) {
       result = co_await xfs::xfs_file_write_iter(k, *f, io);
     } else {

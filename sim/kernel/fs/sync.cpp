@@ -1,5 +1,8 @@
-// The way from the descriptor to the file system's fsync. Linux 6.12 fs/sync.c.
+// The way from the descriptor to the file system's fsync. Linux 6.12 fs/sync.c, include/linux/fs.h
+// generic_write_sync.
 #include "kernel/fs/sync.hpp"
+
+#include <fcntl.h>
 
 #include <cerrno>
 
@@ -13,6 +16,16 @@ Path<std::int64_t> vfs_fsync_range(Kernel& k, file& file, std::uint64_t start, s
                                    bool datasync) {
   if (!file.f_op->fsync) return no_fsync(k);
   return file.f_op->fsync(k, file, start, end, datasync);
+}
+
+HelperPath<std::int64_t> generic_write_sync(Kernel& k, file& file, std::uint64_t pos,
+                                            std::int64_t written) {
+  if (written <= 0 || !(file.f_flags & O_DSYNC)) co_return written;
+  // O_SYNC is O_DSYNC and a bit of its own, which asks for all metadata.
+  const bool datasync = (file.f_flags & (O_SYNC & ~O_DSYNC)) == 0;
+  const std::uint64_t last = pos + static_cast<std::uint64_t>(written) - 1;
+  const std::int64_t error = co_await vfs_fsync_range(k, file, pos, last, datasync);
+  co_return error ? error : written;
 }
 
 Path<std::int64_t> do_fsync(Kernel& k, std::int64_t fd, bool datasync) {

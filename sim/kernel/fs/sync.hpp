@@ -9,6 +9,10 @@ namespace faultline {
 /// metadata unless `datasync`. 0 or a negative errno.
 Path<std::int64_t> vfs_fsync_range(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                    bool datasync);
+/// generic_write_sync(): what a write of `written` bytes at `pos` owes a file opened O_SYNC or
+/// O_DSYNC. `written`, or a negative errno, which `written` may be already.
+HelperPath<std::int64_t> generic_write_sync(Kernel& k, file& file, std::uint64_t pos,
+                                            std::int64_t written);
 /// fsync(2) or fdatasync(2).
 Path<std::int64_t> do_fsync(Kernel& k, std::int64_t fd, bool datasync);
 

@@ -1,6 +1,7 @@
 // Faulting a range in ahead of use: MAP_POPULATE, mlock and MADV_POPULATE. Linux 6.12 mm/gup.c
-// __mm_populate, populate_vma_page_range, faultin_page_range, __get_user_pages. Each page is one
-// handle_mm_fault under mmap_lock. Left out: references to the pages.
+// __mm_populate, populate_vma_page_range, faultin_page_range, __get_user_pages. Each page is looked
+// for in the tables, faulted in under mmap_lock and looked for again. Left out: references to the
+// pages.
 #include <cerrno>
 
 #include "kernel/mm/memory.hpp"
@@ -28,20 +29,41 @@ static std::int64_t vm_fault_to_errno(vm_fault_t ret) {
   return ret & VM_FAULT_OOM ? -ENOMEM : -EFAULT;
 }
 
+// follow_page_mask(): looks for the page, under the lock of the table that its entry is in. The
+// address behind the page; `address` itself if it has to be faulted in. A huge page is passed as a
+// whole, but the entry of a device stands for no page: those are passed one by one.
+static Path<Vaddr> follow_page_mask(Kernel& k, const vm_area_struct& vma, Vaddr address,
+                                    bool write) {
+  const mm_struct& mm = *vma.vm_mm;
+  const EntryAt at = mm.pgtables->lookup(address);
+  const bool huge = at.level == PtLevel::pmd && (*at.entry & PTE_P) != 0;
+  spinlock_t* ptl = nullptr;
+  if (at.level == PtLevel::pte) ptl = &ptlock_of(k, *TablePool::table_of(at.entry));
+  if (huge) ptl = &pmd_lockptr(k, pmd_ptr(at.entry));
+  if (ptl) co_await spin_lock(*ptl);
+  const bool found = is_populated(mm, address, write);
+  const bool devmap = huge && !k.profile.dax_folios && k.pmem_of(pmd_pfn(pmd_t{*at.entry}));
+  if (ptl) spin_unlock(*ptl);
+  if (!found) co_return address;
+  co_return huge && !devmap ? Vaddr((address.v | ~PMD_MASK) + 1) : address + PAGE_SIZE;
+}
+
 // Moves `address` on over what is there. Once `locked` is false mmap_lock is not held any more.
 static Path<std::int64_t> __get_user_pages(Kernel& k, vm_area_struct& vma, Vaddr* address,
                                            Vaddr end, bool write, bool* locked) {
   while (*address < end) {
-    if (!is_populated(*vma.vm_mm, *address, write)) {
-      if (fatal_signal_pending(k.current())) co_return -EINTR;
+    if (fatal_signal_pending(k.current())) co_return -EINTR;
+    const Vaddr next = co_await follow_page_mask(k, vma, *address, write);
+    if (next == *address) {
       const vm_fault_t ret = co_await faultin_page(k, vma, *address, write, locked != nullptr);
       if (ret & VM_FAULT_ERROR) co_return vm_fault_to_errno(ret);
       if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) {
         *locked = false;
         co_return 0;  // the VMA may be gone: the caller looks it up again
       }
+    } else {
+      *address = next < end ? next : end;
     }
-    *address += PAGE_SIZE;
   }
   co_return 0;
 }

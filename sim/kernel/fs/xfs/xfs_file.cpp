@@ -11,6 +11,7 @@
 #include "kernel/fs/iomap_buffered.hpp"
 #include "kernel/fs/iomap_direct.hpp"
 #include "kernel/fs/super.hpp"
+#include "kernel/fs/sync.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/mm/filemap.hpp"
@@ -202,6 +203,7 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
   co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_EXCL, "xfs_file_dax_write");
   std::int64_t ret = co_await generic_write_checks(k, ip, io);
+  if (ret == 0 && io.pos > ip.i_size) ret = co_await xfs_file_zero_eof(k, ip, io.pos);
   if (ret == 0) ret = co_await file_update_time(k, ip);
   if (ret == 0) {
     k.trace<Event::xfs_file_dax_write>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
@@ -214,6 +216,7 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
     }
   }
   xfs_iunlock(k, ip, XFS_IOLOCK_EXCL, "xfs_file_dax_write");
+  ret = co_await generic_write_sync(k, file, io.pos, ret);
   co_return ret;
 }
 

@@ -1,10 +1,11 @@
 // read(2) and write(2) of XFS files through the page cache. Linux 6.12 fs/xfs/xfs_file.c
 // xfs_file_buffered_read, xfs_file_buffered_write, xfs_file_write_checks. Left out: giving up
-// preallocated blocks when a write finds no space, O_SYNC.
+// preallocated blocks when a write finds no space.
 #include <cerrno>
 
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/iomap_write.hpp"
+#include "kernel/fs/sync.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
@@ -51,6 +52,7 @@ Path<std::int64_t> xfs_file_buffered_write(Kernel& k, file& file, DaxIo io) {
     ret = co_await iomap_file_buffered_write(k, io, xfs_buffered_write_iomap_ops);
   }
   xfs_iunlock(k, ip, XFS_IOLOCK_EXCL, "xfs_file_buffered_write");
+  ret = co_await generic_write_sync(k, file, io.pos, ret);
   co_return ret;
 }
 
