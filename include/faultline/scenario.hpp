@@ -135,6 +135,7 @@ struct FileSpec {
   DeviceRef device;        ///< character: its device; regular: that of its fs
   std::uint64_t size = 0;  ///< bytes, at most 2^63 - 1
   std::uint32_t mode = 0644;
+  std::uint32_t uid = 0;
   std::uint8_t flags = 0;     ///< file_append | ...
   std::uint64_t extsize = 0;  ///< extent-size hint, bytes
   FileTime atime, mtime;
@@ -182,6 +183,7 @@ struct TaskSpec {
   std::optional<TaskId> parent;     ///< started by that task's fork
   Nanos start{0};                   ///< when its first step may start, virtual time
   std::uint64_t caps = 0;           ///< bit n: capability n
+  std::uint32_t uid = 0;            ///< of the user it runs as, for file systems
   std::int32_t priority = 0;        ///< nice value
   bool static_image = false;
   std::optional<ByteRange> stack;  ///< at: the top, not the start

@@ -64,24 +64,25 @@ enum class Verb : std::uint8_t {
   flush, fence, pread, pwrite, read, write, aio_write, aio_read, ftruncate, fsync, fdatasync,
   fallocate, clone, dedupe, exchange, fcntl, fsxattr, fiemap, unlink, freeze, thaw, fork, exec,
   exit, wait, kill, pin, unpin, remap_file_pages, sleep, compute, crash, repeat, lock, unlock,
-  downgrade, init, might_alloc, snapshot, read_maps, unmap_mapping, fadvise
+  downgrade, init, might_alloc, snapshot, read_maps, unmap_mapping, fadvise,
+  layoutget, layoutreturn, uffd_register, uffd_read, uffd_copy
 };
 // clang-format on
-inline constexpr int verb_count = static_cast<int>(Verb::fadvise) + 1;
+inline constexpr int verb_count = static_cast<int>(Verb::uffd_copy) + 1;
 
 /// The verb as a scenario writes it.
 std::string_view verb_name(Verb verb);
 
 // ---- arguments; the verbs that have them stand above, unless the name says it -----------------
 
-/// fence crash read_maps
+/// fence crash read_maps uffd_read
 struct NoArgs {};
 struct OpenArgs {
   FileRef file;
   std::uint64_t flags = 0;
 };
 
-/// close fsync fdatasync fiemap
+/// close fsync fdatasync fiemap layoutget
 struct FdArgs {
   FdRef fd;
 };
@@ -94,7 +95,7 @@ struct MmapArgs {
   std::uint64_t offset = 0;
 };
 
-/// munmap mlock munlock snapshot
+/// munmap mlock munlock snapshot uffd_register
 struct RangeArgs {
   AddressRef addr;
   std::uint64_t length = 0;
@@ -158,7 +159,15 @@ struct CloneArgs {
 };
 struct FcntlArgs {
   FdRef fd;
-  std::uint64_t cmd = 0;
+  std::uint64_t cmd = 0, arg = 0;
+};
+struct LayoutReturnArgs {
+  FdRef fd;
+  bool on_recall = false;  ///< waits until somebody wants the layout back
+};
+struct UffdCopyArgs {
+  AddressRef addr;
+  std::uint64_t length = 0, value = 0;
 };
 struct FsxattrArgs {
   FdRef fd;
@@ -233,7 +242,7 @@ using StepArgs =
                  MremapArgs, AccessArgs, FlushArgs, IoArgs, TruncateArgs, FallocateArgs, CloneArgs,
                  FcntlArgs, FsxattrArgs, FileArgs, FsArgs, TaskArgs, ExitArgs, PinArgs, RemapArgs,
                  DurationArgs, RepeatArgs, LockArgs, LockNameArgs, MightAllocArgs, UnmapMappingArgs,
-                 FadviseArgs>;
+                 FadviseArgs, LayoutReturnArgs, UffdCopyArgs>;
 
 // ---- the step -----------------------------------------------------------------------------------
 

@@ -116,6 +116,8 @@ constexpr FlagWord fcntl_words[] = {
     {"MAP_DIRECT", 1039},
 };
 
+constexpr FlagWord lease_words[] = {{"RDLCK", 0}, {"WRLCK", 1}, {"UNLCK", 2}};
+
 constexpr FlagWord fsxattr_words[] = {
     {"REALTIME", 0x1},       {"PREALLOC", 0x2},      {"IMMUTABLE", 0x8}, {"APPEND", 0x10},
     {"SYNC", 0x20},          {"NOATIME", 0x40},      {"NODUMP", 0x80},   {"RTINHERIT", 0x100},
@@ -239,6 +241,7 @@ constexpr FlagTable msync_flags{"MS_", msync_words};
 constexpr FlagTable fallocate_modes{"FALLOC_FL_", fallocate_words};
 constexpr FlagTable fadvise_words{"POSIX_FADV_", fadvise_table};
 constexpr FlagTable fcntl_commands{"F_", fcntl_words};
+constexpr FlagTable fcntl_args{"F_", lease_words};
 constexpr FlagTable fsxattr_flags{"FS_XFLAG_", fsxattr_words};
 constexpr FlagTable signal_names{"SIG", signal_table};
 constexpr FlagTable capability_names{"CAP_", capability_table};

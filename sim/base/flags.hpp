@@ -31,6 +31,7 @@ extern const FlagTable msync_flags;       ///< MS_
 extern const FlagTable fallocate_modes;   ///< FALLOC_FL_
 extern const FlagTable fadvise_words;     ///< POSIX_FADV_: numbers, not bits
 extern const FlagTable fcntl_commands;    ///< F_: numbers, not bits
+extern const FlagTable fcntl_args;        ///< F_: of F_SETLEASE; numbers, not bits
 extern const FlagTable fsxattr_flags;     ///< FS_XFLAG_
 extern const FlagTable signal_names;      ///< SIG: numbers, not bits
 extern const FlagTable capability_names;  ///< CAP_: numbers, not bits

@@ -64,7 +64,7 @@ Path<void> exec_mmap(Kernel& k, mm_struct& mm) {
 
 Path<std::int64_t> elf_map(Kernel& k, file& f) {
   std::uint64_t flags = MAP_PRIVATE | MAP_FIXED;
-  if (k.profile.map_bit == MapBit::direct) flags |= MAP_DENYWRITE | MAP_EXECUTABLE;
+  if (k.profile.mmap_region == MmapRegion::unmaps_first) flags |= MAP_DENYWRITE | MAP_EXECUTABLE;
   const std::int64_t at = co_await vm_mmap_pgoff(k, &f, load_address, f.f_inode->i_size,
                                                  PROT_READ | PROT_EXEC, flags, 0);
   co_return at;

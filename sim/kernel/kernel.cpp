@@ -4,6 +4,7 @@
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/durable_promises.hpp"
 #include "kernel/fs/iomap_writeback.hpp"
+#include "kernel/fs/mapdirect.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 
 namespace faultline {
@@ -29,6 +30,8 @@ Kernel::Kernel(Engine& e, Cpus& c, const Costs& costs_, const LockCosts& lock_co
       mmio(mmio_bytes, Domain::adr) {
   init_lock(fs_reclaim, locks, cls.fs_reclaim, lock_id(LockOwner::global, 1));
   init_lock(dup_mmap_sem, locks, cls.dup_mmap_sem, lock_id(LockOwner::global, 3));
+  init_lock(file_rwsem, locks, cls.file_rwsem, lock_id(LockOwner::global, 4));
+  system_wq = std::make_unique<workqueue_struct>();
   loaded_mms.resize(cpus.size());
   for (LoadedMm& loaded : loaded_mms) loaded.asids.resize(profile.tlb_asids);
   init_lock(dax_srcu, locks, cls.dax_srcu, lock_id(LockOwner::global, 2));

@@ -31,6 +31,8 @@ namespace faultline {
 struct DaxEntryLock;
 struct DurablePromises;  // kernel/fs/durable_promises.hpp
 struct iomap_ioend;
+struct map_direct_state;
+struct workqueue_struct;
 
 struct Kernel {
   Kernel(Engine& engine, Cpus& cpus, const Costs& costs, const LockCosts& lock_costs,
@@ -53,6 +55,7 @@ struct Kernel {
   LockBase fs_reclaim;
   LockBase dax_srcu;
   percpu_rw_semaphore dup_mmap_sem;  ///< held for reading by each fork
+  percpu_rw_semaphore file_rwsem;    ///< held for reading by whoever works on leases
   Pfn zero_pfn{};
   std::optional<Pfn> huge_zero_pfn;
 
@@ -91,6 +94,9 @@ struct Kernel {
   /// without a block device.
   std::deque<std::unique_ptr<iomap_ioend>> completions;
   Task* kworker = nullptr;
+  std::unique_ptr<workqueue_struct> system_wq;                 ///< work to be done later
+  std::vector<std::unique_ptr<map_direct_state>> map_directs;  ///< mappings that hold a lease
+  std::uint64_t next_lease_owner = 1;
   PagePins pins;
   /// What programs may rely on after a power cut; null unless the run asks.
   std::unique_ptr<DurablePromises> promises;

@@ -37,6 +37,9 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   xa_lock =
       c.lock_class(old ? "&(&mapping->tree_lock)->rlock" : "&xa->xa_lock", LockType::spinlock);
   xc_ctx_lock = c.lock_class("&cil->xc_ctx_lock", LockType::rwsem);
+  file_rwsem = c.lock_class("file_rwsem", LockType::percpu_rwsem);
+  flc_lock = c.lock_class(old ? "&(&ctx->flc_lock)->rlock" : "&ctx->flc_lock", LockType::spinlock);
+  uffd_wqh = c.lock_class("&ctx->fault_pending_wqh", LockType::spinlock);
   dax_srcu = c.lock_class("dax_srcu", LockType::annotation);
   c.set_recursive(dax_srcu);
   fs_reclaim = c.lock_class("fs_reclaim", LockType::annotation);

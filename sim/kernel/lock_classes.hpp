@@ -18,6 +18,8 @@ struct LockClasses {
   LockClassId i_rwsem, invalidate_lock, ilock, i_mmap_rwsem, xa_lock;
   LockClassId i_rwsem_dir, ilock_dir;  ///< of directories, as the parent of what is worked on
   LockClassId i_rwsem_nondir2, invalidate_lock_second, ilock_second;  ///< of two files at once
+  LockClassId file_rwsem, flc_lock;  ///< of leases: all lists of them, and one inode's
+  LockClassId uffd_wqh;              ///< faults that wait for a monitor
   LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
   LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,
       buf_rmapbt, buf_inode, buf_inobt, buf_bmbt, folio;
@@ -37,7 +39,8 @@ enum class LockOwner : std::uint8_t {
   log,
   scenario,
   folio,
-  perags
+  perags,
+  uffd
 };
 
 constexpr std::uint64_t lock_id(LockOwner kind, std::uint64_t owner, std::uint64_t index = 0) {

@@ -51,6 +51,7 @@ struct task_struct {
   mm_struct* mm = nullptr;  ///< null after exit
   files_struct* files = nullptr;
   std::uint64_t caps = 0;
+  std::uint32_t fsuid = 0;
   std::vector<std::uint64_t> rlim = std::vector<std::uint64_t>(16, RLIM_INFINITY_);
   std::optional<PendingSignal> pending_signal;
   std::uint32_t tgid = ~0U;       ///< its process: the threads of one have the same
@@ -77,7 +78,7 @@ inline bool fatal_signal_pending(const task_struct& t) {
 }
 
 inline constexpr unsigned CAP_LINUX_IMMUTABLE = 9, CAP_IPC_LOCK = 14, CAP_SYS_RAWIO = 17,
-                          CAP_SYS_ADMIN = 21;
+                          CAP_SYS_ADMIN = 21, CAP_LEASE = 28;
 inline bool capable(const task_struct& t, unsigned cap) { return (t.caps >> cap) & 1; }
 
 }  // namespace faultline

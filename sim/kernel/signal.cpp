@@ -93,6 +93,26 @@ Sent prepare(const task_struct& target, int sig) {
   return target.sig_pending & sig_bit(sig) ? Sent::already_pending : Sent::delivered;
 }
 
+// __send_signal_locked()
+void send_signal(Kernel& k, int sig, int code, task_struct& named) {
+  task_struct* const runner = pick_thread(k, named);
+  task_struct& target = runner ? *runner : named;
+  if (sig_bit(sig) & stopping & ~target.sig_caught) {
+    k.unmodelled("a signal that stops a process; it is ignored");
+    return;
+  }
+  const Sent sent = prepare(target, sig);
+  k.trace<Event::signal_generate>(sig, 0, code, std::string_view(target.comm), target.pid, 1,
+                                  static_cast<int>(sent));
+  if (sent != Sent::delivered) return;
+  if (!runner) {
+    if (!has_handler(target, sig) && target.mm) kill_idle_process(k, target);
+    return;
+  }
+  target.sig_pending |= sig_bit(sig);
+  complete_signal(k, target, sig);
+}
+
 }  // namespace
 
 Path<std::int64_t> kill_something_info(Kernel& k, std::uint64_t signal, task_struct& named) {
@@ -102,23 +122,12 @@ Path<std::int64_t> kill_something_info(Kernel& k, std::uint64_t signal, task_str
   if (signal > last_signal) co_return -EINVAL;
   const int sig = static_cast<int>(signal);
   if (sig == 0 || named.exited) co_return 0;
-  task_struct* const runner = pick_thread(k, named);
-  task_struct& target = runner ? *runner : named;
-  if (sig_bit(sig) & stopping & ~target.sig_caught) {
-    k.unmodelled("a signal that stops a process; it is ignored");
-    co_return 0;
-  }
-  const Sent sent = prepare(target, sig);
-  k.trace<Event::signal_generate>(sig, 0, SI_USER, std::string_view(target.comm), target.pid, 1,
-                                  static_cast<int>(sent));
-  if (sent != Sent::delivered) co_return 0;
-  if (!runner) {
-    if (!has_handler(target, sig) && target.mm) kill_idle_process(k, target);
-    co_return 0;
-  }
-  target.sig_pending |= sig_bit(sig);
-  complete_signal(k, target, sig);
+  send_signal(k, sig, SI_USER, named);
   co_return 0;
+}
+
+void send_kernel_signal(Kernel& k, int sig, task_struct& named) {
+  if (!named.exited) send_signal(k, sig, SI_KERNEL, named);
 }
 
 void zap_other_threads(Kernel& k, int sig) {

@@ -9,6 +9,9 @@ namespace faultline {
 /// ended. 0, -EINVAL or -ESRCH. Signal 0 only asks whether there is such a process.
 Path<std::int64_t> kill_something_info(Kernel& k, std::uint64_t sig, task_struct& named);
 
+/// Sends a signal of the kernel's own to the process that `named` is a thread of.
+void send_kernel_signal(Kernel& k, int sig, task_struct& named);
+
 /// Every other thread of the current one's process is to die of `sig`: exit_group(2), or a signal
 /// that kills. Waits that a fatal signal ends are over.
 void zap_other_threads(Kernel& k, int sig);

@@ -248,6 +248,7 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.name = file.name;
   node.type = file.type == FileType::directory ? InodeType::directory : InodeType::regular;
   node.i_mode = file.mode;
+  node.i_uid = file.uid;
   node.i_size = file.size;
   node.append = file.flags & file_append;
   node.immutable = file.flags & file_immutable;

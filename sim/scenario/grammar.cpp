@@ -94,6 +94,7 @@ constexpr RuleField task_fields[] = {
     {"parent", &ident_rule, optional, of_task},
     {"start", &duration_rule, optional, "", "when it may begin"},
     {"caps", &caps_rule},
+    {"uid", &uid_rule, optional, "", "the user it runs as, for file systems; 0 if absent"},
     {"limits", &limits_rule},
     {"priority", &priority_rule, optional, of_task},
     {"signals", &signals_rule, optional, "", "die unless the step expects the signal"},

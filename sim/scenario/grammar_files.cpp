@@ -97,6 +97,7 @@ constexpr RuleField file_fields[] = {
     {"type", &type_rule},
     {"size", &size_rule},
     {"mode", &file_mode},
+    {"uid", &uid_rule, optional, "", "its owner, 0 if absent"},
     {"flags", &flag_list},
     {"atime", &time_rule},
     {"mtime", &time_rule, optional, "", "stale: the next change logs the inode"},

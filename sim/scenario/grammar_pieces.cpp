@@ -84,6 +84,7 @@ constexpr Rule fd_rule =
     one_of("a file descriptor (a step that opens, or an integer)", "fd", fd_options);
 constexpr Rule errno_rule = one_of("an error name or 0", "errno", errno_options);
 constexpr Rule code_rule{.kind = code_word, .what = "a si_code (\"BUS_ADRERR\")"};
+constexpr Rule uid_rule{.kind = integer, .what = "the number of a user", .min = 0, .max = 65535};
 constexpr Rule empty_object_rule{.kind = object, .what = "an empty object"};
 constexpr Rule text_list_rule = list_of("a list of strings", text_rule);
 constexpr Rule ident_list_rule = list_of("a list of names", ident_rule);
@@ -103,6 +104,7 @@ constexpr Rule fadvise_advice_rule =
     word_of<fadvise_words>("an advice or a number", "fadvise_advice");
 constexpr Rule fcntl_command_rule =
     word_of<fcntl_commands>("a command of fcntl or a number", "fcntl_command");
+constexpr Rule fcntl_arg_rule = word_of<fcntl_args>("the kind of a lease or a number", "fcntl_arg");
 constexpr Rule signal_rule = one_of("the name of a signal, or null", "signal", signal_options);
 constexpr Rule signal_key_rule = signal_word;
 constexpr Rule capability_rule = capability_word;

@@ -79,8 +79,17 @@ constexpr RuleField clone_fields[] = {
     {"to_fd", &fd_rule, required},
     {"to_at", &argument_rule},
 };
-constexpr RuleField fcntl_fields[] = {{"fd", &fd_rule, required},
-                                      {"cmd", &fcntl_command_rule, required}};
+constexpr RuleField fcntl_fields[] = {
+    {"fd", &fd_rule, required},
+    {"cmd", &fcntl_command_rule, required},
+    {"arg", &fcntl_arg_rule, optional, "", "RDLCK, WRLCK or UNLCK of F_SETLEASE"}};
+constexpr RuleField layoutreturn_fields[] = {
+    {"fd", &fd_rule, required},
+    {"on_recall", &boolean_rule, optional, "", "waits until somebody wants the layout back"}};
+constexpr RuleField uffd_copy_fields[] = {
+    {"addr", &address_rule, required},
+    {"length", &argument_rule, optional, "", "4KiB if absent"},
+    {"value", &argument_rule, optional, "", "the first eight bytes of each page"}};
 constexpr RuleField fsxattr_fields[] = {{"fd", &fd_rule, required},
                                         {"set", &fsxattr_flags_rule},
                                         {"clear", &fsxattr_flags_rule},
@@ -141,7 +150,9 @@ constexpr Rule fd_args = arguments(fd_fields), open_args = arguments(open_fields
                lock_args = arguments(lock_fields), lock_name_args = arguments(lock_name_fields),
                might_alloc_args = arguments(might_alloc_fields),
                unmap_mapping_args = arguments(unmap_mapping_fields),
-               fadvise_args = arguments(fadvise_fields);
+               fadvise_args = arguments(fadvise_fields),
+               layoutreturn_args = arguments(layoutreturn_fields),
+               uffd_copy_args = arguments(uffd_copy_fields);
 
 constexpr Rule after_rule{.kind = list, .what = "a list of steps", .item = &step_ref_rule};
 
@@ -206,6 +217,11 @@ constexpr RuleField step_fields[] = {
     verb("read_maps", empty_object_rule),
     verb("unmap_mapping", unmap_mapping_args),
     verb("fadvise", fadvise_args),
+    verb("layoutget", fd_args),
+    verb("layoutreturn", layoutreturn_args),
+    verb("uffd_register", range_args),
+    verb("uffd_read", empty_object_rule),
+    verb("uffd_copy", uffd_copy_args),
     {"id", &ident_rule},
     {"after", &after_rule, optional, "", "steps that must have ended before, in any way"},
     {"expect", &step_expectation_rule},

@@ -7,6 +7,7 @@
 #include "kernel/exec.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/fork.hpp"
+#include "kernel/fs/nfsd_layouts.hpp"
 #include "kernel/fs/proc_maps.hpp"
 #include "kernel/mm/gup.hpp"
 #include "kernel/mm/memory.hpp"
@@ -249,6 +250,11 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
     case Verb::msync:
       result = co_await perform_memory(k, step.verb, frame);
       break;
+    case Verb::uffd_register:
+    case Verb::uffd_read:
+    case Verb::uffd_copy:
+      result = co_await perform_uffd(k, step);
+      break;
     case Verb::read_maps:
       result = co_await read_proc_maps(k);
       break;
@@ -313,6 +319,14 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       } else {
         result = co_await unpin_user_pages(k, start, args.length);
       }
+      break;
+    }
+    case Verb::layoutget:
+      result = co_await nfsd4_layoutget(k, resolve(std::get<FdArgs>(step.args).fd));
+      break;
+    case Verb::layoutreturn: {
+      const auto& args = std::get<LayoutReturnArgs>(step.args);
+      result = co_await nfsd4_layoutreturn(k, resolve(args.fd), args.on_recall);
       break;
     }
     case Verb::snapshot: {

@@ -1,6 +1,7 @@
 // The player's system calls on memory: from the words of the frame to the kernel's functions.
 #include "base/bug.hpp"
 #include "kernel/fs/fcntl.hpp"
+#include "kernel/fs/userfaultfd.hpp"
 #include "kernel/mm/madvise.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mprotect.hpp"
@@ -23,7 +24,7 @@ HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const Sysc
                                           static_cast<std::int64_t>(args[4]), args[5] << 12);
       break;
     case Verb::fcntl:
-      result = co_await do_fcntl(k, static_cast<std::int64_t>(args[0]), args[1]);
+      result = co_await do_fcntl(k, static_cast<std::int64_t>(args[0]), args[1], args[2]);
       break;
     case Verb::remap_file_pages:
       result = co_await ksys_remap_file_pages(k, args[0], args[1], args[2], args[3], args[4]);
@@ -51,6 +52,19 @@ HelperPath<std::int64_t> Player::perform_memory(Kernel& k, Verb verb, const Sysc
       break;
     default:
       FL_BUG("not a system call on memory");
+  }
+  co_return result;
+}
+
+HelperPath<std::int64_t> Player::perform_uffd(Kernel& k, const Step& step) {
+  std::int64_t result = 0;
+  if (const auto* const range = std::get_if<RangeArgs>(&step.args)) {
+    result = co_await userfaultfd_register(k, Vaddr(resolve(range->addr)), range->length);
+  } else if (const auto* const copy = std::get_if<UffdCopyArgs>(&step.args)) {
+    const Vaddr start(resolve(copy->addr));
+    result = co_await userfaultfd_copy(k, start, copy->length, copy->value);
+  } else {
+    result = co_await userfaultfd_read(k);
   }
   co_return result;
 }

@@ -33,7 +33,9 @@ StepArgs Reader::read_args(NodeId step_node, Step& step) {
     case Verb::pin:
     case Verb::unpin:
     case Verb::remap_file_pages:
-    case Verb::snapshot: {
+    case Verb::snapshot:
+    case Verb::uffd_register:
+    case Verb::uffd_copy: {
       StepArgs args = read_memory_args(node, step.verb);
       if (step.verb == Verb::load && std::get<AccessArgs>(args).has_value) {
         StepExpectation expectation;
@@ -67,6 +69,8 @@ StepArgs Reader::read_args(NodeId step_node, Step& step) {
     case Verb::thaw:
     case Verb::unmap_mapping:
     case Verb::fadvise:
+    case Verb::layoutget:
+    case Verb::layoutreturn:
       return read_file_args(node, step.verb);
     default:
       return read_other_args(node, step);
@@ -109,6 +113,9 @@ StepArgs Reader::read_memory_args(NodeId node, Verb verb) {
                      values_.truth(get(node, "longterm"), false)};
     case Verb::remap_file_pages:
       return RemapArgs{address(addr), argument("length"), argument("offset")};
+    case Verb::uffd_copy:
+      return UffdCopyArgs{address(addr), values_.argument(get(node, "length"), 4096),
+                          argument("value")};
     default:
       return RangeArgs{address(addr), argument("length")};
   }
@@ -159,7 +166,10 @@ StepArgs Reader::read_file_args(NodeId node, Verb verb) {
       return CloneArgs{fd(fd_node), argument("at"), argument("length"), fd(get(node, "to_fd")),
                        argument("to_at")};
     case Verb::fcntl:
-      return FcntlArgs{fd(fd_node), values_.flags(get(node, "cmd"), fcntl_commands)};
+      return FcntlArgs{fd(fd_node), values_.flags(get(node, "cmd"), fcntl_commands),
+                       values_.flags(get(node, "arg"), fcntl_args)};
+    case Verb::layoutreturn:
+      return LayoutReturnArgs{fd(fd_node), values_.truth(get(node, "on_recall"), false)};
     case Verb::fsxattr:
       return FsxattrArgs{fd(fd_node), values_.flags(get(node, "set"), fsxattr_flags),
                          values_.flags(get(node, "clear"), fsxattr_flags), argument("extsize"),

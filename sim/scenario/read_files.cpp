@@ -40,6 +40,7 @@ void Reader::read_file(NodeId node, FileSpec& file) {
                          size_text(file.size));
     });
   }
+  file.uid = static_cast<std::uint32_t>(values_.size(get(node, "uid")));
   const NodeId mode = get(node, "mode");
   const std::string_view digits = values_.text(mode);
   const bool is_octal = digits.find_first_not_of("01234567") == std::string_view::npos;

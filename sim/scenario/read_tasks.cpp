@@ -61,6 +61,7 @@ void Reader::read_task(NodeId node, TaskSpec& task) {
     const auto number = flag_value(capability_names, values_.text(cap));
     if (number) task.caps |= 1ULL << *number;
   }
+  task.uid = static_cast<std::uint32_t>(values_.size(get(node, "uid")));
   read_limits(node, task);
   task.priority = static_cast<std::int32_t>(values_.argument(get(node, "priority")));
   task.static_image = values_.text(get(node, "image")) == "static";

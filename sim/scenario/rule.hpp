@@ -71,8 +71,8 @@ extern const Rule errno_rule, code_rule, empty_object_rule, text_list_rule, iden
 extern const Rule open_flags_rule, prot_flags_rule, map_flags_rule, mremap_flags_rule;
 extern const Rule vma_flags_rule;
 extern const Rule msync_flags_rule, fallocate_mode_rule, fsxattr_flags_rule, vm_fault_rule;
-extern const Rule advice_rule, fadvise_advice_rule, fcntl_command_rule, signal_rule,
-    signal_key_rule;
+extern const Rule advice_rule, fadvise_advice_rule, fcntl_command_rule, fcntl_arg_rule, uid_rule,
+    signal_rule, signal_key_rule;
 extern const Rule kill_signal_rule;
 extern const Rule capability_rule, rlimit_key_rule, preset_rule, extent_state_rule;
 

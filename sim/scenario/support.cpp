@@ -11,8 +11,8 @@ constexpr auto table = std::to_array<Support>({
     {"profile", "linux-7.1", true},
     {"profile", "linux-4.13+map-direct-v5", true},
     {"profile", "linux-4.13+map-direct-v6", true},
-    {"profile", "linux-4.13+map-direct-v7", false},
-    {"profile", "linux-7.1+map-direct", false},
+    {"profile", "linux-4.13+map-direct-v7", true},
+    {"profile", "linux-7.1+map-direct", true},
 
     {"verb", "open", true},
     {"verb", "close", true},
@@ -69,6 +69,11 @@ constexpr auto table = std::to_array<Support>({
     {"verb", "read_maps", true},
     {"verb", "unmap_mapping", true},
     {"verb", "fadvise", false},
+    {"verb", "layoutget", true},
+    {"verb", "layoutreturn", true},
+    {"verb", "uffd_register", true},
+    {"verb", "uffd_read", true},
+    {"verb", "uffd_copy", true},
 
     {"expectation", "outcome", true},
     {"expectation", "count", true},

@@ -16,6 +16,9 @@ struct SyscallFrame {
   std::array<std::uint64_t, 6> args{};
 };
 
+/// Where a program has its userfaultfd: no step opens it, and no table of descriptors has it.
+inline constexpr std::uint64_t uffd_number = 100;
+
 /// The calls on files, of which describe_syscall is made; nothing for any other.
 template <class Resolve>
 std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& step,
@@ -57,7 +60,7 @@ std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& s
     return SyscallFrame{16, {resolve(a->to_fd), ficlonerange}};
   }
   if (const auto* const a = std::get_if<FcntlArgs>(&step.args)) {
-    return SyscallFrame{72, {resolve(a->fd), a->cmd}};
+    return SyscallFrame{72, {resolve(a->fd), a->cmd, a->arg}};
   }
   if (const auto* const a = std::get_if<FsxattrArgs>(&step.args)) {
     constexpr std::uint64_t fssetxattr = 0x401c5820;  // its argument is in user memory
@@ -92,6 +95,11 @@ SyscallFrame describe_syscall(Kernel& k, const Step& step, Resolve resolve) {
   if (const auto* const a = std::get_if<ProtectArgs>(&step.args)) {
     return {10, {resolve(a->addr), a->length, a->prot}};
   }
+  if (std::holds_alternative<UffdCopyArgs>(step.args) || step.verb == Verb::uffd_register) {
+    constexpr std::uint64_t uffdio_register = 0xc020aa00, uffdio_copy = 0xc028aa03;
+    return {16, {uffd_number, step.verb == Verb::uffd_copy ? uffdio_copy : uffdio_register}};
+  }
+  if (step.verb == Verb::uffd_read) return {0, {uffd_number, 0, 32}};
   if (const auto* const a = std::get_if<RangeArgs>(&step.args)) {
     const int nr = step.verb == Verb::mlock ? 149 : step.verb == Verb::munlock ? 150 : 11;
     return {nr, {resolve(a->addr), a->length}};

@@ -8,6 +8,7 @@
 #include "kernel/fs/check_dax.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/tlb.hpp"
+#include "kernel/workqueue.hpp"
 #include "scenario/build_cache.hpp"
 #include "scenario/build_fs.hpp"
 #include "scenario/build_image.hpp"
@@ -113,6 +114,7 @@ void World::make_tasks() {
     ts.files = processes_[spec.process.v].files;
     ts.caps = spec.caps;
     ts.tgid = spec.process.v;
+    ts.fsuid = spec.uid;
     if (ts.mm) ++ts.mm->mm_users;
     ts.rlim[RLIMIT_STACK_] = default_stack_limit;
     for (const LimitSpec& limit : spec.limits) {
@@ -130,6 +132,8 @@ void World::make_tasks() {
   }
   // What is left of a file that nobody uses any more is a kernel worker's business.
   if (!kernel_->block.empty() || uses(scenario_, Verb::unlink)) make_kworker();
+  const bool leases = kernel_->profile.map_direct == MapDirect::lease;
+  if (leases || uses(scenario_, Verb::layoutget)) make_delayed_worker();
   note_enders();
   const auto may_come = [](void* self, const Task& task) {
     return static_cast<const World*>(self)->signal_may_come(task);
@@ -170,17 +174,24 @@ bool World::signal_may_come(const Task& task) const {
 }
 
 // After all declared tasks, so that it changes nobody's number.
-void World::make_kworker() {
+Task& World::make_kernel_task(const char* name) {
   Task& task = engine_.add_task();
   std::vector<std::uint32_t> anywhere(cpus_->size());
   std::iota(anywhere.begin(), anywhere.end(), 0);
   cpus_->allow(task, std::move(anywhere));
+  const auto number = static_cast<std::int32_t>(kernel_->tasks.size());
   task_struct& ts = kernel_->tasks.emplace_back();
   ts.id = task.id;
-  ts.comm = kworker_name;
-  ts.pid = Pid(first_pid + static_cast<std::int32_t>(scenario_.tasks.size()));
+  ts.comm = name;
+  ts.pid = Pid(first_pid + number);
   tracer_.set_task(task.id, ts.comm, ts.pid.v);
-  kernel_->kworker = &task;
+  return task;
+}
+
+void World::make_kworker() { kernel_->kworker = &make_kernel_task(kworker_name); }
+
+void World::make_delayed_worker() {
+  kernel_->system_wq->worker = &make_kernel_task(delayed_worker_name);
 }
 
 bool World::is_forked(ProcessRef process) const {

@@ -21,6 +21,7 @@ namespace faultline {
 
 /// The task that a World has beside the declared ones; no declared task can be named so.
 inline constexpr const char* kworker_name = "kworker/0";
+inline constexpr const char* delayed_worker_name = "kworker/1";
 
 /// Limits and deviations of one run.
 struct WorldOptions {
@@ -71,6 +72,10 @@ class World final : public FinalState {
   void make_tasks();
   /// The kernel's worker for what follows writes to a block device.
   void make_kworker();
+  /// The kernel's worker for what is to be done later.
+  void make_delayed_worker();
+  /// A task of the kernel's own, after all declared ones.
+  Task& make_kernel_task(const char* name);
   void note_enders();
   /// Whether a step that is still to come may kill the task.
   bool signal_may_come(const Task& task) const;

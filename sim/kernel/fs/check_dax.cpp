@@ -4,9 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bug.hpp"
 #include "kernel/fs/dax.hpp"
+#include "kernel/fs/mapdirect.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/fs/xfs/xfs_map_direct.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/check_mm_parts.hpp"
 
@@ -28,6 +32,10 @@ std::string_view dax_rule_name(DaxRule rule) {
       return "seal-lost";
     case DaxRule::seal_left:
       return "seal-left";
+    case DaxRule::seal_shared:
+      return "seal-shared";
+    case DaxRule::lease_gone:
+      return "lease-gone";
   }
   FL_BUG("unknown rule");
 }
@@ -147,13 +155,64 @@ void check_sealed_maps(const Kernel& k, DaxHistory& history, DaxLook& look) {
   }
 }
 
+bool seals(const vm_area_struct& vma) {
+  return xfs::v4_13::is_direct_mapping(vma) || vma.vm_ops == &xfs::xfs_file_vm_direct_ops;
+}
+
+std::int64_t direct_leases(const Kernel& k, const inode& node) {
+  const auto has = [&](const std::unique_ptr<map_direct_state>& mds) {
+    if (!node.i_flctx) return false;
+    const auto& leases = node.i_flctx->flc_lease;
+    return std::any_of(leases.begin(), leases.end(),
+                       [&](const file_lock& fl) { return fl.fl_owner == mds->owner; });
+  };
+  return std::count_if(k.map_directs.begin(), k.map_directs.end(), has);
+}
+
+// Profiles whose direct mappings hold a lease.
+void check_leases(const Kernel& k, DaxLook& look) {
+  for (const inode& node : k.inodes) {
+    if (!node.xfs || !node.xfs->i_mapdcount) continue;
+    const std::int64_t counted = node.xfs->i_mapdcount->peek();
+    const std::int64_t leases = direct_leases(k, node);
+    if (counted == leases) continue;
+    look.broken.push_back(
+        {DaxRule::direct_count, fmt::format("i_mapdcount of {} is {}, leases of direct mappings {}",
+                                            node.name, counted, leases)});
+  }
+}
+
+bool maps_any_page(const vm_area_struct& vma) {
+  for (Vaddr at = vma.vm_start; at < vma.vm_end; at = at + PAGE_SIZE) {
+    if (*vma.vm_mm->pgtables->lookup(at).entry & PTE_P) return true;
+  }
+  return false;
+}
+
+void check_dead_leases(const Kernel& k, DaxLook& look) {
+  for (const mm_struct& mm : k.mms) {
+    for (const vm_area_struct* v = find_vma(mm, Vaddr(0)); v; v = find_vma(mm, v->vm_end)) {
+      if (!xfs::v4_13::is_leased_mapping(*v)) continue;
+      const map_direct_state& mds = *k.map_directs[v->vm_private_data - 1];
+      if (mds.valid || !maps_any_page(*v)) continue;
+      look.broken.push_back(
+          {DaxRule::lease_gone, "a direct mapping of " + mds.mds_inode->name +
+                                    " has lost its lease, but its pages are mapped still"});
+    }
+  }
+}
+
 void check_direct_mappings(const Kernel& k, DaxLook& look) {
+  if (k.profile.map_direct == MapDirect::lease) {
+    check_leases(k, look);
+    return;
+  }
   std::map<const inode*, std::int64_t> direct;  // looked up only
   for (const mm_struct& mm : k.mms) {
     if (being_torn_down(k, mm)) return;
     look.cost += mm.mm_mt.size();
     for (const vm_area_struct* v = find_vma(mm, Vaddr(0)); v; v = find_vma(mm, v->vm_end)) {
-      if (v->vm_file && xfs::v4_13::is_direct_mapping(*v)) ++direct[v->vm_file->f_inode];
+      if (v->vm_file && seals(*v)) ++direct[v->vm_file->f_inode];
     }
   }
   for (const inode& node : k.inodes) {
@@ -180,9 +239,14 @@ std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
   std::erase_if(look.broken, [](const BrokenDaxRule& b) { return b.rule != DaxRule::seal_lost; });
   for (const inode& node : k.inodes) {
     const bool counted = node.xfs && node.xfs->i_mapdcount && node.xfs->i_mapdcount->peek() != 0;
+    if (is_sealed(node) && has_lease(node, FL_LAYOUT)) {
+      look.broken.push_back(
+          {DaxRule::seal_shared, node.name + " is sealed, but a client has a layout of it"});
+    }
     if (!is_sealed(node) || counted) continue;
     look.broken.push_back({DaxRule::seal_left, node.name + " is sealed, but nobody maps it so"});
   }
+  check_dead_leases(k, look);
   return look.broken;
 }
 

@@ -26,6 +26,8 @@ enum class DaxRule : std::uint8_t {
   direct_count,   ///< i_mapdcount is the number of direct mappings
   seal_lost,      ///< a file that has direct mappings is sealed
   seal_left,      ///< one that has none is not
+  seal_shared,    ///< while a file is sealed no client of a server has its blocks
+  lease_gone,     ///< no page of a direct mapping is mapped whose lease has been taken away
 };
 std::string_view dax_rule_name(DaxRule rule);
 

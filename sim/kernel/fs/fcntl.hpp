@@ -9,6 +9,6 @@ namespace faultline {
 inline constexpr std::uint64_t F_MAP_DIRECT = 1039;
 
 /// 0 or more, or a negative errno. Commands that are not modelled fail with EINVAL and a finding.
-Path<std::int64_t> do_fcntl(Kernel& k, std::int64_t fd, std::uint64_t cmd);
+Path<std::int64_t> do_fcntl(Kernel& k, std::int64_t fd, std::uint64_t cmd, std::uint64_t arg);
 
 }  // namespace faultline

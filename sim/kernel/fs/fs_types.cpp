@@ -1,6 +1,7 @@
 // Out-of-line constructors: the XFS parts are only known here.
 #include "kernel/fs/fs_types.hpp"
 
+#include "kernel/fs/locks.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 
 namespace faultline {

@@ -30,6 +30,7 @@ struct vm_area_struct;
 struct vm_operations_struct;
 class BlockDevice;
 class PmemDevice;
+struct file_lock_context;
 struct folio;
 struct writeback_control;
 
@@ -121,6 +122,10 @@ struct file_operations {
   /// the hooks that do not look at them stay above.
   Path<std::int64_t> (*mmap_flagged)(Kernel&, file&, vm_area_struct&,
                                      std::uint64_t map_flags) = nullptr;
+  /// ->mmap of MAP_SHARED_VALIDATE as version 7 of MAP_DIRECT has it: with the flags of the system
+  /// call.
+  Path<std::int64_t> (*mmap_validate)(Kernel&, file&, vm_area_struct&,
+                                      std::uint64_t map_flags) = nullptr;
   std::uint64_t mmap_extra_flags = 0;  ///< that mmap3 lets through beyond the old ones
   Path<std::int64_t> (*mmap_prepare)(Kernel&, file&, vm_area_desc&) = nullptr;
   Path<std::int64_t> (*fsync)(Kernel&, file&, std::uint64_t start, std::uint64_t end,
@@ -144,6 +149,7 @@ struct inode {
   std::string name;
   InodeType type = InodeType::regular;
   std::uint32_t i_mode = 0644;
+  std::uint32_t i_uid = 0;
   std::uint64_t i_size = 0;  ///< bytes; written under IOLOCK, in a DAX fault stable by MMAPLOCK
   bool append = false, immutable = false, noexec = false;
   /// S_* flags that are changed while the file is in use, each change a read and a write of the
@@ -164,6 +170,7 @@ struct inode {
   std::vector<Task*> dio_waiters;          ///< inode_dio_wait()
   rw_semaphore i_rwsem;
   address_space i_data;
+  std::unique_ptr<file_lock_context> i_flctx;  ///< null: never had a lease
   std::unique_ptr<xfs::xfs_inode> xfs;
 
   inode();

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "kernel/fs/locks.hpp"
 #include "kernel/fs/namei.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_setattr.hpp"
@@ -50,6 +51,12 @@ Path<std::int64_t> do_sys_open(Kernel& k, inode& node, std::uint64_t flags) {
   flags &= flags & o_path ? path_flags : valid_open_flags;
   if (node.i_nlink == 0) co_return -ENOENT;
   if (const int error = may_open(node, flags)) co_return error;
+  if (has_lease(node, FL_LEASE) && !(flags & o_path)) {
+    const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+    const bool nonblock = flags & O_NONBLOCK;
+    const std::int64_t error = co_await __break_lease(k, node, writes, nonblock, FL_LEASE);
+    if (error) co_return error;
+  }
   ++node.i_count;
   file& opened = k.files.emplace_back();
   opened.f_inode = &node;
@@ -94,7 +101,7 @@ void fput(Kernel& k, file& file) {
   if (--file.f_count != 0) return;
   // Of a file that has a name nothing is left to do but what its driver wants to.
   const bool last = file.f_inode->i_nlink == 0;
-  if (file.f_op->release || last) {
+  if (file.f_op->release || last || holds_lease(file)) {
     k.current().task_works.push_back(&file);
   } else if (file.f_inode->i_count != 0) {
     --file.f_inode->i_count;
@@ -105,6 +112,7 @@ Path<void> task_work_run(Kernel& k) {
   std::vector<file*> works;
   works.swap(k.current().task_works);
   for (file* const gone : works) {
+    if (holds_lease(*gone)) co_await locks_remove_file(k, *gone);
     if (gone->f_op->release) co_await gone->f_op->release(k, *gone);
     if (gone->f_inode->i_count != 0) co_await iput(k, *gone->f_inode);
   }

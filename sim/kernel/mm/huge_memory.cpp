@@ -1,6 +1,7 @@
 // 2 MiB entries. Linux 6.12 mm/huge_memory.c.
 #include "kernel/mm/huge_memory.hpp"
 
+#include "kernel/fs/userfaultfd.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/tlb.hpp"
 
@@ -76,6 +77,10 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
   if (!range_fits(vma, Vaddr(vmf.address.v & PMD_MASK))) co_return VM_FAULT_FALLBACK;
   const vm_fault_t prepared = co_await vmf_anon_prepare(k, vmf);
   if (prepared) co_return prepared;
+  if (vma.vm_flags & VM_UFFD_MISSING) {  // nothing comes of the page it would allocate
+    const vm_fault_t handed = co_await handle_userfault(k, vmf);
+    co_return handed;
+  }
   if (!(vmf.flags & FAULT_FLAG_WRITE)) {
     const vm_fault_t zero = co_await huge_zero_page_fault(k, vmf);
     co_return zero;

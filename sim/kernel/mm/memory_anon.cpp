@@ -1,5 +1,6 @@
 // Faults on anonymous memory. Linux 6.12 mm/memory.c do_anonymous_page, __vmf_anon_prepare. Large
 // folios below 2 MiB are not modelled: each small fault maps one page.
+#include "kernel/fs/userfaultfd.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
@@ -53,6 +54,11 @@ Path<vm_fault_t> do_anonymous_page(Kernel& k, vm_fault& vmf) {
   if (!pte_none(*vmf.pte)) {
     // Another thread has served the page meanwhile.
     if (write) k.frames.put(pte_pfn(entry));
+  } else if (vma.vm_flags & VM_UFFD_MISSING) {
+    spin_unlock(*vmf.ptl);
+    if (write) k.frames.put(pte_pfn(entry));
+    const vm_fault_t handed = co_await handle_userfault(k, vmf);
+    co_return handed;
   } else {
     k.engine.charge(k.costs.pte_install);
     set_pte(vmf.pte, entry);

@@ -24,6 +24,7 @@ struct char_device;
 struct file;
 struct inode;
 struct mm_struct;
+struct userfaultfd_ctx;
 struct vm_area_struct;
 struct vm_fault;
 struct vm_operations_struct;
@@ -32,10 +33,11 @@ using vm_flags_t = std::uint64_t;
 inline constexpr vm_flags_t VM_NONE = 0, VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC = 0x4,
                             VM_SHARED = 0x8, VM_MAYREAD = 0x10, VM_MAYWRITE = 0x20,
                             VM_MAYEXEC = 0x40, VM_MAYSHARE = 0x80, VM_GROWSDOWN = 0x100,
-                            VM_PFNMAP = 0x400, VM_LOCKED = 0x2000, VM_IO = 0x4000,
-                            VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000, VM_DONTCOPY = 0x20000,
-                            VM_WIPEONFORK = 0x2000000, VM_DONTDUMP = 0x4000000,
-                            VM_DROPPABLE = 1ULL << 40, VM_DONTEXPAND = 0x40000,
+                            VM_UFFD_MISSING = 0x200, VM_PFNMAP = 0x400, VM_LOCKED = 0x2000,
+                            VM_IO = 0x4000, VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000,
+                            VM_DONTCOPY = 0x20000, VM_WIPEONFORK = 0x2000000,
+                            VM_DONTDUMP = 0x4000000, VM_DROPPABLE = 1ULL << 40,
+                            VM_DIRECT = 1ULL << 41, VM_DONTEXPAND = 0x40000,
                             VM_LOCKONFAULT = 0x80000, VM_ACCOUNT = 0x100000,
                             VM_NORESERVE = 0x200000, VM_HUGETLB = 0x400000, VM_SYNC = 0x800000,
                             VM_SOFTDIRTY = 0x8000000, VM_MIXEDMAP = 0x10000000,
@@ -228,6 +230,7 @@ struct mm_struct {
   Vaddr set_child_tid{};         ///< where the C library's fork wants the child's id; 0: nowhere
   std::uint64_t tlb_gen = 1;     ///< flushes so far, for CPUs that come back to this mm
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
+  std::shared_ptr<userfaultfd_ctx> uffd;  ///< of those its VMAs are registered with; null: none
 };
 
 /// TASK_SIZE_MAX: the end of user addresses, which the depth of the page tables decides.

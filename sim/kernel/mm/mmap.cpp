@@ -33,14 +33,15 @@ constexpr std::uint64_t legacy_map_mask =
 
 constexpr std::uint64_t page_align(std::uint64_t n) { return (n + PAGE_SIZE - 1) & PAGE_MASK; }
 
-vm_flags_t calc_vm_flags(std::uint64_t prot, std::uint64_t flags) {
+// `direct`: the bit of MAP_SYNC is MAP_DIRECT.
+vm_flags_t calc_vm_flags(std::uint64_t prot, std::uint64_t flags, bool direct) {
   vm_flags_t vm = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
   if (prot & PROT_READ) vm |= VM_READ;
   if (prot & PROT_WRITE) vm |= VM_WRITE;
   if (prot & PROT_EXEC) vm |= VM_EXEC;
   if (flags & MAP_GROWSDOWN) vm |= VM_GROWSDOWN;
   if (flags & MAP_LOCKED) vm |= VM_LOCKED;
-  if (flags & MAP_SYNC) vm |= VM_SYNC;
+  if ((flags & MAP_SYNC) && !direct) vm |= VM_SYNC;
   if (flags & MAP_STACK) vm |= VM_NOHUGEPAGE;
   return vm;
 }
@@ -65,6 +66,16 @@ int check_shared_file(const file& f, std::uint64_t prot, vm_flags_t& vm) {
   return 0;
 }
 
+// MAP_DIRECT on this kernel: only where the file is asked for it, by who may.
+int check_direct(Kernel& k, const file& f, std::uint64_t prot, std::uint64_t flags,
+                 vm_flags_t& vm) {
+  if (k.profile.map_bit != MapBit::direct || !(flags & MAP_DIRECT)) return 0;
+  if (!(prot & PROT_WRITE)) return -EACCES;
+  if (!f.f_map_direct && !capable(k.current(), CAP_LINUX_IMMUTABLE)) return -EACCES;
+  vm |= VM_DIRECT;
+  return 0;
+}
+
 int check_file(Kernel& k, const file& f, std::uint64_t len, std::uint64_t prot, std::uint64_t flags,
                std::uint64_t pgoff, vm_flags_t& vm) {
   if (!file_mmap_ok(f, pgoff, len)) return -EOVERFLOW;
@@ -78,6 +89,7 @@ int check_file(Kernel& k, const file& f, std::uint64_t len, std::uint64_t prot, 
     case MAP_SHARED_VALIDATE:
       if (flags & ~allowed & ~std::uint64_t{MAP_TYPE}) return -EOPNOTSUPP;
       if (const int error = check_shared_file(f, prot, vm)) return error;
+      if (const int error = check_direct(k, f, prot, flags, vm)) return error;
       [[fallthrough]];
     case MAP_PRIVATE:
       if (!(f.f_mode & FMODE_READ)) return -EACCES;
@@ -135,7 +147,7 @@ static Path<std::int64_t> do_mmap(Kernel& k, mm_struct& mm, file* file, std::uin
   if (len == 0) co_return -ENOMEM;
   if (pgoff + (len >> PAGE_SHIFT) < pgoff) co_return -EOVERFLOW;
   if (mm.map_count > k.profile.max_map_count) co_return -ENOMEM;
-  vm_flags_t vm = calc_vm_flags(prot, flags);
+  vm_flags_t vm = calc_vm_flags(prot, flags, k.profile.map_bit == MapBit::direct);
   const std::int64_t where = get_unmapped_area(k, mm, file, hint, len, pgoff, flags);
   if (where < 0 && where > -4096) co_return where;
   const Vaddr addr(static_cast<std::uint64_t>(where));

@@ -18,6 +18,11 @@
 
 namespace faultline {
 
+bool has_mmap3(const Profile& profile) {
+  return profile.map_bit == MapBit::direct && profile.map_direct == MapDirect::seal &&
+         profile.mmap_region == MmapRegion::unmaps_first;
+}
+
 std::uint64_t legacy_map_supported_mask(const Profile& profile) {
   constexpr std::uint64_t always = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS |
                                    0x4000000 /* MAP_UNINITIALIZED */ | MAP_GROWSDOWN | MAP_LOCKED |
@@ -42,8 +47,21 @@ vm_flags_t calc_vm_flags(std::uint64_t prot, std::uint64_t flags) {
   return vm;
 }
 
+// MAP_DIRECT where the core judges it; with leases only the file's own ->mmap_validate does.
 bool is_direct(const Kernel& k, std::uint64_t flags) {
+  if (k.profile.map_direct == MapDirect::lease) return false;
   return k.profile.map_bit == MapBit::direct && (flags & MAP_DIRECT) != 0;
+}
+
+// MAP_SHARED_VALIDATE as version 7 introduces it. With old flags only it is MAP_SHARED.
+int check_validate(const Kernel& k, const file& f, MmapArguments& args) {
+  if (k.profile.map_direct != MapDirect::lease) return -EINVAL;
+  if ((args.flags & ~legacy_map_supported_mask(k.profile)) == 0) {
+    args.flags = (args.flags & ~std::uint64_t{MAP_TYPE}) | MAP_SHARED;
+  } else if (!f.f_op->mmap_validate) {
+    return -EOPNOTSUPP;
+  }
+  return 0;
 }
 
 int check_shared(Kernel& k, const file& f, const MmapArguments& args, vm_flags_t& vm) {
@@ -58,13 +76,16 @@ int check_shared(Kernel& k, const file& f, const MmapArguments& args, vm_flags_t
   return 0;
 }
 
-int check_file(Kernel& k, const file& f, const MmapArguments& args, vm_flags_t& vm) {
+int check_file(Kernel& k, const file& f, MmapArguments& args, vm_flags_t& vm) {
   switch (args.flags & MAP_TYPE) {
+    case MAP_SHARED_VALIDATE:
+      if (const int error = check_validate(k, f, args)) return error;
+      [[fallthrough]];
     case MAP_SHARED:
       if (const int error = check_shared(k, f, args, vm)) return error;
       [[fallthrough]];
     case MAP_PRIVATE:
-      if ((args.flags & MAP_PRIVATE) && is_direct(k, args.flags)) return -EINVAL;
+      if ((args.flags & MAP_TYPE) == MAP_PRIVATE && is_direct(k, args.flags)) return -EINVAL;
       if (!(f.f_mode & FMODE_READ)) return -EACCES;
       if (f.f_inode->noexec) {
         if (vm & VM_EXEC) return -EPERM;
@@ -106,6 +127,10 @@ std::uint64_t count_vma_pages_range(const mm_struct& mm, Vaddr start, Vaddr end)
 }
 
 Path<std::int64_t> call_mmap(Kernel& k, file& file, vm_area_struct& vma, std::uint64_t map_flags) {
+  if ((map_flags & MAP_TYPE) == MAP_SHARED_VALIDATE) {
+    const std::int64_t error = co_await file.f_op->mmap_validate(k, file, vma, map_flags);
+    co_return error;
+  }
   if (file.f_op->mmap_flagged) {
     const std::int64_t error = co_await file.f_op->mmap_flagged(k, file, vma, map_flags);
     co_return error;
@@ -257,7 +282,7 @@ Path<std::int64_t> mmap_pgoff_strict(Kernel& k, std::uint64_t addr, std::uint64_
                                      std::uint64_t prot, std::uint64_t flags, std::int64_t fd,
                                      std::uint64_t offset) {
   const std::uint64_t legacy = legacy_map_supported_mask(k.profile);
-  if (k.profile.map_bit != MapBit::direct) co_return -ENOSYS;
+  if (!has_mmap3(k.profile)) co_return -ENOSYS;
   if (flags & ~(legacy | MAP_DIRECT)) co_return -EOPNOTSUPP;
   if (!(flags & MAP_ANONYMOUS)) {
     // Looked up here for its mask and again by mmap: the descriptor may be another file by then.

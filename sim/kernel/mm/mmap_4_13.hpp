@@ -9,6 +9,9 @@ namespace faultline {
 
 inline constexpr std::uint64_t MAP_DIRECT = 0x80000;
 
+/// Whether the kernel has the system call mmap3: versions 5 and 6 of the proposal.
+bool has_mmap3(const Profile& profile);
+
 /// LEGACY_MAP_SUPPORTED_MASK: the flags that every file takes.
 std::uint64_t legacy_map_supported_mask(const Profile& profile);
 

@@ -15,18 +15,23 @@ namespace faultline {
 Path<std::int64_t> vms_gather_munmap_vmas(Kernel& k, mm_struct& mm, vma_munmap_struct& vms) {
   vm_area_struct* const first = find_vma_intersection(mm, vms.start, vms.end);
   if (!first) co_return 0;
+  // Which piece of a mapping is the old VMA, and which a copy: until 6.5 what stays is the old one.
+  const bool keeps_outer = k.profile.mmap_region == MmapRegion::unmaps_first;
   if (vms.start > first->vm_start) {
     // Splitting in the middle makes one VMA more than there was room for.
     const bool middle = vms.end < first->vm_end;
     if (middle && mm.map_count >= k.profile.max_map_count) co_return -ENOMEM;
-    const std::int64_t error = co_await __split_vma(k, *first, vms.start, NewPart::below);
+    const NewPart part = keeps_outer ? NewPart::above : NewPart::below;
+    const std::int64_t error = co_await __split_vma(k, *first, vms.start, part);
     if (error) co_return error;
   }
   for (vm_area_struct* vma = find_vma_intersection(mm, vms.start, vms.end); vma;
        vma = find_vma_intersection(mm, vma->vm_end, vms.end)) {
     if (vma->vm_end > vms.end) {
-      const std::int64_t error = co_await __split_vma(k, *vma, vms.end, NewPart::above);
+      const NewPart part = keeps_outer ? NewPart::below : NewPart::above;
+      const std::int64_t error = co_await __split_vma(k, *vma, vms.end, part);
       if (error) co_return error;
+      if (keeps_outer) vma = find_vma_prev(mm, vms.end);
     }
     co_await vma_start_write(k, *vma);
     vma->detached = true;

@@ -1,4 +1,5 @@
-// Profiles of MAP_DIRECT: Linux 4.13 (read in a 4.13.4 tree) with the five patches of the proposal.
+// Profiles of MAP_DIRECT: Linux 4.13 (read in a 4.13.4 tree) with the five patches of the proposal;
+// version 7 as its patches 1 to 6 of 12 were posted, on the same base.
 // No lock per VMA, mmap_sem, XFS with its own MMAPLOCK, DAX entries in a radix tree whose holes are
 // pages. The switch of a live inode's DAX flag is that of the release candidates.
 // Left out: mandatory locks.
@@ -41,18 +42,30 @@ constexpr std::array v5{
     KnobValue{"xfs.inactivates_later", "false"},
     KnobValue{"mm.longterm_refuses_fsdax", "false"},
     KnobValue{"fs.discard_keeps_page", "false"},
+    KnobValue{"xfs.remap_breaks_leases", "false"},
+    KnobValue{"mm.uffd_vma_lock", "false"},
 };
 
-// Version 6 differs in one mask.
-constexpr auto v6 = [] {
-  std::array<KnobValue, v5.size() + 1> values{};
+template <std::size_t n>
+constexpr auto after_v5(const KnobValue (&more)[n]) {
+  std::array<KnobValue, v5.size() + n> values{};
   for (std::size_t i = 0; i < v5.size(); ++i) values[i] = v5[i];
-  values.back() = KnobValue{"mm.map_mask_denywrite", "false"};
+  for (std::size_t i = 0; i < n; ++i) values[v5.size() + i] = more[i];
   return values;
-}();
+}
+
+// Version 6 differs in one mask.
+constexpr KnobValue v6_differs[] = {{"mm.map_mask_denywrite", "false"}};
+constexpr auto v6 = after_v5(v6_differs);
+
+// Version 7, of October 2017, holds a lease; ->mmap only drains the faults that are under way.
+constexpr KnobValue v7_differs[] = {{"fs.map_direct", "lease"},
+                                    {"xfs.map_direct.seal_locks", "mmaplock"}};
+constexpr auto v7 = after_v5(v7_differs);
 }  // namespace
 
 std::span<const KnobValue> linux_4_13_map_direct_v5_values() { return v5; }
 std::span<const KnobValue> linux_4_13_map_direct_v6_values() { return v6; }
+std::span<const KnobValue> linux_4_13_map_direct_v7_values() { return v7; }
 
 }  // namespace faultline

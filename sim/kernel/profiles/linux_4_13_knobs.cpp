@@ -21,7 +21,8 @@ constexpr std::array knobs{
          set_member<&Profile::lock_names>},
     Knob{"mm.mmap_region", KnobKind::word, "gathers|unmaps_first", "gathers",
          "mmap(2) gathers the mappings in its way and frees them last, or (4.13) unmaps them "
-         "before anything else and never merges after the file's hook.",
+         "before anything else and never merges after the file's hook. Of a mapping that is cut, "
+         "then, the pieces that stay keep the old VMA.",
          set_member<&Profile::mmap_region>},
     Knob{"mm.munmap_downgrades", KnobKind::boolean, "", "true",
          "munmap(2) holds mmap_lock only for reading while it clears page tables and calls "
@@ -81,6 +82,28 @@ constexpr std::array knobs{
          "The locks of the inode, all exclusive, that MAP_DIRECT takes in ->mmap to seal it and in "
          "->close to lift the seal.",
          set_member<&Profile::seal_locks>},
+    Knob{"fs.map_direct", KnobKind::word, "seal|lease", "seal",
+         "What a MAP_DIRECT mapping does to its file: seals it against changes of its block map "
+         "(versions 1 to 6), or holds a layout lease that who changes it has to break (version 7).",
+         set_member<&Profile::map_direct>},
+    Knob{"fs.map_direct.invalidate_reads_vma", KnobKind::boolean, "", "true",
+         "The worker that ends a broken lease of a mapping finds range and file through the VMA it "
+         "was registered with (versions 7 to 9); off, it has noted them.",
+         set_member<&Profile::invalidate_reads_vma>},
+    Knob{"xfs.map_direct.refuses_reflink", KnobKind::boolean, "", "true",
+         "A fault on a MAP_DIRECT mapping of a file with the reflink flag is SIGBUS.",
+         set_member<&Profile::direct_refuses_reflink>},
+    Knob{"fs.lease_break_time", KnobKind::number, "", "45",
+         "/proc/sys/fs/lease-break-time: seconds that the holder of a lease has to give it up; 0: "
+         "for ever.",
+         set_member<&Profile::lease_break_time>},
+    Knob{"xfs.remap_breaks_leases", KnobKind::boolean, "", "true",
+         "Sharing blocks with another file breaks the layout leases of both (4.16 and later).",
+         set_member<&Profile::remap_breaks_leases>},
+    Knob{"mm.uffd_vma_lock", KnobKind::boolean, "", "true",
+         "UFFDIO_COPY takes the lock of the VMA it fills, and mmap_lock only if that cannot be had "
+         "(6.8 and later).",
+         set_member<&Profile::uffd_vma_lock>},
     Knob{"xfs.dax_flag_switch", KnobKind::word, "deferred|live|off", "deferred",
          "When FS_XFLAG_DAX takes effect on a file: once nobody uses it any more (5.8 and later), "
          "at once, its pages being dropped (4.13-rc), or at the next mount (4.13.4).",

@@ -33,8 +33,17 @@ constexpr std::array values{
     KnobValue{"vvar_vclock", "true"},
     KnobValue{"fs.busy_scan_needs_mapping", "false"},
 };
+
+// MAP_DIRECT as version 6 would be on this kernel: sealed once the mapping is complete.
+constexpr auto with_map_direct = [] {
+  std::array<KnobValue, values.size() + 1> all{};
+  for (std::size_t i = 0; i < values.size(); ++i) all[i] = values[i];
+  all.back() = KnobValue{"mm.map_0x80000", "direct"};
+  return all;
+}();
 }  // namespace
 
 std::span<const KnobValue> linux_7_1_values() { return values; }
+std::span<const KnobValue> linux_7_1_map_direct_values() { return with_map_direct; }
 
 }  // namespace faultline

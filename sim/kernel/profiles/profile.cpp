@@ -127,6 +127,11 @@ const std::array profiles{
     ProfileRow{"linux-4.13+map-direct-v5",
                "The same, version 5: MAP_DENYWRITE and MAP_EXECUTABLE are known flags.",
                linux_4_13_map_direct_v5_values()},
+    ProfileRow{"linux-4.13+map-direct-v7",
+               "The same, version 7 of October 2017: a lease on the block map instead of a seal.",
+               linux_4_13_map_direct_v7_values()},
+    ProfileRow{"linux-7.1+map-direct", "What version 6 of MAP_DIRECT would be on Linux 7.1.5.",
+               linux_7_1_map_direct_values()},
 };
 
 // The value of a knob of a profile's table, by the knob's type.

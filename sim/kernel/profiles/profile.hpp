@@ -25,6 +25,9 @@ enum class LockWords : std::uint8_t { mmap_lock, mmap_sem };
 enum class MmapRegion : std::uint8_t { gathers, unmaps_first };
 /// What bit 0x80000 of mmap's flags is.
 enum class MapBit : std::uint8_t { sync, direct };
+/// What a MAP_DIRECT mapping does to its inode: forbids changes of its block map, or is told of
+/// them.
+enum class MapDirect : std::uint8_t { seal, lease };
 /// What the slots of a DAX file hold, and with it the whole of its faults.
 enum class DaxEntries : std::uint8_t { xarray, radix_tree };
 /// When FS_XFLAG_DAX takes effect on an inode that is in use.
@@ -116,18 +119,24 @@ struct Profile {
   bool dirtying_fault_unlocks = true;                               ///< mm.dirtying_fault_unlocks
   bool filemap_fault_locks = true;                                  ///< mm.filemap_fault_locks
   SealLocks seal_locks = SealLocks::iolock_mmaplock;                ///< xfs.map_direct.seal_locks
-  DaxFlagSwitch dax_flag_switch = DaxFlagSwitch::deferred;          ///< xfs.dax_flag_switch
-  bool reflink_dax = true;                                          ///< xfs.reflink_dax
-  bool remap_demotes_source = true;                                 ///< xfs.remap_demotes_source
-  XfsExchange exchange = XfsExchange::exchange_range;               ///< xfs.exchange
-  bool longterm_refuses_fsdax = true;                               ///< mm.longterm_refuses_fsdax
-  bool busy_scan_needs_mapping = true;                              ///< fs.busy_scan_needs_mapping
-  bool discard_keeps_page = true;                                   ///< fs.discard_keeps_page
-  bool inactivates_later = true;                                    ///< xfs.inactivates_later
-  bool known_events_only = false;                                   ///< trace.known_events_only
-  HugetlbMode hugetlb = HugetlbMode::empty;                         ///< hugetlb
-  OvercommitMode overcommit = OvercommitMode::guess;                ///< mm.overcommit_memory
-  std::uint64_t overcommit_ratio = 50;  ///< mm.overcommit_ratio, percent
+  MapDirect map_direct = MapDirect::seal;                           ///< fs.map_direct
+  bool invalidate_reads_vma = true;                         ///< fs.map_direct.invalidate_reads_vma
+  bool direct_refuses_reflink = true;                       ///< xfs.map_direct.refuses_reflink
+  std::uint64_t lease_break_time = 45;                      ///< fs.lease_break_time, seconds
+  bool remap_breaks_leases = true;                          ///< xfs.remap_breaks_leases
+  bool uffd_vma_lock = true;                                ///< mm.uffd_vma_lock
+  DaxFlagSwitch dax_flag_switch = DaxFlagSwitch::deferred;  ///< xfs.dax_flag_switch
+  bool reflink_dax = true;                                  ///< xfs.reflink_dax
+  bool remap_demotes_source = true;                         ///< xfs.remap_demotes_source
+  XfsExchange exchange = XfsExchange::exchange_range;       ///< xfs.exchange
+  bool longterm_refuses_fsdax = true;                       ///< mm.longterm_refuses_fsdax
+  bool busy_scan_needs_mapping = true;                      ///< fs.busy_scan_needs_mapping
+  bool discard_keeps_page = true;                           ///< fs.discard_keeps_page
+  bool inactivates_later = true;                            ///< xfs.inactivates_later
+  bool known_events_only = false;                           ///< trace.known_events_only
+  HugetlbMode hugetlb = HugetlbMode::empty;                 ///< hugetlb
+  OvercommitMode overcommit = OvercommitMode::guess;        ///< mm.overcommit_memory
+  std::uint64_t overcommit_ratio = 50;                      ///< mm.overcommit_ratio, percent
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };
@@ -155,6 +164,9 @@ std::span<const KnobValue> linux_7_1_values();
 /// Where linux-4.13+map-direct-v6 differs from them; sim/kernel/profiles/linux_4_13.cpp.
 std::span<const KnobValue> linux_4_13_map_direct_v6_values();
 std::span<const KnobValue> linux_4_13_map_direct_v5_values();
+std::span<const KnobValue> linux_4_13_map_direct_v7_values();
+/// Where linux-7.1+map-direct differs from the defaults; sim/kernel/profiles/linux_7_1.cpp.
+std::span<const KnobValue> linux_7_1_map_direct_values();
 
 /// One line per profile: name, what it is, which knobs it sets.
 struct ProfileRow {

@@ -10,10 +10,13 @@
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/iomap_buffered.hpp"
 #include "kernel/fs/iomap_direct.hpp"
+#include "kernel/fs/locks.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/sync.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
+#include "kernel/fs/xfs/xfs_layouts.hpp"
+#include "kernel/fs/xfs/xfs_map_direct.hpp"
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 
@@ -140,7 +143,7 @@ Path<std::int64_t> xfs_file_mmap_prepare(Kernel& k, file& file, vm_area_desc& de
   inode& ip = *file.f_inode;
   if ((desc.vm_flags & VM_SYNC) && !ip.dax) co_return -EOPNOTSUPP;
   co_await touch_atime(k, ip);
-  desc.vm_ops = &xfs_file_vm_ops;
+  desc.vm_ops = desc.vm_flags & VM_DIRECT ? &xfs_file_vm_direct_ops : &xfs_file_vm_ops;
   if (ip.dax) desc.vm_flags |= VM_HUGEPAGE;
   co_return 0;
 }
@@ -156,6 +159,7 @@ const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};
 
 const file_operations& xfs_file_operations_of(const Profile& profile) {
   const bool old = profile.xfs_fault_events == XfsFaultEvents::per_handler;
+  if (old && profile.map_direct == MapDirect::lease) return v4_13::xfs_leasing_file_operations;
   return old ? v4_13::xfs_file_operations : xfs_file_operations;
 }
 
@@ -201,8 +205,12 @@ Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
 
 static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
-  co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_EXCL, "xfs_file_dax_write");
+  unsigned iolock = XFS_IOLOCK_EXCL;
+  co_await xfs_ilock_iocb(k, ip, iolock, "xfs_file_dax_write");
   std::int64_t ret = co_await generic_write_checks(k, ip, io);
+  if (ret == 0 && has_lease(ip, FL_LAYOUT)) {
+    ret = co_await xfs_break_layouts(k, ip, iolock, LayoutBreak::write);
+  }
   if (ret == 0 && io.pos > ip.i_size) ret = co_await xfs_file_zero_eof(k, ip, io.pos);
   if (ret == 0) ret = co_await file_update_time(k, ip);
   if (ret == 0) {

@@ -19,8 +19,12 @@ const file_operations& xfs_file_operations_of(const Profile& profile);
 namespace v4_13 {
 /// With MAP_DIRECT; xfs_file_4_13.cpp.
 extern const file_operations xfs_file_operations;
-/// Whether the VMA is one of MAP_DIRECT.
+/// The same with version 7 of it.
+extern const file_operations xfs_leasing_file_operations;
+/// Whether the VMA is one of MAP_DIRECT that has sealed its file.
 bool is_direct_mapping(const vm_area_struct& vma);
+/// Whether it is one that has a lease.
+bool is_leased_mapping(const vm_area_struct& vma);
 }  // namespace v4_13
 
 Path<std::int64_t> xfs_file_mmap(Kernel& k, file& file, vm_area_struct& vma);

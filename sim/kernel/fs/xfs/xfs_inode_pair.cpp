@@ -3,9 +3,11 @@
 // acquisition of it.
 #include "kernel/fs/xfs/xfs_inode_pair.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "kernel/fs/dax.hpp"
+#include "kernel/fs/locks.hpp"
 #include "kernel/fs/xfs/xfs_layouts.hpp"
 
 namespace faultline::xfs {
@@ -21,13 +23,34 @@ Pair by_ino(inode& a, inode& b) { return a.i_ino < b.i_ino ? Pair{&a, &b} : Pair
 
 Pair by_address(inode& a, inode& b) { return a.index < b.index ? Pair{&a, &b} : Pair{&b, &a}; }
 
-// xfs_iolock_two_inodes_and_break_layout(): nobody holds a lease, so there is nothing to break.
-Path<void> xfs_iolock_two_inodes_and_break_layout(Kernel& k, inode& a, inode& b) {
+// break_layout() with IOLOCKs held, which are given up where it has to wait: true if the caller
+// must begin anew.
+HelperPath<bool> wait_for_leases(Kernel& k, inode& ip, inode* first, inode* second,
+                                 std::int64_t* error) {
+  *error = 0;
+  if (!k.profile.remap_breaks_leases || !has_lease(ip, FL_LAYOUT)) co_return false;
+  *error = co_await __break_lease(k, ip, true, true, FL_LAYOUT);
+  if (*error == 0) co_return false;
+  if (second) up_write(second->i_rwsem);
+  up_write(first->i_rwsem);
+  if (*error == -EWOULDBLOCK) *error = co_await __break_lease(k, ip, true, false, FL_LAYOUT);
+  co_return true;
+}
+
+Path<std::int64_t> xfs_iolock_two_inodes_and_break_layout(Kernel& k, inode& a, inode& b) {
   const Pair pair = by_address(a, b);
-  co_await down_write(pair.first->i_rwsem);
-  if (&a == &b) co_return;
-  k.locks.set_class(pair.second->i_rwsem, k.cls.i_rwsem_nondir2);
-  co_await down_write(pair.second->i_rwsem);
+  for (;;) {
+    std::int64_t error = 0;
+    co_await down_write(pair.first->i_rwsem);
+    bool again = co_await wait_for_leases(k, *pair.first, pair.first, nullptr, &error);
+    if (!again && &a == &b) co_return 0;
+    if (!again) {
+      k.locks.set_class(pair.second->i_rwsem, k.cls.i_rwsem_nondir2);
+      co_await down_write(pair.second->i_rwsem);
+      again = co_await wait_for_leases(k, *pair.second, pair.first, pair.second, &error);
+    }
+    if (error || !again) co_return error;
+  }
 }
 
 // filemap_invalidate_lock_two()
@@ -104,7 +127,8 @@ void forget_second_ilock(Kernel& k, inode& a, inode& b) {
 }
 
 Path<std::int64_t> xfs_ilock2_io_mmap(Kernel& k, inode& a, inode& b) {
-  co_await xfs_iolock_two_inodes_and_break_layout(k, a, b);
+  const std::int64_t held = co_await xfs_iolock_two_inodes_and_break_layout(k, a, b);
+  if (held) co_return held;
   if (!k.profile.remap_demotes_source) {
     if (&a == &b) {
       co_await xfs_ilock(k, a, XFS_MMAPLOCK_EXCL, "xfs_reflink_remap_range");

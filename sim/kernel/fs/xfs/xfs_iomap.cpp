@@ -193,6 +193,14 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
     xfs_bmbt_to_iomap(ip, map, imap, 0);
     co_return 0;
   }
+  // A file with mappings that hold a lease. Who writes has broken it; this is for faults.
+  if (k.profile.map_direct == MapDirect::lease) {
+    const std::int32_t direct = co_await ip.xfs->i_mapdcount->load();
+    if (direct != 0) {
+      xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
+      co_return -ETXTBSY;
+    }
+  }
   xfs_iunlock(k, ip, lockmode, "xfs_iomap_write_direct");
   const std::uint64_t end = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
   const std::int64_t error =
