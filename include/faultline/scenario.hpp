@@ -176,6 +176,8 @@ struct SignalSpec {
   bool skip = false;  ///< true: the step ends and the task goes on
 };
 
+enum class SchedClass : std::uint8_t { normal, fifo, rr };
+
 struct TaskSpec {
   std::string name;
   ProcessRef process;
@@ -184,7 +186,8 @@ struct TaskSpec {
   Nanos start{0};                   ///< when its first step may start, virtual time
   std::uint64_t caps = 0;           ///< bit n: capability n
   std::uint32_t uid = 0;            ///< of the user it runs as, for file systems
-  std::int32_t priority = 0;        ///< nice value
+  SchedClass policy = SchedClass::normal;
+  std::int32_t priority = 0;  ///< normal: the nice value, -20..19; fifo, rr: 1..99
   bool static_image = false;
   std::optional<ByteRange> stack;  ///< at: the top, not the start
   std::vector<LimitSpec> limits;

@@ -28,7 +28,12 @@ static Path<std::int64_t> dup_vma(Kernel& k, mm_struct& mm, vm_area_struct& orig
   if (charged && vm_enough_memory(k, *original.vm_mm, vma_pages(original)) != 0) {
     co_return -ENOMEM;
   }
-  vm_area_struct& copy = *co_await vm_area_dup(k, original, mm);
+  vm_area_struct* const made = co_await vm_area_dup(k, original, mm);
+  if (!made) {
+    if (charged) vm_unacct_memory(k, vma_pages(original));
+    co_return -ENOMEM;
+  }
+  vm_area_struct& copy = *made;
   if (copy.vm_flags & VM_WIPEONFORK) {
     copy.anon_vma = nullptr;
   } else {

@@ -13,6 +13,7 @@
 #include "engine/engine.hpp"
 #include "kernel/drivers/char_device.hpp"
 #include "kernel/fs/fs_types.hpp"
+#include "kernel/inject.hpp"
 #include "kernel/lock_classes.hpp"
 #include "kernel/mm/folio.hpp"
 #include "kernel/mm/mm_types.hpp"
@@ -101,6 +102,7 @@ struct Kernel {
   /// What programs may rely on after a power cut; null unless the run asks.
   std::unique_ptr<DurablePromises> promises;
   std::set<Pfn> hwpoison;  ///< PG_hwpoison: frames in which memory_failure() has met an error
+  Injector inject;
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings
   inode* hugetlb_inode = nullptr;     ///< of MAP_HUGETLB with 2 MiB pages; null until wanted
   inode* gigantic_inode = nullptr;    ///< with 1 GiB pages
@@ -118,6 +120,12 @@ struct Kernel {
   void might_alloc() {
     if (profile.reclaim_annotation) locks.annotate(fs_reclaim, HoldMode::exclusive);
     engine.charge(costs.page_alloc);
+  }
+
+  /// vma_alloc_folio() of one page of anonymous memory; nothing when there is none.
+  std::optional<Pfn> alloc_anon_page() {
+    if (inject.fails(FailPoint::vma_alloc_folio)) return std::nullopt;
+    return frames.alloc();
   }
 
   /// Something was asked for that this version does not model: said once, in a record and as a

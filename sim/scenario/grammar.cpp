@@ -80,7 +80,9 @@ constexpr std::string_view on_signal_words[] = {"skip", "die"};
 constexpr Rule on_signal{.kind = word, .what = "\"skip\" or \"die\"", .words = on_signal_words};
 constexpr Rule signals_rule{
     .kind = map, .what = "an object of signals", .item = &on_signal, .key = &signal_key_rule};
-constexpr Rule priority_rule{.kind = integer, .what = "-20..19", .min = -20, .max = 19};
+constexpr Rule priority_rule{.kind = integer, .what = "-20..99", .min = -20, .max = 99};
+constexpr std::string_view policy_words[] = {"normal", "fifo", "rr"};
+constexpr Rule policy_rule{.kind = word, .what = "a scheduling policy", .words = policy_words};
 constexpr std::string_view image_words[] = {"static"};
 constexpr Rule image_rule{.kind = word, .what = "an image", .words = image_words};
 constexpr RuleField stack_fields[] = {{"top", &argument_rule, required}, {"size", &size_rule}};
@@ -96,7 +98,9 @@ constexpr RuleField task_fields[] = {
     {"caps", &caps_rule},
     {"uid", &uid_rule, optional, "", "the user it runs as, for file systems; 0 if absent"},
     {"limits", &limits_rule},
-    {"priority", &priority_rule, optional, of_task},
+    {"policy", &policy_rule, optional, of_task, "normal if absent"},
+    {"priority", &priority_rule, optional, of_task,
+     "of a normal task its nice value, -20..19; of the others 1..99"},
     {"signals", &signals_rule, optional, "", "die unless the step expects the signal"},
     {"image", &image_rule, optional, of_task},
     {"stack", &stack_rule, optional, of_task},

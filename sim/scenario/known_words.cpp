@@ -1,6 +1,7 @@
 // Collects the words: see the header. A knob's words are written as `one|other` in its table.
 #include "scenario/known_words.hpp"
 
+#include "kernel/inject.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "trace/catalogue.hpp"
 
@@ -43,6 +44,6 @@ KnownWords::KnownWords() {
   for (const auto& row : catalogue::rows) events_.emplace_back(row.name);
 }
 
-Vocabulary KnownWords::vocabulary() const { return {knobs_, events_, {}}; }
+Vocabulary KnownWords::vocabulary() const { return {knobs_, events_, fail_point_names()}; }
 
 }  // namespace faultline

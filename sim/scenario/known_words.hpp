@@ -1,5 +1,5 @@
 // The words that a scenario may use and only other layers know, collected from them: knobs of the
-// kernel's profiles, names of events.
+// kernel's profiles, names of events, functions that can be made to fail.
 #pragma once
 
 #include <string_view>

@@ -63,7 +63,20 @@ void Reader::read_task(NodeId node, TaskSpec& task) {
   }
   task.uid = static_cast<std::uint32_t>(values_.size(get(node, "uid")));
   read_limits(node, task);
-  task.priority = static_cast<std::int32_t>(values_.argument(get(node, "priority")));
+  task.policy = values_.word(get(node, "policy"), policy_words, SchedClass::normal);
+  const NodeId priority = get(node, "priority");
+  const bool real_time = task.policy != SchedClass::normal;
+  task.priority = real_time ? 1 : 0;
+  if (priority != no_node) {
+    task.priority = static_cast<std::int32_t>(values_.argument(priority));
+    const bool wrong_range = real_time ? task.priority < 1 : task.priority > 19;
+    if (wrong_range) {
+      wrong(priority, [&] {
+        return std::string(real_time ? "of a task of policy fifo or rr it is 1..99"
+                                     : "of a normal task it is -20..19, the nice value");
+      });
+    }
+  }
   task.static_image = values_.text(get(node, "image")) == "static";
   if (const NodeId stack = get(node, "stack"); stack != no_node) {
     task.stack = read_stack(stack);

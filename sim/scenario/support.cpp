@@ -94,7 +94,7 @@ constexpr auto table = std::to_array<Support>({
     {"step expectation", "faults", true},
     {"step expectation", "leaf", true},
 
-    {"top-level key", "inject", false},
+    {"top-level key", "inject", true},
     {"top-level key", "locks", true},
     {"device", "pmem", true},
     {"device", "block", true},
@@ -120,6 +120,7 @@ constexpr auto table = std::to_array<Support>({
     {"extent state", "delalloc", false},
 
     {"task key", "parent", true},
+    {"task key", "policy", true},
     {"task key", "priority", true},
     {"task key", "image", true},
     {"task key", "stack", true},

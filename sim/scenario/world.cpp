@@ -74,11 +74,14 @@ World::World(const Scenario& scenario, Tracer& tracer, const WorldOptions& optio
                  scenario.machine.page_table_levels);
   kernel_ = std::make_unique<Kernel>(engine_, *cpus_, costs_, lock_costs(costs_),
                                      make_profile(scenario), scenario.machine.tick);
+  cpus_->set_rules({Nanos(kernel_->profile.wakeup_preemption),
+                    static_cast<WakePlacement>(kernel_->profile.wake_placement)});
   if (kernel_->profile.known_events_only) {
     tracer.restrict_to(EventMask::of_family(family_of(scenario.kernel.profile)));
   }
   errors_ = build_filesystems(scenario, *kernel_, inodes_);
   if (!errors_.empty()) return;
+  arm_injections();
   make_processes();
   make_tasks();
   locks_ = std::make_unique<GenericLocks>(scenario, *kernel_);
@@ -105,7 +108,7 @@ void World::make_tasks() {
     const Pid pid(first_pid + static_cast<std::int32_t>(t));
     tracer_.set_task(task.id, spec.name, pid.v);
     cpus_->allow(task, spec.cpus);
-    cpus_->set_nice(task, spec.priority);
+    cpus_->set_attr(task, {static_cast<SchedPolicy>(spec.policy), spec.priority});
     task_struct& ts = kernel_->tasks.emplace_back();
     ts.id = task.id;
     ts.comm = spec.name;
@@ -145,6 +148,15 @@ void World::make_tasks() {
   cpus_->set_switch_hook(kernel_.get(), [](void* self, Cpu& cpu, const Task* from, Task& to) {
     switch_mm(*static_cast<Kernel*>(self), cpu, from, to);
   });
+}
+
+void World::arm_injections() {
+  const auto names = fail_point_names();
+  for (const InjectSpec& spec : scenario_.inject) {
+    const auto at = std::find(names.begin(), names.end(), spec.at);
+    if (at == names.end()) continue;  // refused when the scenario was read
+    kernel_->inject.add(static_cast<FailPoint>(at - names.begin()), spec.nth, spec.err);
+  }
 }
 
 // The steps that may end another task: kill, and exit of its process.

@@ -65,6 +65,7 @@ class World final : public FinalState {
     bool exiting = false;  ///< a fatal signal or exit_group: no task of it begins another step
   };
 
+  void arm_injections();
   void make_processes();
   /// Starts the tasks of a process that was just forked.
   void start_process(ProcessRef process);

@@ -178,6 +178,12 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
   const bool in_the_way = entry != 0 && order == 0 && dax_is_pmd_entry(entry) &&
                           (dax_is_zero_entry(entry) || dax_is_empty_entry(entry));
   if (in_the_way) entry = co_await downgrade_entry(k, mapping, index, entry);
+  if (entry == 0 && k.inject.fails(FailPoint::grab_mapping_entry)) {
+    dax_wake_entry(k, mapping, index, entry, WakeMode::next);
+    spin_unlock(mapping.xa_lock);
+    grabbed.failed = VM_FAULT_OOM;
+    co_return grabbed;
+  }
   if (entry == 0) {
     const std::uint64_t flags = DAX_EMPTY | (order != 0 ? DAX_PMD : 0);
     entry = dax_make_entry(Pfn(0), flags);

@@ -49,7 +49,9 @@ Path<std::int64_t> expand_downwards(Kernel& k, vm_area_struct& vma, Vaddr at) {
   }
   // A gap that vanishes takes a node of the tree.
   if (prev && prev->vm_end == address) k.might_alloc();
-  if (!vma.anon_vma) co_await __anon_vma_prepare(k, vma);
+  const bool prepares = !vma.anon_vma;
+  if (prepares && k.inject.fails(FailPoint::anon_vma_prepare)) co_return -ENOMEM;
+  if (prepares) co_await __anon_vma_prepare(k, vma);
   co_await vma_start_write(k, vma);
   rw_semaphore& rmap = vma.anon_vma->root->rwsem;
   co_await down_write(rmap);

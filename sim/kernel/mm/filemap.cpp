@@ -24,6 +24,7 @@ static void insert_folio(address_space& mapping, const folio& f) {
 Path<folio*> filemap_add_folio(Kernel& k, address_space& mapping, std::uint64_t index,
                                unsigned order) {
   k.engine.charge(k.costs.page_alloc);
+  if (k.inject.fails(FailPoint::filemap_add_folio)) co_return nullptr;
   folio* const f = make_folio(k, mapping, index, order);
   if (!f) co_return nullptr;
   folio_trylock(k, *f);

@@ -31,7 +31,10 @@ spinlock_t& pte_lockptr(Kernel& k, const mm_struct& mm, pmd_ptr pmd) {
 
 spinlock_t& pmd_lockptr(Kernel& k, pmd_ptr pmd) { return ptlock_of(k, *PageTables::table_of(pmd)); }
 
-PageTable* pte_alloc_one(Kernel& k, mm_struct& mm) { return alloc_table(k, mm, PtLevel::pte); }
+PageTable* pte_alloc_one(Kernel& k, mm_struct& mm) {
+  if (k.inject.fails(FailPoint::pte_alloc_one)) return nullptr;
+  return alloc_table(k, mm, PtLevel::pte);
+}
 
 PageTable* pgtable_trans_huge_withdraw(Kernel& k, mm_struct& mm) {
   return new_table(k, mm, PtLevel::pte);
@@ -51,6 +54,7 @@ Path<vm_fault_t> __p4d_alloc(Kernel& k, mm_struct& mm, pgd_ptr pgd) {
 }
 
 Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d) {
+  if (k.inject.fails(FailPoint::pud_alloc)) co_return VM_FAULT_OOM;
   PageTable* const fresh = alloc_table(k, mm, PtLevel::pud);
   if (!fresh) co_return VM_FAULT_OOM;
   co_await spin_lock(mm.page_table_lock);
@@ -64,6 +68,7 @@ Path<vm_fault_t> __pud_alloc(Kernel& k, mm_struct& mm, p4d_ptr p4d) {
 }
 
 Path<vm_fault_t> __pmd_alloc(Kernel& k, mm_struct& mm, pud_ptr pud) {
+  if (k.inject.fails(FailPoint::pmd_alloc)) co_return VM_FAULT_OOM;
   PageTable* const fresh = alloc_table(k, mm, PtLevel::pmd);
   if (!fresh) co_return VM_FAULT_OOM;
   co_await spin_lock(mm.page_table_lock);

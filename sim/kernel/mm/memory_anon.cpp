@@ -7,12 +7,19 @@
 
 namespace faultline {
 
+static HelperPath<vm_fault_t> prepare(Kernel& k, vm_area_struct& vma) {
+  if (k.inject.fails(FailPoint::anon_vma_prepare)) co_return VM_FAULT_OOM;
+  co_await __anon_vma_prepare(k, vma);
+  co_return vm_fault_t{};
+}
+
 Path<vm_fault_t> vmf_anon_prepare(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
   if (vma.anon_vma) co_return vm_fault_t{};
+  vm_fault_t ret;
   if (!(vmf.flags & FAULT_FLAG_VMA_LOCK)) {
-    co_await __anon_vma_prepare(k, vma);
-    co_return vm_fault_t{};
+    ret = co_await prepare(k, vma);
+    co_return ret;
   }
   // Looking for a neighbour's anon_vma needs a stable set of VMAs, which the VMA lock is not.
   const bool taken = co_await mmap_read_trylock(k, *vma.vm_mm);
@@ -20,9 +27,9 @@ Path<vm_fault_t> vmf_anon_prepare(Kernel& k, vm_fault& vmf) {
     vma_end_read(vma);
     co_return VM_FAULT_RETRY;
   }
-  co_await __anon_vma_prepare(k, vma);
+  ret = co_await prepare(k, vma);
   mmap_read_unlock(k, *vma.vm_mm);
-  co_return vm_fault_t{};
+  co_return ret;
 }
 
 Path<vm_fault_t> do_anonymous_page(Kernel& k, vm_fault& vmf) {
@@ -41,7 +48,7 @@ Path<vm_fault_t> do_anonymous_page(Kernel& k, vm_fault& vmf) {
     const vm_fault_t prepared = co_await vmf_anon_prepare(k, vmf);
     if (prepared) co_return prepared;
     k.might_alloc();
-    const std::optional<Pfn> folio = k.frames.alloc();
+    const std::optional<Pfn> folio = k.alloc_anon_page();
     if (!folio) co_return VM_FAULT_OOM;
     k.engine.charge(k.costs.page_zero);
     k.dram.zero(folio->v << PAGE_SHIFT, PAGE_SIZE);

@@ -84,7 +84,7 @@ static Path<vm_fault_t> do_cow_fault(Kernel& k, vm_fault& vmf) {
   ret = co_await vmf_anon_prepare(k, vmf);
   if (ret) co_return ret;
   k.might_alloc();
-  const std::optional<Pfn> folio = k.frames.alloc();
+  const std::optional<Pfn> folio = k.alloc_anon_page();
   if (!folio) co_return VM_FAULT_OOM;
   vmf.has_cow_page = true;
   vmf.cow_page = *folio;

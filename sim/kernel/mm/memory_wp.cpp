@@ -76,7 +76,7 @@ static Path<vm_fault_t> wp_page_copy(Kernel& k, vm_fault& vmf) {
   const vm_fault_t prepared = co_await vmf_anon_prepare(k, vmf);
   if (prepared) co_return prepared;
   k.might_alloc();
-  const std::optional<Pfn> folio = k.frames.alloc();
+  const std::optional<Pfn> folio = k.alloc_anon_page();
   if (!folio) co_return VM_FAULT_OOM;
   copy_page(k, *folio, pte_pfn(old));
   k.engine.charge(k.costs.page_copy);

@@ -229,6 +229,7 @@ struct mm_struct {
   Vaddr stale_start{}, stale_end{};
   Vaddr set_child_tid{};         ///< where the C library's fork wants the child's id; 0: nowhere
   std::uint64_t tlb_gen = 1;     ///< flushes so far, for CPUs that come back to this mm
+  bool has_pinned = false;       ///< MMF_HAS_PINNED: fork has to look at the pins of its pages
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
   std::shared_ptr<userfaultfd_ctx> uffd;  ///< of those its VMAs are registered with; null: none
 };

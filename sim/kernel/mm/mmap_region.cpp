@@ -180,6 +180,7 @@ static Path<void> link_new_file_vma(Kernel& k, vm_area_struct& vma, bool hide) {
 static Path<std::int64_t> __mmap_new_vma(Kernel& k, mmap_state& map, bool hide,
                                          vm_area_struct** out) {
   mm_struct& mm = map.mm;
+  if (k.inject.fails(FailPoint::vm_area_alloc)) co_return -ENOMEM;
   vm_area_struct& vma = vm_area_alloc(k, mm);
   vma.vm_start = map.addr;
   vma.vm_end = map.end;

@@ -54,7 +54,9 @@ static Path<vm_area_struct*> copy_vma(Kernel& k, vm_area_struct** source, Vaddr 
     *need_rmap_locks = merged->vm_pgoff <= (*source)->vm_pgoff;
     co_return merged;
   }
-  vm_area_struct& fresh = *co_await vm_area_dup(k, vma, mm);
+  vm_area_struct* const copy = co_await vm_area_dup(k, vma, mm);
+  if (!copy) co_return nullptr;
+  vm_area_struct& fresh = *copy;
   fresh.vm_start = addr;
   fresh.vm_end = addr + len;
   fresh.vm_pgoff = pgoff;

@@ -11,6 +11,7 @@
 namespace faultline {
 
 Path<vm_area_struct*> vm_area_dup(Kernel& k, const vm_area_struct& original, mm_struct& mm) {
+  if (k.inject.fails(FailPoint::vm_area_dup)) co_return nullptr;
   vm_area_struct& copy = vm_area_alloc(k, mm);
   copy.vm_mm = original.vm_mm;
   copy.vm_start = original.vm_start;
@@ -39,7 +40,9 @@ Path<std::int64_t> __split_vma(Kernel& k, vm_area_struct& vma, Vaddr addr, NewPa
     const std::int64_t error = co_await vma.vm_ops->may_split(k, vma, addr);
     if (error) co_return error;
   }
-  vm_area_struct& fresh = *co_await vm_area_dup(k, vma, mm);
+  vm_area_struct* const copy = co_await vm_area_dup(k, vma, mm);
+  if (!copy) co_return -ENOMEM;
+  vm_area_struct& fresh = *copy;
   if (part == NewPart::below) {
     fresh.vm_end = addr;
   } else {

@@ -43,6 +43,14 @@ constexpr std::array knobs{
     Knob{"mm.cpumask_outlives_switch", KnobKind::boolean, "", "false",
          "A CPU that leaves an mm stays a target of its flushes until one interrupts it.",
          set_member<&Profile::cpumask_outlives_switch>},
+    Knob{"sched.wakeup_preemption_ns", KnobKind::number, "", "0",
+         "A woken normal task takes the CPU from a normal one that has had it for so long; 0: it "
+         "waits for the end of the slice, as RUN_TO_PARITY of 6.6 and later has it.",
+         set_member<&Profile::wakeup_preemption>},
+    Knob{"sched.wake_placement", KnobKind::word, "least_loaded|affine", "least_loaded",
+         "Where a woken task that may run on several CPUs goes when its own is busy: where the "
+         "fewest run, or the next idle one, else its waker's or its own.",
+         set_member<&Profile::wake_placement>},
     Knob{"mm.fault_around_bytes", KnobKind::number, "", "65536",
          "Window in which a read fault maps pages of the page cache that are already there.",
          set_member<&Profile::fault_around_bytes>},

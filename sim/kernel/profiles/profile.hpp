@@ -56,6 +56,8 @@ enum class RemapChecks : std::uint8_t { none, cow, range };
 enum class DescVmOps : std::uint8_t { null, dummy };
 enum class MremapOrder : std::uint8_t { unmaps_first, checks_first };
 
+enum class WakePlacementMode : std::uint8_t { least_loaded, affine };
+
 /// Values of all knobs; one instance belongs to a World.
 struct Profile {
   std::string name = "linux-6.12";
@@ -137,6 +139,8 @@ struct Profile {
   HugetlbMode hugetlb = HugetlbMode::empty;                 ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;        ///< mm.overcommit_memory
   std::uint64_t overcommit_ratio = 50;                      ///< mm.overcommit_ratio, percent
+  std::uint64_t wakeup_preemption = 0;  ///< sched.wakeup_preemption_ns
+  WakePlacementMode wake_placement = WakePlacementMode::least_loaded;  ///< sched.wake_placement
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };

@@ -38,7 +38,7 @@ double share_of_first(int nice_of_second) {
     m.cpus.allow(task, {0});
     m.engine.start(task, works(m, n));
   }
-  m.cpus.set_nice(m.engine.task(TaskId(1)), nice_of_second);
+  m.cpus.set_attr(m.engine.task(TaskId(1)), {SchedPolicy::normal, nice_of_second});
   CHECK(m.engine.run() == Outcome::limit);
   return static_cast<double>(m.worked[0]) / static_cast<double>(m.worked[0] + m.worked[1]);
 }

@@ -66,6 +66,8 @@ static Path<vm_area_struct*> lock_mm_and_find_vma(Kernel& k, mm_struct& mm, Vadd
 
 bool fault_error(Kernel& k, FaultMode mode, Vaddr address, vm_fault_t fault) {
   if (mode == FaultMode::uaccess) return false;
+  // pagefault_out_of_memory(): a single allocation has failed; the access faults again.
+  if ((fault & VM_FAULT_OOM) && k.inject.armed()) return true;
   if (fault & VM_FAULT_OOM) {
     // Re-executing the access would fault again for ever: nobody frees memory here.
     force_sig_fault(k, SIGKILL, 0, address);

@@ -108,6 +108,7 @@ RedoRecord extent_redo(RedoKind kind, const inode& ip, const Extent& e) {
 
 Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
                                    std::uint64_t count, unsigned flags, Extent& imap) {
+  if (const int err = k.inject.fails(FailPoint::xfs_bmapi_write)) co_return -err;
   const bool sealed = co_await is_iomap_sealed(ip);
   if (sealed) co_return -ETXTBSY;
   const Extent got = xfs_bmapi_read(ip.xfs->df.map, off, count);

@@ -126,6 +126,7 @@ void apply_sb_deltas(xfs_trans& tp) {
 
 Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std::uint64_t blocks,
                                    unsigned flags, xfs_trans& tp, const char* caller) {
+  if (const int err = k.inject.fails(FailPoint::xfs_trans_alloc)) co_return -err;
   tp.mp = &mp;
   tp.type = type;
   tp.flags = flags;
