@@ -123,6 +123,7 @@ std::vector<xfs::Extent> blocks_of(const inode& node) {
   const xfs::ExtentMap& map = node.xfs->df.map;
   for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
     xfs::Extent extent = *e;
+    if (extent.delalloc()) continue;        // no blocks yet
     extent.state = xfs::ExtState::written;  // what it holds may change, where it lies may not
     const bool joins =
         !out.empty() && xfs::contiguous(out.back(), extent) && out.back().end() == extent.off;
@@ -137,6 +138,13 @@ std::vector<xfs::Extent> blocks_of(const inode& node) {
 
 bool is_sealed(const inode& node) {
   return node.i_flags && (node.i_flags->peek() & S_IOMAP_SEALED);
+}
+
+bool has_sealed_files(const Kernel& k) {
+  for (const inode& node : k.inodes) {
+    if (node.xfs && is_sealed(node)) return true;
+  }
+  return false;
 }
 
 void check_sealed_maps(const Kernel& k, DaxHistory& history, DaxLook& look) {
@@ -252,11 +260,17 @@ std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
 
 DaxLook check_dax(const Kernel& k, DaxHistory& history) {
   DaxLook look;
-  if (!has_dax_files(k)) return look;
+  const bool dax = has_dax_files(k);
+  if (!dax && !has_sealed_files(k)) {
+    history.sealed.clear();
+    return look;
+  }
   const AtWork work = who_is_at_work(k);
   if (work.on_blocks) return look;
   MappingCheck mappings(look);
-  for (const mm_struct& mm : k.mms) mappings.process(mm);
+  if (dax) {
+    for (const mm_struct& mm : k.mms) mappings.process(mm);
+  }
   check_sealed_maps(k, history, look);
   if (!work.any) check_direct_mappings(k, look);
   return look;
