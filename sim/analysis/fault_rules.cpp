@@ -2,6 +2,8 @@
 // the locking layer, which has it before the record of a release and after that of an acquisition.
 #include "analysis/fault_rules.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/bug.hpp"
@@ -19,6 +21,12 @@ std::string_view fault_rule_name(FaultRule rule) {
       return "fault-lock-kept";
     case FaultRule::io_under_fault_lock:
       return "io-under-fault-lock";
+    case FaultRule::copy_under_inode_lock:
+      return "copy-under-inode-lock";
+    case FaultRule::lock_under_ilock:
+      return "lock-under-ilock";
+    case FaultRule::dax_entry_order:
+      return "dax-entry-order";
     case FaultRule::lock_left:
       return "lock-left";
   }
@@ -38,6 +46,26 @@ unsigned fault_locks(const Kernel& k, TaskId task) {
   unsigned n = 0;
   for (const HeldLock& h : held_by(k, task)) n += is_fault_lock(k, *h.lock);
   return n;
+}
+
+constexpr std::uint64_t lock_mode_try = 1;  // in the flags of a lock record
+
+bool is_ilock(const Kernel& k, const LockBase& lock) {
+  return lock.cls == k.cls.ilock || lock.cls == k.cls.ilock_second;
+}
+
+bool is_mmaplock(const Kernel& k, const LockBase& lock) {
+  return lock.cls == k.cls.invalidate_lock || lock.cls == k.cls.invalidate_lock_second;
+}
+
+bool holds_ilock(const Kernel& k, TaskId task) {
+  const HeldStack& held = held_by(k, task);
+  return std::any_of(held.begin(), held.end(), [&](const auto& h) { return is_ilock(k, *h.lock); });
+}
+
+// Whether a lock record is about this class.
+bool names(const Kernel& k, const Record& r, LockClassId cls) {
+  return r.arg[2] == k.locks.class_info(cls).printed.v;
 }
 
 // The VMA of `mm` whose lock this is; null if it is none's.
@@ -124,19 +152,47 @@ std::optional<FaultRules::Broken> FaultRules::ret(const Kernel& k, const Record&
                             gone ? "RETRY or COMPLETED" : "a result", now, wanted)};
 }
 
+std::optional<FaultRules::Broken> FaultRules::wants(const Kernel& k, const Record& r) {
+  const LockClasses& cls = k.cls;
+  if (r.event == Event::sim_bitlock_acquire) {
+    if (!names(k, r, cls.dax_entry)) return std::nullopt;
+    for (const HeldLock& h : held_by(k, r.task)) {
+      const bool other = h.lock->cls == cls.dax_entry && h.lock->id != r.arg[0];
+      if (!other && !is_ilock(k, *h.lock)) continue;
+      return Broken{FaultRule::dax_entry_order, fmt::format("a DAX entry is locked with {} held",
+                                                            k.locks.class_of(*h.lock).name)};
+    }
+    return std::nullopt;
+  }
+  const bool tries = r.arg[1] & lock_mode_try;
+  const bool io = names(k, r, cls.i_rwsem), mmap = names(k, r, cls.invalidate_lock);
+  if ((io || mmap) && !tries && holds_ilock(k, r.task)) {
+    return Broken{FaultRule::lock_under_ilock, io ? "an IOLOCK is wanted under an ILOCK"
+                                                  : "an MMAPLOCK is wanted under an ILOCK"};
+  }
+  // The proposal of 2017 does so on purpose; the order of locks shows what comes of it.
+  if (k.profile.map_bit == MapBit::direct || !io || fault_locks(k, r.task) == 0)
+    return std::nullopt;
+  return Broken{FaultRule::io_under_fault_lock, "an IOLOCK is wanted under a fault lock"};
+}
+
 std::optional<FaultRules::Broken> FaultRules::on_record(const Kernel& k, const Record& r) {
   switch (r.event) {
     case Event::sim_call:
       return call(k, r);
     case Event::sim_ret:
       return ret(k, r);
-    case Event::lock_acquire: {
-      // The proposal of 2017 does so on purpose; the order of locks shows what comes of it.
-      if (k.profile.map_bit == MapBit::direct) return std::nullopt;
-      const bool io = r.arg[2] == k.locks.class_info(k.cls.i_rwsem).printed.v;
-      if (!io || fault_locks(k, r.task) == 0) return std::nullopt;
-      return Broken{FaultRule::io_under_fault_lock, "an IOLOCK is wanted under a fault lock"};
-    }
+    case Event::lock_acquire:
+    case Event::sim_bitlock_acquire:
+      return wants(k, r);
+    case Event::page_fault_kernel:
+      for (const HeldLock& h : held_by(k, r.task)) {
+        if (!is_ilock(k, *h.lock) && !is_mmaplock(k, *h.lock)) continue;
+        return Broken{
+            FaultRule::copy_under_inode_lock,
+            fmt::format("a user page is faulted in with {} held", k.locks.class_of(*h.lock).name)};
+      }
+      break;
     case Event::sim_step_done:
       for (const HeldLock& h : held_by(k, r.task)) {
         if (may_stay(*h.lock)) continue;

@@ -1,7 +1,7 @@
 // Rules of the fault path and of mmap that a single moment shows, not a state: what a task holds
-// when it calls, returns or asks for a lock. fault_path.md section 10 (1, 6 to 8) and mmap_path.md
-// section 15 (9 and 12). Works on the records of a run while it runs, and asks the kernel for the
-// locks that the task holds.
+// when it calls, returns or asks for a lock. fault_path.md section 10 (1 to 4, 6 to 8) and
+// mmap_path.md section 15 (9 and 12). Works on the records of a run while it runs, and asks the
+// kernel for the locks that the task holds.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,11 @@ enum class FaultRule : std::uint8_t {
   unmap_under_rmap,     ///< no unmapping begins with an i_mmap_rwsem held: it would wait for itself
   fault_in_locked_vma,  ///< a fault is served under a fault lock, from a VMA nobody is changing
   fault_lock_kept,  ///< RETRY and COMPLETED leave no fault lock, other results the one there was
-  io_under_fault_lock,  ///< nobody asks for an IOLOCK with a fault lock held
-  lock_left,            ///< no lock of the kernel is left when a step is over
+  io_under_fault_lock,    ///< nobody asks for an IOLOCK with a fault lock held
+  copy_under_inode_lock,  ///< no user page is faulted in with an MMAPLOCK or ILOCK held
+  lock_under_ilock,       ///< no IOLOCK or MMAPLOCK is wanted with an ILOCK held
+  dax_entry_order,        ///< one DAX entry at a time, and none with an ILOCK held
+  lock_left,              ///< no lock of the kernel is left when a step is over
 };
 std::string_view fault_rule_name(FaultRule rule);
 
@@ -39,6 +42,7 @@ class FaultRules {
   enum class Function : std::uint8_t { unknown, other, do_vmi_munmap, handle_mm_fault };
 
   Function function(std::uint64_t symbol);
+  static std::optional<Broken> wants(const Kernel& k, const Record& record);
   std::optional<Broken> call(const Kernel& k, const Record& record);
   std::optional<Broken> ret(const Kernel& k, const Record& record);
 

@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -101,6 +102,7 @@ struct Kernel {
   PagePins pins;
   /// What programs may rely on after a power cut; null unless the run asks.
   std::unique_ptr<DurablePromises> promises;
+  std::optional<Paddr> machine_check;  ///< poison that the running access has consumed
   std::set<Pfn> hwpoison;  ///< PG_hwpoison: frames in which memory_failure() has met an error
   Injector inject;
   std::uint64_t vm_committed_as = 0;  ///< pages promised to mappings

@@ -357,7 +357,11 @@ std::vector<Diagnostic> build_filesystems(const Scenario& scenario, Kernel& k,
     const Costs costs = costs_of(pmem.preset);
     const Pfn first = k.frames.add_device(pmem.size >> PAGE_SHIFT);
     PmemDevice& device = k.pmem.emplace_back(first, pmem.size, costs);
-    for (const ByteRange& bad : pmem.poison) device.poison(bad.at, bad.length);
+    for (const ByteRange& bad : pmem.poison) {
+      device.poison(bad.at, bad.length);
+      device.note_bad_blocks(bad.at, bad.length);
+    }
+    for (const ByteRange& bad : pmem.latent_poison) device.poison(bad.at, bad.length);
     devices.push_back({&device, nullptr});
   }
   inodes.assign(scenario.files.size(), nullptr);

@@ -9,13 +9,15 @@ using enum Need;
 
 // ---- devices ----------------------------------------------------------------------------------
 
-constexpr RuleField range_fields[] = {{"at", &size_rule, required},
-                                      {"length", &size_rule, required}};
-constexpr Rule range_rule{.kind = object, .what = "a range", .fields = range_fields};
-constexpr Rule ranges_rule{.kind = list, .what = "a list of ranges", .item = &range_rule};
+constexpr RuleField poison_fields[] = {
+    {"at", &size_rule, required},
+    {"length", &size_rule, required},
+    {"known", &boolean_rule, optional, "", "whether the driver knows of it; true if absent"}};
+constexpr Rule poisoned_range{.kind = object, .what = "a range", .fields = poison_fields};
+constexpr Rule poison_rule{.kind = list, .what = "a list of ranges", .item = &poisoned_range};
 constexpr RuleField pmem_fields[] = {{"size", &size_rule, required},
                                      {"preset", &preset_rule},
-                                     {"poison", &ranges_rule, optional, "pmem key"}};
+                                     {"poison", &poison_rule, optional, "pmem key"}};
 constexpr Rule pmem_rule{.kind = object, .what = "an object", .fields = pmem_fields};
 constexpr RuleField block_fields[] = {{"size", &size_rule, required}, {"preset", &text_rule}};
 constexpr Rule block_rule{.kind = object, .what = "an object", .fields = block_fields};

@@ -81,7 +81,9 @@ void Reader::read_pmem(NodeId node, DeviceSpec& device) {
         return fmt::format("lies beyond the device, which has {}", size_text(pmem.size));
       });
     }
-    pmem.poison.push_back(range);
+    const NodeId known = get(each, "known");
+    const bool latent = known != no_node && !values_.truth(known, true);
+    (latent ? pmem.latent_poison : pmem.poison).push_back(range);
   }
   device.what = std::move(pmem);
 }

@@ -99,7 +99,7 @@ constexpr auto table = std::to_array<Support>({
     {"device", "pmem", true},
     {"device", "block", true},
     {"device", "char", true},
-    {"pmem key", "poison", false},
+    {"pmem key", "poison", true},
     {"file system", "xfs", true},
     {"file system", "tmpfs", true},
     {"dax mode", "always", true},

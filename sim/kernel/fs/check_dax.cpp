@@ -20,6 +20,8 @@ std::string_view dax_rule_name(DaxRule rule) {
   switch (rule) {
     case DaxRule::mapped_entry:
       return "mapped-entry";
+    case DaxRule::writable_clean:
+      return "writable-clean";
     case DaxRule::zero_writable:
       return "zero-writable";
     case DaxRule::mapped_block:
@@ -98,6 +100,12 @@ class MappingCheck {
     const auto where = [&] { return fmt::format("page {} of {}", index.v, node.name); };
     if (node.i_data.i_pages.load(index.v) == 0) {
       wrong(DaxRule::mapped_entry, where() + " is mapped, but i_pages has no entry for it");
+    }
+    // fsync would neither flush what is stored there nor make the next store fault.
+    const bool shared = vma.vm_flags & VM_SHARED;
+    if (shared && pte_write(leaf.entry) && pte_devmap(leaf.entry) &&
+        !node.i_data.i_pages.get_mark(index.v, XaMark::dirty)) {
+      wrong(DaxRule::writable_clean, where() + " is mapped writable, but not marked dirty");
     }
     if (!pte_devmap(leaf.entry)) {
       if (pte_write(leaf.entry))

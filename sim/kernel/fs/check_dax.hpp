@@ -19,15 +19,16 @@
 namespace faultline {
 
 enum class DaxRule : std::uint8_t {
-  mapped_entry,   ///< where a block or the zero page is mapped, i_pages has an entry
-  zero_writable,  ///< zero pages are never mapped writable
-  mapped_block,   ///< what is mapped is the file's block of that offset: not one that was freed
-  sealed_map,     ///< no block of a sealed file comes, goes or moves
-  direct_count,   ///< i_mapdcount is the number of direct mappings
-  seal_lost,      ///< a file that has direct mappings is sealed
-  seal_left,      ///< one that has none is not
-  seal_shared,    ///< while a file is sealed no client of a server has its blocks
-  lease_gone,     ///< no page of a direct mapping is mapped whose lease has been taken away
+  mapped_entry,    ///< where a block or the zero page is mapped, i_pages has an entry
+  writable_clean,  ///< what is mapped writable and shared is marked dirty
+  zero_writable,   ///< zero pages are never mapped writable
+  mapped_block,    ///< what is mapped is the file's block of that offset: not one that was freed
+  sealed_map,      ///< no block of a sealed file comes, goes or moves
+  direct_count,    ///< i_mapdcount is the number of direct mappings
+  seal_lost,       ///< a file that has direct mappings is sealed
+  seal_left,       ///< one that has none is not
+  seal_shared,     ///< while a file is sealed no client of a server has its blocks
+  lease_gone,      ///< no page of a direct mapping is mapped whose lease has been taken away
 };
 std::string_view dax_rule_name(DaxRule rule);
 

@@ -55,7 +55,7 @@ DirectAccess dax_iomap_direct_access(Kernel& k, const inode& host, const iomap& 
   DirectAccess access;
   if (at + size > device.size()) {
     access.error = -EIO;
-  } else if (device.has_poison() && device.poisoned(at, size)) {
+  } else if (device.bad_block(at, size)) {
     access.error = -EHWPOISON;
   } else {
     access.pfn = device.pfn(at);

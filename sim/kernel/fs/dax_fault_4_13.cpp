@@ -267,7 +267,7 @@ HelperPath<vm_fault_t> pte_fault_locked(Kernel& k, vm_fault& vmf, XaEntry* entry
   if (error) co_return dax_fault_return(error);
   if (vmf.has_cow_page) {
     const vm_fault_t copied = co_await dax_fault_cow_page(k, vmf, iter);
-    co_return copied;
+    co_return copied& VM_FAULT_HWPOISON ? VM_FAULT_SIGBUS : copied;
   }
   if (iter.map.type == IOMAP_MAPPED) {
     vm_fault_t ret = co_await dax_insert_mapping(k, vmf, iter.map, entry);

@@ -24,7 +24,14 @@ HelperPath<std::uint64_t> copy_piece(Kernel& k, const DaxIo& io, std::uint64_t d
   if (io.write) {
     read_phys(k, page.phys, bytes);
     device.content().persist(device_at, bytes);
+    device.clear_poison(device_at, length);
   } else {
+    // copy_mc_to_user(): ends where the poison begins, of which the driver is told.
+    if (const auto bad = device.poisoned(device_at, length)) {
+      device.note_bad_blocks(*bad, 1);
+      length = *bad - device_at;
+      bytes.resize(length);
+    }
     device.content().read(device_at, bytes);
     write_phys(k, page.phys, bytes);
   }
@@ -38,7 +45,13 @@ HelperPath<std::uint64_t> copy(Kernel& k, const DaxIo& io, std::uint64_t device_
   k.engine.charge(io.write ? device.write_nt(k.now(), length, Pattern::sequential)
                            : device.read(k.now(), length, Pattern::sequential));
   if (!io.buffer) {
-    if (io.write) device.content().zero(device_at, length);
+    if (io.write) {
+      device.content().zero(device_at, length);
+      device.clear_poison(device_at, length);
+    } else if (const auto bad = device.poisoned(device_at, length)) {
+      device.note_bad_blocks(*bad, 1);
+      co_return *bad - device_at;
+    }
     co_return length;
   }
   // Copies to user memory announce that they may fault; the copy of a write has no such call.
@@ -69,6 +82,38 @@ HelperPath<std::uint64_t> clear_user(Kernel& k, const DaxIo& io, std::uint64_t d
     cleared += piece;
   }
   co_return cleared;
+}
+
+// dax_direct_access() of the pages of [at, at + length): the first bad byte.
+std::optional<std::uint64_t> find_bad(const PmemDevice& device, std::uint64_t at,
+                                      std::uint64_t length) {
+  const std::uint64_t first = at & PAGE_MASK;
+  const std::uint64_t end = (at + length + PAGE_SIZE - 1) & PAGE_MASK;
+  return device.bad_block(first, end - first);
+}
+
+// dax_recovery_write(): up to a bad page as always, then that page alone, which is healed first if
+// all of it is written.
+HelperPath<std::uint64_t> recovery_write(Kernel& k, const DaxIo& io, std::uint64_t device_at,
+                                         std::uint64_t done, std::uint64_t length) {
+  PmemDevice& device = *io.host->i_sb->s_daxdev;
+  std::uint64_t copied = 0;
+  while (copied < length) {
+    const std::uint64_t at = device_at + copied;
+    std::uint64_t piece = length - copied;
+    if (const auto bad = find_bad(device, at, piece)) {
+      const std::uint64_t page = *bad & PAGE_MASK;
+      piece = std::min(piece, page > at ? page - at : PAGE_SIZE - (at & ~PAGE_MASK));
+      if (page <= at) {
+        if (piece != PAGE_SIZE) break;
+        device.clear_bad_blocks(at, PAGE_SIZE);
+      }
+    }
+    const std::uint64_t n = co_await copy(k, io, at, done + copied, piece);
+    copied += n;
+    if (n < piece) break;
+  }
+  co_return copied;
 }
 
 // dax_iomap_copy_around(): the blocks of a copy on write are filled from the old ones; what is to
@@ -115,10 +160,16 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
   if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::uint64_t at = iter.map.addr + (iter.pos - iter.map.offset);
   PmemDevice& device = *io.host->i_sb->s_daxdev;
-  if (!io.write && device.has_poison() && device.poisoned(at, length)) co_return -EIO;
+  const bool bad = find_bad(device, at, length).has_value();
+  if (bad && !(io.write && k.profile.dax_recovery_write)) co_return -EIO;
   k.locks.acquiring(k.dax_srcu, HoldMode::shared);
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
-  const std::uint64_t n = co_await copy(k, io, at, done, length);
+  std::uint64_t n = 0;
+  if (bad) {
+    n = co_await recovery_write(k, io, at, done, length);
+  } else {
+    n = co_await copy(k, io, at, done, length);
+  }
   co_await k.engine.spend(Nanos{});  // the copy takes its time under the locks, not after them
   k.locks.released(k.dax_srcu);
   co_return n == 0 ? -EFAULT : static_cast<std::int64_t>(n);

@@ -17,6 +17,7 @@ void zero_piece(Kernel& k, PmemDevice& device, std::uint64_t at, std::uint64_t s
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
   k.engine.charge(device.zero(k.now(), size));
   device.content().zero(at, size);
+  device.clear_bad_blocks(at, size);
   k.engine.charge(device.write_back(k.now(), (size + 63) / 64));
   k.locks.released(k.dax_srcu);
 }
@@ -32,6 +33,9 @@ HelperPath<std::int64_t> dax_zero_iter(Kernel& k, const iomap_iter& iter, bool& 
   std::uint64_t pos = iter.pos;
   for (std::uint64_t left = length; left > 0;) {
     const std::uint64_t size = std::min(left, PAGE_SIZE - (pos & ~PAGE_MASK));
+    // A whole page is healed by the driver; a part of a bad one cannot be reached.
+    const std::uint64_t page = (map.addr + (pos - map.offset)) & PAGE_MASK;
+    if (size != PAGE_SIZE && device.bad_block(page, PAGE_SIZE)) co_return -EIO;
     zero_piece(k, device, map.addr + (pos - map.offset), size);
     co_await k.engine.spend(Nanos{});
     pos += size;

@@ -44,6 +44,7 @@ constexpr std::array v5{
     KnobValue{"fs.discard_keeps_page", "false"},
     KnobValue{"xfs.remap_breaks_leases", "false"},
     KnobValue{"mm.uffd_vma_lock", "false"},
+    KnobValue{"fs.dax_recovery_write", "false"},
 };
 
 template <std::size_t n>

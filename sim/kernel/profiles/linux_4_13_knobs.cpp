@@ -126,6 +126,11 @@ constexpr std::array knobs{
          "Pinned pages of a DAX file are only looked for while somebody maps the file, so that a "
          "pin that outlives its mapping holds nobody up (until 6.14).",
          set_member<&Profile::busy_scan_needs_mapping>},
+    Knob{"fs.dax_recovery_write", KnobKind::boolean, "", "true",
+         "write(2) heals the bad pages of a DAX file that it writes whole, and a page of which a "
+         "load has met poison is taken from its users (6.0 and later); before, both end in an I/O "
+         "error.",
+         set_member<&Profile::dax_recovery_write>},
     Knob{"fs.discard_keeps_page", KnobKind::boolean, "", "true",
          "A dirty page that write-back cannot find blocks for stays readable in the page cache; "
          "before 5.20 it is read from the device again, where nothing is.",

@@ -139,8 +139,9 @@ struct Profile {
   HugetlbMode hugetlb = HugetlbMode::empty;                 ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;        ///< mm.overcommit_memory
   std::uint64_t overcommit_ratio = 50;                      ///< mm.overcommit_ratio, percent
-  std::uint64_t wakeup_preemption = 0;  ///< sched.wakeup_preemption_ns
+  std::uint64_t wakeup_preemption = 0;                      ///< sched.wakeup_preemption_ns
   WakePlacementMode wake_placement = WakePlacementMode::least_loaded;  ///< sched.wake_placement
+  bool dax_recovery_write = true;                                      ///< fs.dax_recovery_write
 };
 
 enum class KnobKind : std::uint8_t { boolean, number, word };

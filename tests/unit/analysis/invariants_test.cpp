@@ -139,6 +139,26 @@ Path<void> break_fault_rules(RuleRig& r, bool* done) {
   up_read(vma.vm_lock);
   vma.vm_lock_seq = -1;
 
+  rw_semaphore inner, outer;
+  init_lock(inner, k.locks, k.cls.ilock, lock_id(LockOwner::inode, 1, 2));
+  init_lock(outer, k.locks, k.cls.invalidate_lock, lock_id(LockOwner::inode, 1, 3));
+  const std::uint64_t entry = k.locks.class_info(k.cls.dax_entry).printed.v;
+  const std::uint64_t mmaplock = k.locks.class_info(k.cls.invalidate_lock).printed.v;
+  const Record fault = r.record(Event::page_fault_kernel, {0, 0, 0});
+  CHECK(r.seen(fault).empty());
+  co_await down_read(outer);
+  CHECK(r.seen(fault) == "copy-under-inode-lock");
+  up_read(outer);
+  CHECK(r.seen(r.record(Event::sim_bitlock_acquire, {1, 0, entry})).empty());
+  CHECK(r.seen(r.record(Event::lock_acquire, {1, 0, mmaplock})).empty());
+  co_await down_read(inner);
+  CHECK(r.seen(fault) == "copy-under-inode-lock");
+  CHECK(r.seen(r.record(Event::sim_bitlock_acquire, {1, 0, entry})) == "dax-entry-order");
+  CHECK(r.seen(r.record(Event::lock_acquire, {1, 0, io})) == "lock-under-ilock");
+  CHECK(r.seen(r.record(Event::lock_acquire, {1, 0, mmaplock})) == "lock-under-ilock");
+  CHECK(r.seen(r.record(Event::lock_acquire, {1, 1, io})).empty());
+  up_read(inner);
+
   rw_semaphore rmap;
   init_lock(rmap, k.locks, k.cls.i_mmap_rwsem, lock_id(LockOwner::inode, 1, 1));
   CHECK(r.at_call("do_vmi_munmap").empty());

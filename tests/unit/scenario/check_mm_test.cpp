@@ -214,6 +214,10 @@ TEST_CASE("a disorder of DAX mappings is found") {
   played.says(DaxRule::mapped_entry, "page 0 of f is mapped, but i_pages");
   entries.store(0, 0, entry);
   played.is_whole();
+  entries.clear_mark(0, 0, XaMark::dirty);
+  played.says(DaxRule::writable_clean, "page 0 of f is mapped writable, but not");
+  entries.set_mark(0, 0, XaMark::dirty);
+  played.is_whole();
   hole |= PTE_RW;
   played.says(DaxRule::zero_writable, "page 8 of f is a writable zero page");
   hole &= ~PTE_RW;

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kernel/fs/durable_promises.hpp"
+#include "kernel/mm/memory_failure.hpp"
 
 namespace faultline {
 
@@ -81,6 +82,13 @@ std::uint64_t memory_access(Kernel& k, Paddr at, std::uint64_t length, const Acc
     return 0;
   }
   if (device && !cached) {
+    if (device->has_poison()) [[unlikely]] {
+      if (const auto bad = device->poisoned(offset, length)) {
+        k.machine_check = at + (*bad - offset);
+        cpu.last_line = ~0ULL;
+        return 0;
+      }
+    }
     k.engine.charge(device->read(k.now(), length, Pattern::random));
   }
   std::array<std::byte, 8> bytes{};
@@ -118,7 +126,13 @@ HelperPath<bool> access_split(Kernel& k, const AccessSeries& s, Vaddr va, std::u
     }
     if (high.ok) {
       *value = memory_access(k, low.phys, first, s);
-      join(value, memory_access(k, high.phys, s.length - first, rest_of(s, first)), first);
+      if (!k.machine_check) {
+        join(value, memory_access(k, high.phys, s.length - first, rest_of(s, first)), first);
+      }
+      if (k.machine_check) [[unlikely]] {
+        co_await do_machine_check(k, va);
+        co_return false;
+      }
       co_await k.engine.spend(Nanos{});
       co_return true;
     }
@@ -193,6 +207,10 @@ HelperPath<AccessOutcome> user_access(Kernel& k, AccessSeries s) {
       phys = t.phys;
     }
     out.value = memory_access(k, phys, s.length, s);
+    if (k.machine_check) [[unlikely]] {
+      co_await do_machine_check(k, va);
+      co_return out;
+    }
     if (k.engine.try_spend(Nanos{})) [[likely]]
       continue;
     co_await k.engine.spend(Nanos{});
@@ -217,7 +235,7 @@ HelperPath<bool> reach(Kernel& k, Vaddr va, Access access, Paddr* phys) {
       co_return false;
     }
     co_await exc_page_fault(k, va, t.error_code, FaultMode::user, user_ip);
-    if (k.current().pending_signal) co_return false;
+    if (goes_to_signal(k)) co_return false;
   }
 }
 

@@ -30,6 +30,7 @@ void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_
   const std::uint64_t bytes = blocks << block_log;
   k.engine.charge(device.zero(k.now(), bytes));
   device.content().zero(mp.space.geo.device_offset(start).v, bytes);
+  device.clear_bad_blocks(mp.space.geo.device_offset(start).v, bytes);
 }
 
 HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
