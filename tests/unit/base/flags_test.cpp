@@ -55,6 +55,9 @@ TEST_CASE("flag values are those of the kernel's headers") {
   SAME(fcntl_commands, F_SETFL);
   SAME(fcntl_commands, F_SETLEASE);
   SAME(fcntl_commands, F_ADD_SEALS);
+  SAME(fcntl_args, F_RDLCK);
+  SAME(fcntl_args, F_WRLCK);
+  SAME(fcntl_args, F_UNLCK);
   SAME(fsxattr_flags, FS_XFLAG_DAX);
   SAME(fsxattr_flags, FS_XFLAG_EXTSIZE);
   SAME(fsxattr_flags, FS_XFLAG_HASATTR);
@@ -95,8 +98,8 @@ TEST_CASE("words are taken with and without their prefix") {
 TEST_CASE("no table has a word twice") {
   for (const FlagTable* table :
        {&open_flags, &prot_flags, &map_flags, &mremap_flags, &madvise_words, &msync_flags,
-        &fallocate_modes, &fadvise_words, &fcntl_commands, &fsxattr_flags, &signal_names,
-        &capability_names, &rlimit_names, &vm_fault_bits}) {
+        &fallocate_modes, &fadvise_words, &fcntl_commands, &fcntl_args, &fsxattr_flags,
+        &signal_names, &capability_names, &rlimit_names, &vm_fault_bits}) {
     std::set<std::string_view> seen;
     for (const FlagWord& entry : table->words) CHECK(seen.insert(entry.word).second);
     CHECK(flag_spellings(*table).size() == 2 * table->words.size());

@@ -9,6 +9,7 @@
 #include "kernel/fs/mapdirect.hpp"
 #include "kernel/mm/vma.hpp"
 #include "kernel/workqueue.hpp"
+#include "scenario/known_words.hpp"
 #include "scenario/world.hpp"
 #include "unit/scenario/load_helper.hpp"
 
@@ -32,7 +33,7 @@ std::string with(const std::string& profile, const std::string& tasks) {
 class Play {
  public:
   explicit Play(const std::string& text)
-      : scenario_(good(text.c_str())), world_(scenario_, tracer_, WorldOptions{}) {
+      : scenario_(good(text, {}, known_.vocabulary())), world_(scenario_, tracer_, WorldOptions{}) {
     REQUIRE(world_.errors().empty());
     result = world_.run();
   }
@@ -48,6 +49,7 @@ class Play {
   RunResult result;
 
  private:
+  KnownWords known_;
   Scenario scenario_;
   Tracer tracer_;
   World world_;
@@ -66,17 +68,16 @@ const std::string write_page = R"({"id": "w", "pwrite": {"fd": "fd", "at": 0, "l
 }  // namespace
 
 TEST_CASE("who may take which lease") {
-  Play play(with("linux-6.12", R"("a": {"uid": 7, "steps": [)" + open_rd + "," +
-                                   setlease("F_WRLCK") + "," + setlease("F_RDLCK") + "," +
-                                   setlease("F_UNLCK") + "," + setlease("F_UNLCK") + "]}," +
-                                   R"("b": {"uid": 8, "start": "1ms", "steps": [)" + open_rw + "," +
-                                   setlease("F_RDLCK") + "]}," +
-                                   R"("c": {"uid": 8, "caps": ["CAP_LEASE"], "start": "2ms",
+  Play play(with("linux-6.12",
+                 R"("a": {"uid": 7, "steps": [)" + open_rd + "," + setlease("F_WRLCK") + "," +
+                     setlease("F_RDLCK") + "," + setlease("F_UNLCK") + "," + setlease("F_UNLCK") +
+                     "]}," + R"("b": {"uid": 8, "start": "1ms", "steps": [)" + open_rw + "," +
+                     setlease("F_RDLCK") + "]}," +
+                     R"("c": {"uid": 8, "caps": ["CAP_LEASE"], "start": "2ms",
                                             "steps": [)" +
-                                   open_rd + "," + setlease("F_RDLCK") + "," +
-                                   setlease("F_WRLCK") + "]}"));
-  CHECK(play.value(0, 1) == 0);        // the only one that has the file open
-  CHECK(play.value(0, 2) == 0);        // makes it a lease for reading
+                     open_rd + "," + setlease("F_RDLCK") + "," + setlease("F_WRLCK") + "]}"));
+  CHECK(play.value(0, 1) == 0);  // the only one that has the file open
+  CHECK(play.value(0, 2) == 0);  // makes it a lease for reading
   CHECK(play.value(0, 3) == 0);
   CHECK(play.value(0, 4) == -EAGAIN);  // nothing left to give up
   CHECK(play.value(1, 1) == -EACCES);  // neither owner nor capable
@@ -85,13 +86,14 @@ TEST_CASE("who may take which lease") {
 }
 
 TEST_CASE("a write lease becomes one for reading when somebody reads") {
-  Play play(with("linux-6.12",
-                 R"("a": {"uid": 7, "signals": {"SIGIO": "skip"}, "steps": [)" + open_rd + "," +
-                     setlease("F_WRLCK") + R"(, {"compute": {"for": "3s"}},
+  Play play(with("linux-6.12", R"("a": {"uid": 7, "signals": {"SIGIO": "skip"}, "steps": [)" +
+                                   open_rd + "," + setlease("F_WRLCK") +
+                                   R"(, {"compute": {"for": "3s"}},
                      {"fcntl": {"fd": "fd", "cmd": "F_GETLEASE"}}]},
                      "b": {"start": "1ms", "steps": [)" +
-                     open_rd + "]}"));
+                                   open_rd + "]}"));
   CHECK(play.end(1, 0, second) == 2);  // lease-break-time after it asked
+  REQUIRE(play.step(0, 2).signal);
   CHECK(play.step(0, 2).signal->sig == SIGIO);
   CHECK(play.value(0, 3) == 0);  // F_RDLCK
 }
@@ -108,6 +110,8 @@ TEST_CASE("a holder that ignores the signal loses its direct mapping in time") {
   // One tick after the worker's time at the latest, and not before it.
   CHECK(play.step(1, 1).end.v >= 2 * second + tick);
   CHECK(play.step(1, 1).end.v < 2 * second + 3 * tick);
+  REQUIRE(play.step(0, 3).signal);
+  REQUIRE(play.step(0, 4).signal);
   CHECK(play.step(0, 3).signal->sig == SIGIO);
   CHECK(play.step(0, 4).signal->sig == SIGBUS);
   CHECK_FALSE(play.kernel().map_directs.front()->valid);
@@ -130,13 +134,12 @@ TEST_CASE("a direct mapping without a writer keeps its lease, and gives it up wi
 }
 
 TEST_CASE("a layout is waited for with no lock of the inode held") {
-  Play play(with("linux-7.1",
-                 R"("n": {"uid": 7, "steps": [)" + open_rw +
-                     R"(, {"layoutget": {"fd": "fd"}},
+  Play play(with("linux-7.1", R"("n": {"uid": 7, "steps": [)" + open_rw +
+                                  R"(, {"layoutget": {"fd": "fd"}},
                      {"layoutreturn": {"fd": "fd", "on_recall": true}},
                      {"layoutreturn": {"fd": "fd"}}]},
                      "w": {"start": "1ms", "steps": [)" +
-                     open_rw + "," + write_page + "]}"));
+                                  open_rw + "," + write_page + "]}"));
   CHECK(play.result.outcome == Outcome::completed);
   CHECK(play.value(0, 2) == 0);
   CHECK(play.value(0, 3) == -EAGAIN);
@@ -164,9 +167,9 @@ TEST_CASE("a missing page waits for its monitor") {
     CHECK(play.value(0, 4) == play.value(0, 0));  // the page that is missing
     CHECK(play.value(0, 6) == 4096);
     CHECK(play.value(0, 7) == -EEXIST);
-    CHECK(play.value(0, 8) == -ENOENT);   // not registered
-    CHECK(play.value(1, 0) == 0);         // nor handed over
-    CHECK(play.end(1, 1, tick) == 2);     // a millisecond after it began
+    CHECK(play.value(0, 8) == -ENOENT);  // not registered
+    CHECK(play.value(1, 0) == 0);        // nor handed over
+    CHECK(play.end(1, 1, tick) == 2);    // a millisecond after it began
     CHECK(play.value(1, 2) == 77);
   }
 }
