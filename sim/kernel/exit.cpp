@@ -3,6 +3,7 @@
 #include "kernel/exit.hpp"
 
 #include "kernel/fs/open.hpp"
+#include "kernel/mm/gup.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_4_13.hpp"
@@ -79,7 +80,9 @@ Path<void> do_exit(Kernel& k, ChildCode code, ExitScope scope) {
   const bool group_dead = !current.mm || current.mm->mm_users == 1;
   if (current.mm) {
     if (group_dead && k.profile.process_accounting) co_await acct_collect(k);
+    const std::uint32_t mm_id = current.mm->id;
     co_await exit_mm(k, scope);
+    if (group_dead) release_pins(k, mm_id);  // exit_files(): a driver's file goes
   }
   if (!current.task_works.empty()) co_await task_work_run(k);
   current.exited = true;

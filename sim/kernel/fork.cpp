@@ -66,6 +66,14 @@ static HelperPath<std::int64_t> dup_vmas(Kernel& k, mm_struct& mm, mm_struct& ol
   co_return 0;
 }
 
+// The new mm goes as it is, and exit_mmap() takes off what each of its VMAs has counted.
+static void count_vmas(mm_struct& mm) {
+  mm.total_vm = mm.data_vm = mm.exec_vm = mm.stack_vm = 0;
+  for (vm_area_struct* vma = find_vma(mm, Vaddr(0)); vma; vma = find_vma(mm, vma->vm_end)) {
+    vm_stat_account(mm, vma->vm_flags, static_cast<std::int64_t>(vma_pages(*vma)));
+  }
+}
+
 static Path<std::int64_t> dup_mmap(Kernel& k, mm_struct& mm, mm_struct& old) {
   co_await percpu_down_read(k.dup_mmap_sem);
   bool taken = false;
@@ -81,6 +89,7 @@ static Path<std::int64_t> dup_mmap(Kernel& k, mm_struct& mm, mm_struct& old) {
   mm.stack_vm = old.stack_vm;
   mm.set_child_tid = old.set_child_tid;
   const std::int64_t error = co_await dup_vmas(k, mm, old);
+  if (error) count_vmas(mm);
   mmap_write_unlock_nested(k, mm);
   // What is shared from now on must not be written through a translation from before.
   co_await flush_tlb_range(k, old, Vaddr(0), Vaddr(~0ULL), PAGE_SHIFT, true);

@@ -11,6 +11,7 @@
 #include "kernel/fs/sync.hpp"
 #include "kernel/fs/xfs/xfs_exchrange.hpp"
 #include "kernel/fs/xfs/xfs_ioctl.hpp"
+#include "kernel/mm/fadvise.hpp"
 #include "scenario/player.hpp"
 #include "scenario/syscall_frame.hpp"
 
@@ -72,6 +73,18 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::pread:
     case Verb::pwrite:
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
+      break;
+    case Verb::read:
+    case Verb::write: {
+      const auto& args = std::get<IoArgs>(step.args);
+      std::optional<Vaddr> buffer;
+      if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
+      result = co_await ksys_read_write(k, as_signed(a[0]), args.length, buffer,
+                                        step.verb == Verb::write);
+      break;
+    }
+    case Verb::fadvise:
+      result = co_await ksys_fadvise64_64(k, as_signed(a[0]), a[1], a[2], a[3]);
       break;
     case Verb::aio_read:
     case Verb::aio_write: {

@@ -11,6 +11,10 @@
 
 namespace faultline {
 
+namespace {
+constexpr std::string_view policy_words[] = {"normal", "fifo", "rr"};
+}  // namespace
+
 void Reader::read_tasks(NodeId tasks) {
   for (const NodeId node : Children(tree_, tasks)) {
     TaskSpec task;

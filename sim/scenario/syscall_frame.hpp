@@ -72,8 +72,15 @@ std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& s
     constexpr std::uint64_t fs_ioc_fiemap = 0xc020660b;
     return SyscallFrame{16, {resolve(std::get<IoArgs>(step.args).fd), fs_ioc_fiemap}};
   }
+  if (const auto* const a = std::get_if<FadviseArgs>(&step.args)) {
+    return SyscallFrame{221, {resolve(a->fd), a->at, a->length, a->advice}};
+  }
   if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
     const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
+    const bool at_position = step.verb == Verb::read || step.verb == Verb::write;
+    if (at_position) {
+      return SyscallFrame{step.verb == Verb::write ? 1 : 0, {resolve(a->fd), buffer, a->length}};
+    }
     return SyscallFrame{step.verb == Verb::pwrite ? 18 : 17,
                         {resolve(a->fd), buffer, a->length, a->at}};
   }

@@ -80,7 +80,6 @@ void read_from_device(Kernel& k, const LineContent& device, const Transfer& tran
 HelperPath<std::int64_t> get_pages(Kernel& k, const DaxIo& io, Vaddr at, std::uint64_t bytes) {
   PinFlags flags;
   flags.write = !io.write;
-  flags.transfer = true;
   const std::int64_t pages = co_await pin_user_pages_fast(k, at, bytes, flags);
   if (pages <= 0) co_return pages;
   const std::uint64_t reach =

@@ -13,4 +13,8 @@ HelperPath<std::int64_t> pread_pwrite(Kernel& k, std::int64_t fd, std::uint64_t 
                                       std::uint64_t length, std::optional<Vaddr> buffer,
                                       bool write);
 
+/// read(2) or write(2): at the position of the open file, which moves on.
+HelperPath<std::int64_t> ksys_read_write(Kernel& k, std::int64_t fd, std::uint64_t length,
+                                         std::optional<Vaddr> buffer, bool write);
+
 }  // namespace faultline

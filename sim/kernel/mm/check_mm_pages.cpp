@@ -64,10 +64,19 @@ Mappings count_mappings(const Kernel& k, std::uint64_t& cost) {
   return out;
 }
 
+// Each pin of any part of an anonymous page holds a reference.
+std::uint64_t pins_of_page(const Kernel& k, Pfn first) {
+  const std::uint64_t pages = k.frames.in_huge(first) ? 1ULL << PMD_ORDER : 1;
+  std::uint64_t pins = 0;
+  const auto end = k.pins.counts.lower_bound(first + pages);
+  for (auto pin = k.pins.counts.lower_bound(first); pin != end; ++pin) pins += pin->second;
+  return pins;
+}
+
 void check_anonymous(const Kernel& k, const Mappings& mappings, MmLook& look) {
   for (const auto& [pfn, entries] : mappings.frames) {
     const std::uint32_t counted = k.frames.count(Pfn(pfn));
-    if (counted == entries) continue;
+    if (counted == entries + pins_of_page(k, Pfn(pfn))) continue;
     look.broken.push_back(
         {MmRule::page_references, 0,
          fmt::format("frame {:#x} has {} references, {} entries map it", pfn, counted, entries)});

@@ -1,8 +1,8 @@
 // Pins: without a lock as far as the page tables show the pages (GUP-fast), then with mmap_lock and
 // faults. Linux 6.12 mm/gup.c gup_fast_pte_range, __get_user_pages_locked, check_vma_flags. Pages
-// of the page cache are kept by a reference, zero pages need none. Left out: anonymous memory,
-// which only a transfer of direct I/O may pin, and without a reference; migration before a
-// long-term pin, the end of a process, which would let its drivers unpin.
+// of the page cache and anonymous ones are kept by a reference, zero pages need none. A page that
+// is pinned to be read must stay the one that the process sees, so one that a fork may have shared
+// is first made its own (FAULT_FLAG_UNSHARE). Left out: migration before a long-term pin.
 #include "kernel/mm/gup.hpp"
 
 #include <cerrno>
@@ -41,31 +41,44 @@ bool is_zero_page(const Kernel& k, Pfn pfn) {
   return pfn == k.zero_pfn || huge < (1ULL << PMD_ORDER);
 }
 
-// try_grab_folio(): false if it is no page that can be held.
-bool try_grab_page(Kernel& k, Pfn pfn, PinFlags flags) {
-  if (is_zero_page(k, pfn)) return true;
-  if (k.pmem_of(pfn)) {
-    ++k.pins.counts[pfn];
-    return true;
-  }
-  if (folio* const f = k.folios.of(pfn)) {
+bool is_anonymous_page(Kernel& k, const SeenPage& seen) {
+  return !is_zero_page(k, seen.pfn) && !(seen.entry & PTE_SPECIAL) && !k.pmem_of(seen.pfn) &&
+         !k.folios.of(seen.pfn);
+}
+
+bool is_cow_mapping(vm_flags_t flags) { return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE; }
+
+// gup_must_unshare(): whether the process might be given another page by its next store, so that
+// this one must not be pinned for reading. Without a VMA it is answered with care.
+bool gup_must_unshare(Kernel& k, const vm_area_struct* vma, const SeenPage& seen, PinFlags flags) {
+  if (flags.write || (seen.entry & PTE_RW)) return false;
+  if (is_anonymous_page(k, seen)) return (seen.entry & PTE_SHARED_ANON) != 0;
+  return flags.longterm && (!vma || is_cow_mapping(vma->vm_flags));
+}
+
+// try_grab_folio().
+void grab_page(Kernel& k, mm_struct& mm, const SeenPage& seen) {
+  if (is_zero_page(k, seen.pfn)) return;
+  if (folio* const f = k.folios.of(seen.pfn)) {
     folio_get(*f);
-    return true;
+    return;
   }
-  if (flags.transfer) return true;
-  k.unmodelled("pinning anonymous memory; it fails with EFAULT");
-  return false;
+  if (!k.pmem_of(seen.pfn)) k.frames.get(seen.pfn);
+  mm.has_pinned = true;
+  ++k.pins.counts[seen.pfn];
 }
 
 void drop_page(Kernel& k, Pfn pfn) {
   if (is_zero_page(k, pfn)) return;
-  if (!k.pmem_of(pfn)) {
-    if (folio* const f = k.folios.of(pfn)) folio_put(k, *f);
+  if (folio* const f = k.folios.of(pfn)) {
+    folio_put(k, *f);
     return;
   }
   const auto count = k.pins.counts.find(pfn);
-  if (--count->second != 0) return;
-  k.pins.counts.erase(count);
+  const bool last = --count->second == 0;
+  if (last) k.pins.counts.erase(count);
+  if (!k.pmem_of(pfn)) k.frames.put(pfn);
+  if (!last) return;
   for (Task* const waiter : k.pins.waiters) k.engine.wake(*waiter);
   k.pins.waiters.clear();
 }
@@ -91,8 +104,8 @@ HelperPath<bool> gup_fast_page(Kernel& k, mm_struct& mm, Vaddr address, PinFlags
   const bool dax = k.pmem_of(seen->pfn) != nullptr;
   if (!dax && (seen->entry & PTE_SPECIAL)) co_return false;
   if (dax && flags.longterm && k.profile.longterm_refuses_fsdax) co_return false;
-  if (!dax && !flags.transfer && !k.folios.of(seen->pfn)) co_return false;
-  if (!try_grab_page(k, seen->pfn, flags)) co_return false;
+  if (gup_must_unshare(k, nullptr, *seen, flags)) co_return false;
+  grab_page(k, mm, *seen);
   remember(k, mm, address, seen->pfn);
   co_return true;
 }
@@ -116,7 +129,8 @@ std::int64_t check_vma_flags(const Kernel& k, const vm_area_struct& vma, PinFlag
   return vma.vm_flags & (flags.write ? VM_WRITE : VM_READ) ? 0 : -EFAULT;
 }
 
-// follow_page_mask(): under the lock of the entry's table. 0: no page there yet, 1: held.
+// follow_page_mask(): under the lock of the entry's table. 0: no page there yet, 1: held, -EMLINK:
+// a page that has to be unshared first.
 Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr address, PinFlags flags) {
   mm_struct& mm = *vma.vm_mm;
   const EntryAt at = mm.pgtables->lookup(address);
@@ -125,9 +139,13 @@ Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr addres
       at.level == PtLevel::pud ? pud_lockptr(mm) : ptlock_of(k, *TablePool::table_of(at.entry));
   co_await spin_lock(ptl);
   std::int64_t result = 0;
-  if (const std::optional<SeenPage> seen = page_at(mm, address, flags.write)) {
-    result = try_grab_page(k, seen->pfn, flags) ? 1 : -EFAULT;
-    if (result == 1) remember(k, mm, address, seen->pfn);
+  const std::optional<SeenPage> seen = page_at(mm, address, flags.write);
+  if (seen && gup_must_unshare(k, &vma, *seen, flags)) {
+    result = -EMLINK;
+  } else if (seen) {
+    grab_page(k, mm, *seen);
+    remember(k, mm, address, seen->pfn);
+    result = 1;
   }
   spin_unlock(ptl);
   co_return result;
@@ -142,11 +160,12 @@ HelperPath<std::int64_t> get_one_page(Kernel& k, mm_struct& mm, Vaddr address, P
   if (!vma || address < vma->vm_start) co_return -EFAULT;
   if (const std::int64_t error = check_vma_flags(k, *vma, flags)) co_return error;
   const std::int64_t found = co_await follow_page_mask(k, *vma, address, flags);
-  if (found != 0) co_return found;
+  if (found != 0 && found != -EMLINK) co_return found;
   if (fatal_signal_pending(k.current())) co_return -EINTR;
-  const std::uint32_t fault = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
-  const vm_fault_t ret =
-      co_await handle_mm_fault(k, *vma, address, fault | (flags.write ? FAULT_FLAG_WRITE : 0));
+  std::uint32_t fault = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
+  if (flags.write) fault |= FAULT_FLAG_WRITE;
+  if (found == -EMLINK) fault |= FAULT_FLAG_UNSHARE;
+  const vm_fault_t ret = co_await handle_mm_fault(k, *vma, address, fault);
   if (ret & VM_FAULT_OOM) co_return -ENOMEM;
   if (ret & VM_FAULT_ERROR) co_return -EFAULT;
   if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) *locked = false;
@@ -170,6 +189,14 @@ Path<std::int64_t> __get_user_pages_locked(Kernel& k, mm_struct& mm, Vaddr start
   }
   if (locked) mmap_read_unlock(k, mm);
   co_return address == start ? error : static_cast<std::int64_t>((address - start) >> PAGE_SHIFT);
+}
+
+void unpin(Kernel& k, std::multimap<std::pair<std::uint32_t, std::uint64_t>, Pfn>::iterator pin) {
+  const Vaddr at(pin->first.second);
+  const Pfn pfn = pin->second;
+  k.pins.by_address.erase(pin);
+  drop_page(k, pfn);
+  k.trace<Event::sim_unpin>(at, pfn, pins_of(k, pfn));
 }
 
 }  // namespace
@@ -205,13 +232,17 @@ Path<std::int64_t> unpin_user_pages(Kernel& k, Vaddr start, std::uint64_t len) {
   for (std::uint64_t at = start.v & PAGE_MASK; at < end; at += PAGE_SIZE) {
     const auto pin = k.pins.by_address.find({mm, at});
     if (pin == k.pins.by_address.end()) continue;
-    const Pfn pfn = pin->second;
-    k.pins.by_address.erase(pin);
-    drop_page(k, pfn);
-    k.trace<Event::sim_unpin>(Vaddr(at), pfn, pins_of(k, pfn));
+    unpin(k, pin);
     result = 0;
   }
   co_return result;
+}
+
+void release_pins(Kernel& k, std::uint32_t mm_id) {
+  auto& all = k.pins.by_address;
+  for (auto pin = all.lower_bound({mm_id, 0}); pin != all.end() && pin->first.first == mm_id;) {
+    unpin(k, pin++);
+  }
 }
 
 }  // namespace faultline

@@ -10,7 +10,6 @@ namespace faultline {
 struct PinFlags {
   bool write = false;     ///< FOLL_WRITE: the device will write
   bool longterm = false;  ///< FOLL_LONGTERM: for as long as user space likes
-  bool transfer = false;  ///< for one transfer of direct I/O: anonymous memory may be meant too
 };
 
 /// Pins the pages of [start, start + len): how many were, or a negative errno if none.
@@ -20,5 +19,8 @@ Pfn pinned_page(Kernel& k, Vaddr at);
 /// Gives up what the current process has pinned as [start, start + len), whatever is mapped there
 /// now: one pin of each page. 0, or -EINVAL if there is none.
 Path<std::int64_t> unpin_user_pages(Kernel& k, Vaddr start, std::uint64_t len);
+
+/// The process of that mm has ended, and its drivers let go what they have pinned for it.
+void release_pins(Kernel& k, std::uint32_t mm_id);
 
 }  // namespace faultline

@@ -148,9 +148,11 @@ static Path<vm_fault_t> do_huge_pmd_wp_page(Kernel& k, vm_fault& vmf) {
   }
   const bool own = !pmd_shared_anon(vmf.orig_pmd) || k.frames.count(pmd_pfn(vmf.orig_pmd)) == 1;
   if (own) {
-    const pmd_t entry = pmd_mkexclusive(pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(vmf.orig_pmd))));
+    pmd_t entry = pmd_mkexclusive(vmf.orig_pmd);
+    const bool unshare = vmf.flags & FAULT_FLAG_UNSHARE;
+    if (!unshare) entry = pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(entry)));
     set_pmd(vmf.pmd, entry);
-    note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
+    if (!unshare) note_pte_set(k, Vaddr(vmf.address.v & PMD_MASK), entry.v, PMD_ORDER);
     vmf.leaf_order = PMD_ORDER;
   }
   spin_unlock(ptl);

@@ -185,7 +185,7 @@ static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf) {
     spin_unlock(*vmf.ptl);
     co_return vm_fault_t{};
   }
-  if ((vmf.flags & FAULT_FLAG_WRITE) && !pte_write(vmf.orig_pte)) {
+  if ((vmf.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE)) && !pte_write(vmf.orig_pte)) {
     const vm_fault_t wp = co_await do_wp_page(k, vmf);
     co_return wp;
   }
@@ -223,7 +223,7 @@ static Path<vm_fault_t> create_huge_pmd(Kernel& k, vm_fault& vmf) {
 
 // A huge entry is present: either it must become writable, or another CPU was faster.
 static Path<vm_fault_t> handle_huge_pmd(Kernel& k, vm_fault& vmf) {
-  if ((vmf.flags & FAULT_FLAG_WRITE) && !pmd_write(vmf.orig_pmd)) {
+  if ((vmf.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE)) && !pmd_write(vmf.orig_pmd)) {
     const vm_fault_t ret = co_await wp_huge_pmd(k, vmf);
     co_return ret;
   }

@@ -1,12 +1,13 @@
 // Copying page tables at fork: private pages become read-only on both sides and shared, until one
 // of them writes. Linux 6.12 mm/memory.c copy_page_range, copy_pte_range, copy_present_ptes, and
 // copy_huge_pmd of mm/huge_memory.c. A page of the page cache counts the new mapping in its folio,
-// an anonymous page in its frame. Left out: pinned pages, which are copied at once, and device
-// frames with references.
+// an anonymous page in its frame. A page that is pinned is copied at once: the device
+// and the parent go on with the one they have. Left out: device frames with references.
 #include <cerrno>
 
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
+#include "kernel/mm/tlb.hpp"
 
 namespace faultline {
 
@@ -33,6 +34,24 @@ bool dup_rmap(Kernel& k, mm_struct& mm, pte_t pte) {
   return true;
 }
 
+// page_needs_cow_for_dma(): a device uses the page, and the parent must not lose it to a copy.
+bool page_needs_cow_for_dma(const Kernel& k, const mm_struct& old, pte_t pte) {
+  if (!old.has_pinned || pte_special(pte) || pte_devmap(pte) || pte_shared_anon(pte)) return false;
+  if (k.folios.of(pte_pfn(pte))) return false;
+  const std::uint64_t pages = k.frames.in_huge(pte_pfn(pte)) ? 1ULL << PMD_ORDER : 1;
+  return k.pins.any(k.frames.head(pte_pfn(pte)), pages);
+}
+
+// copy_present_page(): the child gets a copy, the parent's entry stays as it is.
+void copy_present_page(Kernel& k, vm_area_struct& copy, pte_ptr to, pte_t from, Pfn fresh) {
+  copy_page(k, fresh, pte_pfn(from));
+  k.engine.charge(k.costs.page_copy + k.costs.pte_install);
+  pte_t pte = pte_mkdirty(mk_pte(fresh, copy.vm_page_prot));
+  if (copy.vm_flags & VM_WRITE) pte = pte_mkwrite(pte);
+  set_pte(to, pte);
+  ++copy.vm_mm->rss.anon;
+}
+
 void copy_present_pte(Kernel& k, vm_area_struct& copy, const vm_area_struct& original, pte_ptr to,
                       pte_ptr from, Vaddr addr) {
   pte_t pte = *from;
@@ -50,7 +69,8 @@ void copy_present_pte(Kernel& k, vm_area_struct& copy, const vm_area_struct& ori
 }
 
 Path<std::int64_t> copy_pte_range(Kernel& k, vm_area_struct& copy, const vm_area_struct& original,
-                                  pmd_ptr to, pmd_ptr from, Vaddr addr, Vaddr end) {
+                                  pmd_ptr to, pmd_ptr from, Vaddr addr, Vaddr end,
+                                  std::optional<Pfn>* prealloc, Vaddr* stopped) {
   mm_struct& mm = *copy.vm_mm;
   const mm_struct& old = *original.vm_mm;
   if (pmd_none(*to)) {
@@ -62,15 +82,42 @@ Path<std::int64_t> copy_pte_range(Kernel& k, vm_area_struct& copy, const vm_area
   co_await spin_lock(outer);
   k.locks.set_class(inner, k.cls.ptlock_nested);
   co_await spin_lock(inner);
+  bool wants_page = false;
   for (; addr < end; addr += PAGE_SIZE) {
     const pte_ptr source = old.pgtables->pte_offset(from, addr);
     if (!pte_present(*source)) continue;
-    copy_present_pte(k, copy, original, mm.pgtables->pte_offset(to, addr), source, addr);
+    const pte_ptr target = mm.pgtables->pte_offset(to, addr);
+    if (!page_needs_cow_for_dma(k, old, *source)) {
+      copy_present_pte(k, copy, original, target, source, addr);
+      continue;
+    }
+    wants_page = !*prealloc;
+    if (wants_page) break;  // allocated without the locks, then tried again
+    copy_present_page(k, copy, target, *source, **prealloc);
+    prealloc->reset();
   }
   spin_unlock(inner);
   k.locks.set_class(inner, k.cls.ptlock);
   spin_unlock(outer);
-  co_return 0;
+  *stopped = addr;
+  co_return wants_page ? -EAGAIN : 0;
+}
+
+// copy_pte_range() until all is copied, with a page for each that is pinned.
+HelperPath<std::int64_t> copy_ptes(Kernel& k, vm_area_struct& copy, const vm_area_struct& original,
+                                   pmd_ptr to, pmd_ptr from, Vaddr addr, Vaddr end) {
+  std::optional<Pfn> prealloc;
+  for (;;) {
+    const std::int64_t error =
+        co_await copy_pte_range(k, copy, original, to, from, addr, end, &prealloc, &addr);
+    if (error != -EAGAIN) {
+      if (prealloc) k.frames.put(*prealloc);
+      co_return error;
+    }
+    k.might_alloc();
+    prealloc = k.alloc_anon_page();
+    if (!prealloc) co_return -ENOMEM;
+  }
 }
 
 // A driver's entry for memory without pages: as it is.
@@ -121,6 +168,13 @@ Path<std::int64_t> copy_huge_pmd(Kernel& k, vm_area_struct& copy, const vm_area_
   co_return 0;
 }
 
+// A 2 MiB page of which a device uses a part is given up as such: its pages are looked at one by
+// one.
+bool huge_is_pinned(const Kernel& k, const vm_area_struct& vma, pmd_t pmd) {
+  return vma.vm_mm->has_pinned && vma_is_anonymous(vma) && !pmd_special(pmd) &&
+         !pmd_shared_anon(pmd) && k.pins.any(pmd_pfn(pmd), 1ULL << PMD_ORDER);
+}
+
 // The child's tables above the PTE level, made as soon as the parent has theirs.
 HelperPath<std::int64_t> make_upper_tables(Kernel& k, mm_struct& mm, Vaddr addr, bool has_pmd_table,
                                            pud_ptr* pud_of, pmd_ptr* pmd) {
@@ -161,12 +215,15 @@ Path<std::int64_t> copy_page_range(Kernel& k, vm_area_struct& copy, vm_area_stru
           k, *copy.vm_mm, addr, step.lowest == PtLevel::pmd, &to_pud, &to);
       if (error) co_return error;
       std::int64_t copied = 0;
+      if (step.pmd && pmd_leaf(*step.pmd) && huge_is_pinned(k, original, *step.pmd)) {
+        co_await __split_huge_pmd(k, original, step.pmd, addr);
+      }
       if (step.pud) {
         co_await copy_huge_pud(k, copy, original, to_pud, step.pud, addr);
       } else if (step.pmd && pmd_leaf(*step.pmd)) {
         copied = co_await copy_huge_pmd(k, copy, original, to, step.pmd, addr);
       } else if (step.pmd) {
-        copied = co_await copy_pte_range(k, copy, original, to, step.pmd, addr, next);
+        copied = co_await copy_ptes(k, copy, original, to, step.pmd, addr, next);
       }
       if (copied) co_return copied;
     }

@@ -90,7 +90,8 @@ static Path<vm_fault_t> wp_page_copy(Kernel& k, vm_fault& vmf) {
   // Flushed before the new entry is visible: no CPU may see old and new content at once.
   pte_clear(vmf.pte);
   co_await flush_tlb_range(k, mm, vmf.address, vmf.address + PAGE_SIZE, PAGE_SHIFT, false);
-  const pte_t entry = pte_mkwrite(pte_mkdirty(pte_mkyoung(mk_pte(*folio, vma.vm_page_prot))));
+  pte_t entry = pte_mkyoung(mk_pte(*folio, vma.vm_page_prot));
+  if (!(vmf.flags & FAULT_FLAG_UNSHARE)) entry = pte_mkwrite(pte_mkdirty(entry));
   k.engine.charge(k.costs.pte_install);
   set_pte(vmf.pte, entry);
   note_pte_set(k, vmf.address, entry.v, 0);
@@ -129,7 +130,15 @@ Path<vm_fault_t> do_wp_page(Kernel& k, vm_fault& vmf) {
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }
-  if (has_page && !k.folios.of(pte_pfn(pte)) && is_own_page(k, pte)) {
+  const bool own = has_page && !k.folios.of(pte_pfn(pte)) && is_own_page(k, pte);
+  if (own && (vmf.flags & FAULT_FLAG_UNSHARE)) {
+    // Nobody else's: from now on no fork's trace, so that it may be pinned.
+    set_pte(vmf.pte, pte_mkexclusive(*vmf.pte));
+    vmf.leaf_order = 0;
+    spin_unlock(*vmf.ptl);
+    co_return vm_fault_t{};
+  }
+  if (own) {
     const vm_fault_t ret = co_await wp_page_reuse(k, vmf);
     co_return ret;
   }
