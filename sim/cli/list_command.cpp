@@ -8,6 +8,7 @@
 #include "kernel/drivers/presets.hpp"
 #include "kernel/profiles/profile.hpp"
 #include "machine/presets.hpp"
+#include "machine/tlb_geometry.hpp"
 #include "scenario/schema.hpp"
 #include "scenario/support.hpp"
 #include "trace/catalogue.hpp"
@@ -30,6 +31,27 @@ std::string list_profiles() {
   return out;
 }
 
+// Sizes of the MMU's caches: entries, and ways where an array has several sets.
+std::string geometry_text() {
+  std::string out = fmt::format("\n{:<24} {:<5}", "MMU", "size");
+  for (unsigned p = 0; p < PRESETS; ++p) {
+    out += fmt::format(" {:<22}", preset_name(static_cast<Preset>(p)));
+  }
+  out += " what\n";
+  for (const GeometryRow& row : geometry_rows()) {
+    out += fmt::format("{:<24} {:<5}", row.name, row.array ? "x way" : "");
+    for (unsigned p = 0; p < PRESETS; ++p) {
+      const TlbGeometry& g = tlb_geometry(static_cast<Preset>(p));
+      const std::string size =
+          row.array ? fmt::format("{} x {}", (g.*row.array).entries, (g.*row.array).ways)
+                    : fmt::format("{}", g.*row.count);
+      out += fmt::format(" {:<22}", fmt::format("{} ({})", size, row.source[p]));
+    }
+    out += fmt::format(" {}\n", row.what);
+  }
+  return out;
+}
+
 std::string list_presets() {
   std::string out = fmt::format("{:<24} {:<5}", "cost", "unit");
   for (unsigned p = 0; p < PRESETS; ++p) {
@@ -44,6 +66,7 @@ std::string list_presets() {
     }
     out += fmt::format(" {}\n", row.what);
   }
+  out += geometry_text();
   out += "\nDrivers of character devices:\n";
   for (const DriverPresetRow& row : driver_presets()) {
     out += fmt::format("{:<24} {}\n", row.name, row.sentence);

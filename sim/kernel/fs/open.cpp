@@ -9,6 +9,7 @@
 #include "kernel/fs/namei.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/fs/xfs/xfs_setattr.hpp"
+#include "kernel/mm/shmem_truncate.hpp"
 
 namespace faultline {
 
@@ -121,7 +122,12 @@ Path<void> task_work_run(Kernel& k) {
 // notify_change() under i_rwsem: the file system's setattr.
 static Path<std::int64_t> do_truncate(Kernel& k, inode& node, std::uint64_t length) {
   co_await down_write(node.i_rwsem);
-  const std::int64_t error = co_await xfs::xfs_vn_setattr(k, node, length);
+  std::int64_t error = 0;
+  if (node.xfs) {
+    error = co_await xfs::xfs_vn_setattr(k, node, length);
+  } else {
+    error = co_await shmem_setattr(k, node, length);
+  }
   up_write(node.i_rwsem);
   co_return error;
 }
@@ -169,7 +175,6 @@ HelperPath<std::int64_t> vfs_fallocate(Kernel& k, file& f, std::uint64_t mode, s
   std::int64_t error = check_fallocate(f, mode, offset, len, sealed);
   if (error) co_return error;
   if (!f.f_op->fallocate) {
-    k.unmodelled("fallocate of a file that is not on XFS; it fails with EOPNOTSUPP");
     co_return -EOPNOTSUPP;
   }
   super_block& sb = *f.f_inode->i_sb;
@@ -194,10 +199,6 @@ static HelperPath<std::int64_t> vfs_ftruncate(Kernel& k, file& f, std::uint64_t 
   inode& node = *f.f_inode;
   if (node.type != InodeType::regular || !(f.f_mode & FMODE_WRITE)) co_return -EINVAL;
   if (node.append) co_return -EPERM;
-  if (!node.xfs) {
-    k.unmodelled("truncating a file that is not on XFS; it fails with EIO");
-    co_return -EIO;
-  }
   co_await sb_start_write(*node.i_sb);
   const std::int64_t error = co_await do_truncate(k, node, length);
   sb_end_write(*node.i_sb);

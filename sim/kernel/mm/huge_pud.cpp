@@ -53,7 +53,7 @@ Path<vm_fault_t> wp_huge_pud(Kernel& k, vm_fault& vmf) {
   co_return VM_FAULT_FALLBACK;
 }
 
-Path<void> huge_pud_set_accessed(Kernel& k, vm_fault& vmf) {
+Path<void> huge_pud_set_accessed(Kernel&, vm_fault& vmf) {
   spinlock_t& ptl = pud_lockptr(*vmf.vma->vm_mm);
   co_await spin_lock(ptl);
   if (pud_same(*vmf.pud, vmf.orig_pud)) {

@@ -7,6 +7,7 @@
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/super.hpp"
 #include "kernel/mm/filemap.hpp"
+#include "kernel/mm/shmem_truncate.hpp"
 #include "kernel/mm/vm_account.hpp"
 #include "kernel/mm/vma.hpp"
 
@@ -16,11 +17,24 @@ namespace {
 
 constexpr std::uint32_t kernel_mount = 0xffff;  // where unnamed files are
 
-// shmem_get_folio(): the folio of a page, locked; a new one is zero. Null when memory is out.
+// The folio of the page that is there, locked; null if it went meanwhile, or there is none.
+HelperPath<folio*> find_lock_folio(Kernel& k, address_space& mapping, std::uint64_t index) {
+  folio* const cached = filemap_get_folio(k, mapping, index);
+  if (!cached) co_return nullptr;
+  folio_get(*cached);
+  co_await folio_lock(k, *cached);
+  const bool there = cached->mapping == &mapping;
+  if (!there) folio_unlock(k, *cached);
+  folio_put(k, *cached);
+  co_return there ? cached : nullptr;
+}
+
+}  // namespace
+
 Path<folio*> shmem_get_folio(Kernel& k, address_space& mapping, std::uint64_t index) {
-  if (folio* const cached = filemap_get_folio(k, mapping, index)) {
-    co_await folio_lock(k, *cached);
-    co_return cached;
+  while (filemap_get_folio(k, mapping, index)) {
+    folio* const found = co_await find_lock_folio(k, mapping, index);
+    if (found) co_return found;
   }
   k.might_alloc();
   const std::optional<Pfn> pfn = k.frames.alloc_folio(0);
@@ -38,9 +52,8 @@ Path<folio*> shmem_get_folio(Kernel& k, address_space& mapping, std::uint64_t in
     folio_unlock(k, f);
     k.frames.free_folio(*pfn, 0);
     k.folios.drop(f);
-    folio& theirs = k.folios.at(other);
-    co_await folio_lock(k, theirs);
-    co_return &theirs;
+    folio* const theirs = co_await shmem_get_folio(k, mapping, index);
+    co_return theirs;
   }
   f.swapbacked = f.uptodate = f.dirty = true;
   k.engine.charge(k.costs.page_zero);
@@ -48,11 +61,19 @@ Path<folio*> shmem_get_folio(Kernel& k, address_space& mapping, std::uint64_t in
   co_return &f;
 }
 
+namespace {
+
 Path<vm_fault_t> shmem_fault(Kernel& k, vm_fault& vmf) {
   inode& node = *vmf.vma->vm_file->f_inode;
   if (vmf.pgoff.v >= (node.i_size + PAGE_SIZE - 1) >> PAGE_SHIFT) co_return VM_FAULT_SIGBUS;
-  vmf.folio = co_await shmem_get_folio(k, node.i_data, vmf.pgoff.v);
-  co_return vmf.folio ? VM_FAULT_LOCKED : VM_FAULT_OOM;
+  folio* const f = co_await shmem_get_folio(k, node.i_data, vmf.pgoff.v);
+  if (!f) co_return VM_FAULT_OOM;
+  if (vmf.pgoff.v >= (node.i_size + PAGE_SIZE - 1) >> PAGE_SHIFT) {  // truncated meanwhile
+    folio_unlock(k, *f);
+    co_return VM_FAULT_SIGBUS;
+  }
+  vmf.folio = f;
+  co_return VM_FAULT_LOCKED;
 }
 
 }  // namespace
@@ -113,6 +134,7 @@ super_block& kernel_super(Kernel& k) {
   sb.name = "shmem";
   sb.id = kernel_mount;
   sb.s_dev = make_dev(0, 1);
+  init_super_locks(k, sb);
   return sb;
 }
 
@@ -121,6 +143,7 @@ super_block& kernel_super(Kernel& k) {
 const file_operations shmem_file_operations{.mmap = shmem_mmap,
                                             .mmap_prepare = shmem_mmap_prepare,
                                             .fsync = shmem_fsync,
+                                            .fallocate = shmem_fallocate,
                                             .release = shmem_release};
 
 // One that has gone, or a new one.

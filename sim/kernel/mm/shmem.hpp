@@ -1,5 +1,5 @@
 // Shared memory: tmpfs, shared anonymous mappings, /dev/zero. Linux 6.12 and 7.1 mm/shmem.c.
-// Left out: swap, huge pages, seals, write(2), truncation.
+// Left out: swap, huge pages, seals, read(2) and write(2). shmem_truncate.hpp has truncation.
 #pragma once
 
 #include "kernel/kernel.hpp"
@@ -8,6 +8,9 @@ namespace faultline {
 
 extern const file_operations shmem_file_operations;
 extern const vm_operations_struct shmem_vm_ops;
+
+/// shmem_get_folio(): the folio of a page, locked; a new one is zero. Null when memory is out.
+Path<folio*> shmem_get_folio(Kernel& k, address_space& mapping, std::uint64_t index);
 
 /// A new unnamed file of `size` bytes with one reference; charged whole unless the flags have
 /// VM_NORESERVE. Null when that much may not be promised.

@@ -122,9 +122,9 @@ Path<void> flush_tlb_range(Kernel& k, mm_struct& mm, Vaddr start, Vaddr end, uns
     const CpuId id(static_cast<std::uint16_t>(c));
     interrupted += flush_tlb_remote(k, id, mm, start, end, stride_shift, freed_tables) ? 1 : 0;
   }
-  if (interrupted != 0) {
-    co_await k.engine.spend(k.costs.ipi_base + k.costs.ipi_per_cpu * interrupted);
-  }
+  const Nanos ipis =
+      interrupted == 0 ? Nanos{} : k.costs.ipi_base + k.costs.ipi_per_cpu * interrupted;
+  if (others != 0) co_await k.engine.spend(ipis);
   flush_tlb_local(k, mm, start, end, stride_shift);
 }
 

@@ -13,10 +13,6 @@ Path<void> truncate_inode_pages_range(Kernel& k, address_space& mapping, std::ui
                                       std::uint64_t lend) {
   if (mapping.nrpages == 0) co_return;
   if (!mapping.host->dax) {
-    if (!mapping.a_ops) {
-      k.unmodelled("removing folios from a tmpfs file; they stay");
-      co_return;
-    }
     co_await truncate_folios(k, mapping, lstart, lend);
     co_return;
   }

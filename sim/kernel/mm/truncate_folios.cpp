@@ -153,6 +153,14 @@ HelperPath<void> truncate_without_waiting(Kernel& k, address_space& mapping, Pag
   for (;;) {
     const std::vector<folio*> batch = lock_batch(k, mapping, range, &index);
     if (batch.empty()) co_return;
+    if (!mapping.a_ops) {  // shmem_undo_range() takes them one by one
+      for (folio* const f : batch) {
+        co_await truncate_inode_folio(k, mapping, *f);
+        folio_unlock(k, *f);
+        folio_put(k, *f);
+      }
+      continue;
+    }
     for (folio* const f : batch) co_await cleanup_folio(k, mapping, *f);
     co_await spin_lock(mapping.xa_lock);  // delete_from_page_cache_batch()
     for (folio* const f : batch) filemap_remove_locked(k, mapping, *f);

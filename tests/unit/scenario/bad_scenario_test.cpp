@@ -38,11 +38,13 @@ TEST_CASE("unknown keys and words, with what was meant") {
         Lines{"s.json:4:45: /tasks/t/steps/0/open/file: unknown file \"g\"",
               "s.json:4:60: /tasks/t/steps/0/open/flags/0: \"O_RDWRR\" is not a flag or an "
               "integer; did you mean O_RDWR?"});
-  CHECK(complaints(with_steps(R"({"fence": {}, "expect": {"errno": "ETXTBUSY", "leaf": "4K"}})")) ==
-        Lines{"s.json:4:61: /tasks/t/steps/0/expect/errno: \"ETXTBUSY\" is not an error "
-              "name or 0; did you mean ETXTBSY?",
-              "s.json:4:81: /tasks/t/steps/0/expect/leaf: \"4K\" is not a leaf size (4KiB, 2MiB, "
-              "none)"});
+  CHECK(
+      complaints(with_steps(R"({"fence": {}, "expect": {"errno": "ETXTBUSY", "leaf": "4K"}})")) ==
+      Lines{
+          "s.json:4:61: /tasks/t/steps/0/expect/errno: \"ETXTBUSY\" is not an error "
+          "name or 0; did you mean ETXTBSY?",
+          "s.json:4:81: /tasks/t/steps/0/expect/leaf: \"4K\" is not a leaf size (4KiB, 2MiB, 1GiB, "
+          "none)"});
 }
 
 TEST_CASE("wrong types and numbers out of range") {
