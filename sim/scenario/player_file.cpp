@@ -31,6 +31,13 @@ HelperPath<std::int64_t> freeze_or_thaw(Kernel& k, FsRef fs, bool freeze) {
   co_return -EOPNOTSUPP;
 }
 
+HelperPath<std::int64_t> fssetxattr(Kernel& k, std::int64_t fd, const FsxattrArgs& args) {
+  xfs::FsxattrChange change{args.set, args.clear, {}};
+  if (args.has_extsize) change.extsize = args.extsize;
+  const std::int64_t error = co_await xfs::ioctl_fssetxattr(k, fd, change);
+  co_return error;
+}
+
 }  // namespace
 
 HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
@@ -48,6 +55,26 @@ HelperPath<std::int64_t> Player::fiemap(Kernel& k, const IoArgs& args) {
   const std::int64_t error = co_await ioctl_fiemap(k, resolve(args.fd), request, &mapped);
   if (!error) told_ = static_cast<std::int64_t>(mapped);
   co_return error;
+}
+
+HelperPath<std::int64_t> Player::two_files(Kernel& k, Verb verb, const CloneArgs& args) {
+  const std::int64_t from = resolve(args.fd);
+  const std::int64_t to = resolve(args.to_fd);
+  std::int64_t result = 0;
+  if (verb == Verb::exchange) {
+    const xfs::ExchangeRange range{args.at, args.to_at, args.length};
+    result = co_await xfs::xfs_ioc_exchange(k, to, from, range);
+    co_return result;
+  }
+  const RemapRange range{args.at, args.to_at, args.length};
+  if (verb == Verb::clone) {
+    result = co_await ioctl_file_clone(k, to, from, range);
+    co_return result;
+  }
+  std::int64_t status = 0;
+  result = co_await ioctl_file_dedupe_range(k, from, to, range, &status);
+  if (!result) told_ = status;
+  co_return result;
 }
 
 HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
@@ -89,53 +116,32 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::aio_read:
     case Verb::aio_write: {
       const auto& args = std::get<IoArgs>(step.args);
-      const bool write = step.verb == Verb::aio_write;
-      result = co_await io_submit_rw(k, resolve(args.fd), args.at, args.length, write);
+      result = co_await io_submit_rw(k, resolve(args.fd), args.at, args.length,
+                                     step.verb == Verb::aio_write);
       break;
     }
     case Verb::fiemap:
       result = co_await fiemap(k, std::get<IoArgs>(step.args));
       break;
-    case Verb::fsxattr: {
-      const auto& args = std::get<FsxattrArgs>(step.args);
-      xfs::FsxattrChange change{args.set, args.clear, {}};
-      if (args.has_extsize) change.extsize = args.extsize;
-      result = co_await xfs::ioctl_fssetxattr(k, as_signed(a[0]), change);
+    case Verb::fsxattr:
+      result = co_await fssetxattr(k, as_signed(a[0]), std::get<FsxattrArgs>(step.args));
       break;
-    }
     case Verb::ftruncate:
       result = co_await do_sys_ftruncate(k, as_signed(a[0]), as_signed(a[1]));
       break;
     case Verb::fallocate:
       result = co_await ksys_fallocate(k, as_signed(a[0]), a[1], as_signed(a[2]), as_signed(a[3]));
       break;
-    case Verb::clone: {
-      const auto& args = std::get<CloneArgs>(step.args);
-      const RemapRange range{args.at, args.to_at, args.length};
-      result = co_await ioctl_file_clone(k, as_signed(a[0]), resolve(args.fd), range);
+    case Verb::clone:
+    case Verb::dedupe:
+    case Verb::exchange:
+      result = co_await two_files(k, step.verb, std::get<CloneArgs>(step.args));
       break;
-    }
-    case Verb::dedupe: {
-      const auto& args = std::get<CloneArgs>(step.args);
-      const RemapRange range{args.at, args.to_at, args.length};
-      std::int64_t status = 0;
-      result =
-          co_await ioctl_file_dedupe_range(k, as_signed(a[0]), resolve(args.to_fd), range, &status);
-      if (!result) told_ = status;
-      break;
-    }
-    case Verb::exchange: {
-      const auto& args = std::get<CloneArgs>(step.args);
-      const xfs::ExchangeRange range{args.at, args.to_at, args.length};
-      result = co_await xfs::xfs_ioc_exchange(k, as_signed(a[0]), resolve(args.fd), range);
-      break;
-    }
     case Verb::freeze:
-    case Verb::thaw: {
-      const FsRef fs = std::get<FsArgs>(step.args).fs;
-      result = co_await freeze_or_thaw(k, fs, step.verb == Verb::freeze);
+    case Verb::thaw:
+      result =
+          co_await freeze_or_thaw(k, std::get<FsArgs>(step.args).fs, step.verb == Verb::freeze);
       break;
-    }
     default:
       FL_BUG("a verb without a system call");
   }
