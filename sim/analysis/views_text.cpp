@@ -36,6 +36,7 @@ constexpr std::array event_fields{
     EventFields{"iomap_iter_dstmap", "offset length type flags"},
     EventFields{"iomap_iter_srcmap", "offset length type flags"},
     EventFields{"iomap_readahead", "nr_pages"},
+    EventFields{"iomap_readpage", "nr_pages"},
     EventFields{"iomap_release_folio", "size offset length"},
     EventFields{"iomap_writepage", "size offset length"},
     EventFields{"iomap_writepage_map", "offset length type flags"},

@@ -1,5 +1,5 @@
 // Leaving and tearing down an mm. Linux 6.12 kernel/exit.c exit_mm, exit_notify, mm/mmap.c
-// exit_mmap. Left out: closing of descriptors, children that outlive their parent.
+// exit_mmap. Left out: children that outlive their parent.
 #include "kernel/exit.hpp"
 
 #include "kernel/fs/open.hpp"
@@ -83,6 +83,7 @@ Path<void> do_exit(Kernel& k, ChildCode code, ExitScope scope) {
     const std::uint32_t mm_id = current.mm->id;
     co_await exit_mm(k, scope);
     if (group_dead) release_pins(k, mm_id);  // exit_files(): a driver's file goes
+    if (group_dead) exit_files(k);
   }
   if (!current.task_works.empty()) co_await task_work_run(k);
   current.exited = true;

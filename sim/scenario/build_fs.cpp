@@ -21,6 +21,12 @@ namespace {
 
 using namespace xfs;
 
+// Blocks that are there but not written were asked for with fallocate(2).
+bool preallocated(const std::vector<Extent>& extents) {
+  const auto unwritten = [](const Extent& e) { return e.state == ExtState::unwritten; };
+  return std::any_of(extents.begin(), extents.end(), unwritten);
+}
+
 constexpr std::uint64_t first_user_inode =
     0x83;  // after the root directory and the realtime inodes
 constexpr std::uint32_t pmem_major = 259;
@@ -272,7 +278,8 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.xfs->reflink = reflink_[f];
   node.xfs->xflags = (node.immutable ? FS_XFLAG_IMMUTABLE : 0) |
                      (node.append ? FS_XFLAG_APPEND : 0) |
-                     (file.extsize != 0 ? FS_XFLAG_EXTSIZE : 0);
+                     (file.extsize != 0 ? FS_XFLAG_EXTSIZE : 0) |
+                     (preallocated(layouts_[f].extents) ? FS_XFLAG_PREALLOC : 0);
   node.i_flags->set_locked((node.immutable ? S_IMMUTABLE : 0) | (node.append ? S_APPEND : 0) |
                            (node.dax ? S_DAX : 0));
   init_lock(node.xfs->i_lock, k_.locks, k_.cls.ilock, lock_id(LockOwner::inode, index, 2));

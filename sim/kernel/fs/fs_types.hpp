@@ -191,6 +191,7 @@ struct file_ra_state {
   std::uint64_t size = 0, async_size = 0;  ///< its length, and the part that starts the next one
   std::uint64_t ra_pages = 32;             ///< largest window: 128 KiB
   std::uint64_t prev_pos = ~0ULL;          ///< where the last read(2) ended, bytes
+  unsigned order = 0;                      ///< of the window's folios, where it is kept
   std::uint64_t mmap_miss = 0;             ///< faults that missed the cache, less those that hit
 };
 

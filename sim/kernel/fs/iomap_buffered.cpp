@@ -1,5 +1,6 @@
-// iomap_readahead and iomap_page_mkwrite. Linux 6.12 fs/iomap/buffered-io.c. The pages of one
-// mapping are one request to the device; holes and unwritten blocks are zeroed without one.
+// iomap_readahead, iomap_read_folio and iomap_page_mkwrite. Linux 6.12 fs/iomap/buffered-io.c. The
+// pages of one mapping are one request to the device; holes and unwritten blocks are zeroed without
+// one.
 #include "kernel/fs/iomap_buffered.hpp"
 
 #include <algorithm>
@@ -27,19 +28,18 @@ static void fill_folio(Kernel& k, const folio& f, const iomap& map, std::uint64_
   copy_content(k.dram, memory, device.content(), map.addr + (from - map.offset), to - from);
 }
 
-Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios,
-                           const iomap_ops& ops) {
-  inode& host = *mapping.host;
+// Submits the reads of folios that follow each other.
+static HelperPath<void> read_folios(Kernel& k, inode& host, const std::vector<folio*>& folios,
+                                    const iomap_ops& ops, const char* caller) {
   const folio& last = *folios.back();
   iomap_iter iter;
   iter.host = &host;
   iter.pos = folios.front()->index << PAGE_SHIFT;
   iter.len = ((last.index + last.pages()) << PAGE_SHIFT) - iter.pos;
-  k.trace<Event::iomap_readahead>(host.i_sb->s_dev, host.i_ino, iter.len >> PAGE_SHIFT);
   for (folio* const f : folios) ifs_alloc(*f);
   std::vector<Nanos> done(folios.size());
   for (;;) {
-    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_readahead");
+    const std::int64_t more = co_await iomap_iter_next(k, iter, ops, caller);
     if (more <= 0) break;
     const std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
     const std::uint64_t length = end - iter.pos;
@@ -59,6 +59,22 @@ Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*
     iter.processed = static_cast<std::int64_t>(length);
   }
   for (std::size_t i = 0; i < folios.size(); ++i) folio_start_read(k, *folios[i], done[i]);
+}
+
+Path<void> iomap_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios,
+                           const iomap_ops& ops) {
+  inode& host = *mapping.host;
+  std::uint64_t pages = 0;
+  for (const folio* const f : folios) pages += f->pages();
+  k.trace<Event::iomap_readahead>(host.i_sb->s_dev, host.i_ino, pages);
+  co_await read_folios(k, host, folios, ops, "iomap_readahead");
+}
+
+Path<void> iomap_read_folio(Kernel& k, folio& f, const iomap_ops& ops) {
+  inode& host = *f.mapping->host;
+  k.trace<Event::iomap_readpage>(host.i_sb->s_dev, host.i_ino, 1);
+  const std::vector<folio*> one{&f};
+  co_await read_folios(k, host, one, ops, "iomap_read_folio");
 }
 
 // Bytes of the folio that are inside the file; -EFAULT if it was truncated away.

@@ -109,6 +109,13 @@ void fput(Kernel& k, file& file) {
   }
 }
 
+void exit_files(Kernel& k) {
+  for (file*& opened : k.current().files->fd) {
+    if (opened) fput(k, *opened);
+    opened = nullptr;
+  }
+}
+
 Path<void> task_work_run(Kernel& k) {
   std::vector<file*> works;
   works.swap(k.current().task_works);

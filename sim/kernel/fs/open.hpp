@@ -15,7 +15,9 @@ Path<std::int64_t> close_fd(Kernel& k, std::int64_t fd);
 file* fget(Kernel& k, std::int64_t fd);
 /// Drops a reference. What is to be done for the last one waits until the task leaves the kernel.
 void fput(Kernel& k, file& file);
-/// Does that: delayed __fput(). Called only if there is something to do.
+/// The last thread of a process is exiting: its descriptors are closed.
+void exit_files(Kernel& k);
+/// What fput() left to be done: delayed __fput(). Called only if there is something to do.
 Path<void> task_work_run(Kernel& k);
 
 /// ftruncate(2): 0 or a negative errno.

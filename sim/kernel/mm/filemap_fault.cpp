@@ -34,6 +34,12 @@ struct FaultIo {
 static Path<void> sync_mmap_readahead(Kernel& k, vm_fault& vmf, file& f, FaultIo& io) {
   constexpr std::uint64_t MMAP_LOTSAMISS = 100;
   file_ra_state& ra = f.f_ra;
+  if (vmf.vma->vm_flags & VM_RAND_READ) co_return;
+  if (vmf.vma->vm_flags & VM_SEQ_READ) {
+    io.dropped = maybe_unlock_mmap_for_io(k, vmf) || io.dropped;
+    co_await page_cache_sync_ra(k, f.f_inode->i_data, ra, vmf.pgoff.v, ra.ra_pages);
+    co_return;
+  }
   if (ra.mmap_miss < MMAP_LOTSAMISS * 10) ++ra.mmap_miss;
   if (ra.mmap_miss > MMAP_LOTSAMISS) co_return;  // reading around has not helped so far
   io.dropped = maybe_unlock_mmap_for_io(k, vmf) || io.dropped;
@@ -47,10 +53,11 @@ static Path<void> sync_mmap_readahead(Kernel& k, vm_fault& vmf, file& f, FaultIo
 static Path<void> async_mmap_readahead(Kernel& k, vm_fault& vmf, file& f, folio& found,
                                        FaultIo& io) {
   file_ra_state& ra = f.f_ra;
+  if (vmf.vma->vm_flags & VM_RAND_READ) co_return;
   if (ra.mmap_miss != 0) --ra.mmap_miss;
   if (!found.readahead) co_return;
   io.dropped = maybe_unlock_mmap_for_io(k, vmf) || io.dropped;
-  co_await page_cache_async_ra(k, f.f_inode->i_data, ra, found, vmf.pgoff.v);
+  co_await page_cache_async_ra(k, f.f_inode->i_data, ra, found, vmf.pgoff.v, ra.ra_pages);
 }
 
 // lock_folio_maybe_drop_mmap(): false if a signal ended the wait; then the fault's lock is released
@@ -95,7 +102,7 @@ static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_
       io.mapping_locked = true;
     }
     if (!found) {
-      const bool added = co_await page_cache_read_one(k, mapping, index);
+      const bool added = co_await filemap_make_folio(k, mapping, index);
       if (!added) co_return false;
       continue;
     }
@@ -104,7 +111,9 @@ static HelperPath<bool> find_and_lock(Kernel& k, vm_fault& vmf, FaultIo& io, vm_
     // Truncated meanwhile, or not to be read without invalidate_lock.
     const bool again = locked && (found->mapping != &mapping || !io.mapping_locked);
     if (locked && !again) {
-      co_await read_locked_folio(k, mapping, *found);  // page_not_uptodate
+      // page_not_uptodate: nobody has asked for it yet
+      io.dropped = (!io.dropped && maybe_unlock_mmap_for_io(k, vmf)) || io.dropped;
+      co_await read_locked_folio(k, *found);
       break;
     }
     if (locked) folio_unlock(k, *found);

@@ -48,7 +48,7 @@ HelperPath<std::int64_t> update_page(Kernel& k, address_space& mapping, folio& f
     co_return 1;
   }
   const bool gone = f.mapping != &mapping;
-  if (!gone && !f.uptodate) co_await read_locked_folio(k, mapping, f);
+  if (!gone && !f.uptodate) co_await read_locked_folio(k, f);
   folio_unlock(k, f);
   if (locks) up_read(mapping.invalidate_lock);
   co_return gone ? 1 : 0;
@@ -70,13 +70,15 @@ Path<std::int64_t> filemap_get_pages(Kernel& k, file& f, std::uint64_t pos, std:
     if (batch.empty()) {  // filemap_create_folio()
       const bool locks = k.profile.filemap_fault_locks;
       if (locks) co_await down_read(mapping.invalidate_lock);
-      const bool added = co_await page_cache_read_one(k, mapping, index);
+      const bool added = co_await filemap_make_folio(k, mapping, index);
       if (locks) up_read(mapping.invalidate_lock);
       if (!added) co_return -ENOMEM;
       continue;
     }
     folio& end = *batch.back();
-    if (end.readahead) co_await page_cache_async_ra(k, mapping, f.f_ra, end, last - 1);
+    if (end.readahead) {  // filemap_readahead()
+      co_await page_cache_async_ra(k, mapping, f.f_ra, end, end.index, last - end.index);
+    }
     if (!end.uptodate) {
       const std::int64_t error = co_await update_page(k, mapping, end);
       if (error != 0) release(k, batch);

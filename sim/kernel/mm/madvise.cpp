@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "kernel/fs/open.hpp"
+#include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/shmem.hpp"
@@ -196,13 +197,16 @@ static Path<std::int64_t> madvise_remove(Kernel& k, vm_area_struct& vma, Vaddr s
 }
 
 // Pages of a file may be read ahead, with mmap_lock given up; a DAX file and memory have none.
-static Path<std::int64_t> madvise_willneed(Kernel& k, vm_area_struct& vma) {
+static Path<std::int64_t> madvise_willneed(Kernel& k, vm_area_struct& vma, Vaddr start, Vaddr end) {
   file* const f = vma.vm_file;
   if (!f || f->f_inode->dax || f->f_op == &shmem_file_operations) co_return 0;
   mm_struct& mm = *vma.vm_mm;
+  const std::uint64_t offset = linear_page_index(vma, start).v << PAGE_SHIFT;
   ++f->f_count;
   mmap_read_unlock(k, mm);
-  if (f->f_inode->i_data.a_ops) k.unmodelled("MADV_WILLNEED of a file; it reads nothing ahead");
+  if (f->f_inode->xfs && f->f_inode->i_data.a_ops) {
+    co_await xfs::xfs_file_fadvise_willneed(k, *f, offset, end - start);
+  }
   fput(k, *f);
   co_await mmap_read_lock(k, mm);
   co_return 0;
@@ -238,7 +242,7 @@ static Path<std::int64_t> madvise_vma_behavior(Kernel& k, mmu_gather& tlb, vm_ar
       error = co_await madvise_remove(k, vma, start, end);
       break;
     case Kind::willneed:
-      error = co_await madvise_willneed(k, vma);
+      error = co_await madvise_willneed(k, vma, start, end);
       break;
     case Kind::reclaim:  // of what can be reclaimed at all
       error = vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) ? -EINVAL : 0;

@@ -77,6 +77,11 @@ constexpr std::array knobs{
     Knob{"mm.merges_untouched", KnobKind::boolean, "", "false",
          "A VMA that was never written may be extended over a neighbour that was (6.15 and later).",
          set_member<&Profile::merges_untouched>},
+    Knob{"mm.ra_order_kept", KnobKind::boolean, "", "false",
+         "Readahead remembers how large its folios are (6.18 and later): single pages at first, "
+         "four "
+         "times larger with each window; before, four pages at once.",
+         set_member<&Profile::ra_order_kept>},
     Knob{"mm.dup_untracks_pfns", KnobKind::boolean, "", "true",
          "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
          "before anything else is locked (until 6.16).",

@@ -20,6 +20,10 @@
 
 namespace faultline::xfs {
 
+Path<void> xfs_vm_read_folio(Kernel& k, folio& f) {
+  co_await iomap_read_folio(k, f, xfs_read_iomap_ops);
+}
+
 namespace {
 
 Path<void> xfs_vm_readahead(Kernel& k, address_space& mapping, std::vector<folio*>& folios) {

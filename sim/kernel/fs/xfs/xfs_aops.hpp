@@ -7,4 +7,7 @@ namespace faultline::xfs {
 
 extern const address_space_operations xfs_address_space_operations;
 
+/// Reads a locked folio; it is unlocked when its data are there.
+Path<void> xfs_vm_read_folio(Kernel& k, folio& f);
+
 }  // namespace faultline::xfs

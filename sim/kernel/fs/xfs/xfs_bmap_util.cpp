@@ -8,6 +8,7 @@
 
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/truncate.hpp"
@@ -56,7 +57,7 @@ HelperPath<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std:
   if (error) {
     co_await xfs_trans_cancel(k, tp);
   } else {
-    ip.xfs->prealloc = true;
+    ip.xfs->xflags |= FS_XFLAG_PREALLOC;
     xfs_trans_log_inode(tp);
     co_await xfs_trans_commit(k, tp);
   }

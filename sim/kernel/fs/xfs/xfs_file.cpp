@@ -153,6 +153,7 @@ const file_operations xfs_file_operations{.mmap = xfs_file_mmap,
                                           .fsync = xfs_file_fsync,
                                           .fallocate = xfs_file_fallocate,
                                           .remap_file_range = xfs_file_remap_range,
+                                          .release = xfs_file_release,
                                           .area = AreaSearch::thp,
                                           .fop_flags = FOP_MMAP_SYNC};
 const file_operations xfs_dir_file_operations{.fsync = xfs_file_fsync};

@@ -42,6 +42,9 @@ Path<std::int64_t> xfs_file_dio_read(Kernel& k, file& file, const DaxIo& io, Dio
 Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io);
 Path<std::int64_t> xfs_file_buffered_write(Kernel& k, file& file, DaxIo io);
 
+/// posix_fadvise(2) WILLNEED of a file with a page cache: reads [offset, offset + len) ahead.
+Path<void> xfs_file_fadvise_willneed(Kernel& k, file& file, std::uint64_t offset,
+                                     std::uint64_t len);
 /// Zeroes from the end of the file to `pos`, before a write there. IOLOCK is held exclusively.
 HelperPath<std::int64_t> xfs_file_zero_eof(Kernel& k, inode& ip, std::uint64_t pos);
 /// IOLOCK for read(2) and write(2); `caller` as 4.13 names it.
@@ -52,6 +55,8 @@ HelperPath<std::int64_t> generic_write_checks(Kernel& k, inode& ip, const DaxIo&
 /// fsync of [start, end] (bytes); `datasync`: only what reading the data back needs. 0 or an errno.
 Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, std::uint64_t end,
                                   bool datasync);
+/// The last reference to an open file has gone.
+Path<void> xfs_file_release(Kernel& k, file& file);
 /// fallocate of [offset, offset + len) in a mode that vfs_fallocate accepted. 0 or an errno.
 Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std::uint64_t offset,
                                       std::uint64_t len);

@@ -11,6 +11,7 @@
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_layouts.hpp"
 #include "kernel/mm/filemap.hpp"
+#include "kernel/mm/readahead.hpp"
 
 namespace faultline::xfs {
 
@@ -22,6 +23,17 @@ Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io
   const std::int64_t ret = co_await filemap_read(k, file, io);
   xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_buffered_read");
   co_return ret;
+}
+
+// xfs_file_fadvise(): who fills the page cache must not meet who takes blocks away.
+Path<void> xfs_file_fadvise_willneed(Kernel& k, file& file, std::uint64_t offset,
+                                     std::uint64_t len) {
+  inode& ip = *file.f_inode;
+  const std::uint64_t first = offset >> PAGE_SHIFT;
+  const std::uint64_t last = (offset + len - 1) >> PAGE_SHIFT;
+  co_await xfs_ilock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_fadvise");
+  co_await force_page_cache_ra(k, ip.i_data, file.f_ra, first, last - first + 1);
+  xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_fadvise");
 }
 
 // A write behind the end of the file: what is between must read as zeros.

@@ -5,9 +5,10 @@
 
 namespace faultline::xfs {
 
-inline constexpr std::uint32_t FS_XFLAG_IMMUTABLE = 0x8, FS_XFLAG_APPEND = 0x10,
-                               FS_XFLAG_SYNC = 0x20, FS_XFLAG_NOATIME = 0x40,
-                               FS_XFLAG_EXTSIZE = 0x800, FS_XFLAG_DAX = 0x8000;
+inline constexpr std::uint32_t FS_XFLAG_PREALLOC = 0x2, FS_XFLAG_IMMUTABLE = 0x8,
+                               FS_XFLAG_APPEND = 0x10, FS_XFLAG_SYNC = 0x20,
+                               FS_XFLAG_NOATIME = 0x40, FS_XFLAG_EXTSIZE = 0x800,
+                               FS_XFLAG_DAX = 0x8000;
 
 /// What FS_IOC_FSGETXATTR would have told, changed: flags to set and to clear, a new hint.
 struct FsxattrChange {

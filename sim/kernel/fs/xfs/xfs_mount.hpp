@@ -38,10 +38,11 @@ struct xfs_mount {
   inode* m_rootip = nullptr;  ///< the root directory; null until something is done in it
 };
 
-/// Bits of i_flags: blocks behind the end of file, blocks in the CoW fork that nobody uses yet, and
-/// that another file is being given the blocks of this one.
-inline constexpr unsigned XFS_IEOFBLOCKS = 1u << 9, XFS_ICOWBLOCKS = 1u << 12,
-                          XFS_IREMAPPING = 1u << 15;
+/// Bits of i_flags: preallocated blocks were given back at a close once, blocks behind the end of
+/// file, blocks in the CoW fork that nobody uses yet, and that another file is being given the
+/// blocks of this one.
+inline constexpr unsigned XFS_EOFBLOCKS_RELEASED = 1u << 6, XFS_IEOFBLOCKS = 1u << 9,
+                          XFS_ICOWBLOCKS = 1u << 12, XFS_IREMAPPING = 1u << 15;
 
 struct xfs_inode {
   xfs_mount* i_mount = nullptr;
@@ -53,7 +54,6 @@ struct xfs_inode {
   unsigned i_flags = 0;              ///< XFS_I*
   std::uint32_t xflags = 0;          ///< FS_XFLAG_* on disk
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
-  bool prealloc = false;             ///< XFS_DIFLAG_PREALLOC: blocks behind the end are wanted
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
   std::optional<Shared<std::int32_t>> i_mapdcount;  ///< MAP_DIRECT mappings of it
