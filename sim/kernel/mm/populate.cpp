@@ -40,11 +40,14 @@ static Path<Vaddr> follow_page_mask(Kernel& k, const vm_area_struct& vma, Vaddr 
   spinlock_t* ptl = nullptr;
   if (at.level == PtLevel::pte) ptl = &ptlock_of(k, *TablePool::table_of(at.entry));
   if (huge) ptl = &pmd_lockptr(k, pmd_ptr(at.entry));
+  const bool gigantic = at.level == PtLevel::pud && (*at.entry & PTE_P) != 0;
+  if (gigantic) ptl = &pud_lockptr(*vma.vm_mm);
   if (ptl) co_await spin_lock(*ptl);
   const bool found = is_populated(mm, address, write);
   const bool devmap = huge && !k.profile.dax_folios && k.pmem_of(pmd_pfn(pmd_t{*at.entry}));
   if (ptl) spin_unlock(*ptl);
   if (!found) co_return address;
+  if (gigantic) co_return Vaddr((address.v | (PUD_SIZE - 1)) + 1);
   co_return huge && !devmap ? Vaddr((address.v | ~PMD_MASK) + 1) : address + PAGE_SIZE;
 }
 

@@ -2,11 +2,15 @@
 // xfs_file_dio_write_aligned, xfs_dio_write_end_io: IOLOCK is shared and given up at submission of
 // an asynchronous request, whose completion holds no IOLOCK; it makes the file longer and its
 // blocks written. The order of these two is that of 4.13. Left out: writes of parts of blocks.
+#include <fcntl.h>
+
 #include <cerrno>
 
 #include "kernel/fs/inode.hpp"
 #include "kernel/fs/iomap_direct.hpp"
+#include "kernel/fs/open.hpp"
 #include "kernel/fs/super.hpp"
+#include "kernel/fs/sync.hpp"
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
@@ -94,6 +98,11 @@ Path<std::int64_t> xfs_file_dio_write(Kernel& k, file& file, const DaxIo& io, Di
                                           io.length);
     const DioOps dops{&xfs_direct_write_iomap_ops_of(k.profile), xfs_dio_write_end_io};
     ret = co_await iomap_dio_rw(k, io, dops, wait);
+    if (wait == DioWait::wait) {
+      ret = co_await generic_write_sync(k, file, io.pos, ret);  // iomap_dio_complete()
+    } else if (file.f_flags & O_DSYNC) {
+      k.unmodelled("O_DSYNC of an asynchronous write; no log force follows it");
+    }
   }
   xfs_iunlock(k, ip, iolock, "xfs_file_dio_write_aligned");
   sb_end_write(*ip.i_sb);

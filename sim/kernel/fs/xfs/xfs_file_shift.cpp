@@ -12,6 +12,7 @@
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "kernel/fs/xfs/xfs_itruncate.hpp"
 #include "kernel/fs/xfs/xfs_reflink_cancel.hpp"
 #include "kernel/fs/xfs/xfs_trans.hpp"
@@ -82,7 +83,7 @@ HelperPath<std::int64_t> end_shift(Kernel& k, xfs_trans& tp, inode& ip, std::int
 }  // namespace
 
 Path<std::int64_t> xfs_free_eofblocks(Kernel& k, inode& ip) {
-  if (ip.xfs->xflags & FS_XFLAG_PREALLOC) {  // who asked for blocks there keeps them; reservations go
+  if ((ip.xfs->xflags & FS_XFLAG_PREALLOC) != 0) {  // who asked for blocks there keeps them; reservations go
     co_await xfs_bmap_punch_delalloc_range(k, ip, to_fsb(ip.i_size) << block_log,
                                            XFS_MAX_FILEOFF_END << block_log);
     co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
