@@ -103,7 +103,8 @@ class MappingCheck {
     }
     // fsync would neither flush what is stored there nor make the next store fault.
     const bool shared = vma.vm_flags & VM_SHARED;
-    if (shared && pte_write(leaf.entry) && pte_devmap(leaf.entry) &&
+    const bool entered = node.i_data.i_pages.load(index.v) != 0;
+    if (entered && shared && pte_write(leaf.entry) && pte_devmap(leaf.entry) &&
         !node.i_data.i_pages.get_mark(index.v, XaMark::dirty)) {
       wrong(DaxRule::writable_clean, where() + " is mapped writable, but not marked dirty");
     }

@@ -232,11 +232,11 @@ TEST_CASE("words of other layers are checked when they are given") {
 }
 
 TEST_CASE("what is not built yet is refused by name") {
-  CHECK(complaints(with_steps(R"({"fiemap": {"fd": 3}})")) ==
-        Lines{"s.json:4:28: /tasks/t/steps/0/fiemap: the verb \"fiemap\" is not built yet"});
-  CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-7.1+map-direct"},
-"devices": {"z": {"pmem": {"size": "1MiB", "poison": []}}}, "tasks": {"t": {"steps": []}}})") ==
-        Lines{"s.json:2:44: /devices/z/pmem/poison: the pmem key \"poison\" is not built yet"});
+  CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-6.12"},
+"devices": {"z": {"pmem": {"size": "64MiB"}}},
+"filesystems": {"y": {"xfs": {"device": "z", "sunit": 8, "swidth": 16}}}, "tasks": {"t": {"steps": []}}})") ==
+        Lines{"s.json:3:46: /filesystems/y/xfs/sunit: the xfs key \"sunit\" is not built yet",
+              "s.json:3:58: /filesystems/y/xfs/swidth: the xfs key \"swidth\" is not built yet"});
 }
 
 TEST_CASE("a hundred complaints are shown and the rest is counted") {
