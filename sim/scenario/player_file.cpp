@@ -31,6 +31,16 @@ HelperPath<std::int64_t> freeze_or_thaw(Kernel& k, FsRef fs, bool freeze) {
   co_return -EOPNOTSUPP;
 }
 
+// read(2) and write(2).
+HelperPath<std::int64_t> at_position(Kernel& k, const Step& step, const SyscallFrame& frame) {
+  const auto& args = std::get<IoArgs>(step.args);
+  std::optional<Vaddr> buffer;
+  if (args.has_buffer) buffer = Vaddr(frame.args[1]);
+  const std::int64_t result = co_await ksys_read_write(k, as_signed(frame.args[0]), args.length,
+                                                       buffer, step.verb == Verb::write);
+  co_return result;
+}
+
 HelperPath<std::int64_t> fssetxattr(Kernel& k, std::int64_t fd, const FsxattrArgs& args) {
   xfs::FsxattrChange change{args.set, args.clear, {}};
   if (args.has_extsize) change.extsize = args.extsize;
@@ -82,11 +92,9 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
   const auto& a = frame.args;
   std::int64_t result = 0;
   switch (step.verb) {
-    case Verb::open: {
-      const auto& args = std::get<OpenArgs>(step.args);
-      result = co_await do_sys_open(k, *w_.inodes_[args.file.v], args.flags);
+    case Verb::open:
+      result = co_await do_sys_open(k, *w_.inodes_[std::get<OpenArgs>(step.args).file.v], a[2]);
       break;
-    }
     case Verb::unlink:
       result = co_await do_unlinkat(k, *w_.inodes_[std::get<FileArgs>(step.args).file.v]);
       break;
@@ -102,14 +110,9 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
       result = co_await io(k, std::get<IoArgs>(step.args), step.verb == Verb::pwrite);
       break;
     case Verb::read:
-    case Verb::write: {
-      const auto& args = std::get<IoArgs>(step.args);
-      std::optional<Vaddr> buffer;
-      if (args.has_buffer) buffer = Vaddr(resolve(args.buffer));
-      result = co_await ksys_read_write(k, as_signed(a[0]), args.length, buffer,
-                                        step.verb == Verb::write);
+    case Verb::write:
+      result = co_await at_position(k, step, frame);
       break;
-    }
     case Verb::fadvise:
       result = co_await ksys_fadvise64_64(k, as_signed(a[0]), a[1], a[2], a[3]);
       break;
