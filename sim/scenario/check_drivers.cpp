@@ -36,7 +36,8 @@ void Reader::check_frames(NodeId node, const CharDescription& driver, const Driv
   const std::uint64_t first = driver.phys_at >> PAGE_SHIFT;
   const std::uint64_t end = pages_up_to(driver.phys_at + driver.phys_size);
   const auto outside = [&](const char* key, const char* what) {
-    wrong(get(node, key), [&] {
+    const NodeId said = get(node, key);
+    wrong(said == no_node ? node : said, [&] {
       return fmt::format("{} the device's memory, which has frames {:#x} to {:#x}", what, first,
                          end - 1);
     });

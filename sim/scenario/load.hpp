@@ -33,7 +33,7 @@ struct KnobSpec {
   std::uint64_t min = 0, max = ~0ULL;         ///< of the numbers
 };
 
-/// Words that only other layers know. An empty list is not checked against, and its knobs are lost.
+/// Words that only other layers know. An empty list of events or functions is not checked against.
 struct Vocabulary {
   std::span<const KnobSpec> knobs{};
   std::span<const std::string_view> events{};     ///< that a trace can hold

@@ -7,7 +7,6 @@
 #include "kernel/exec.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/fork.hpp"
-#include "kernel/fs/nfsd_layouts.hpp"
 #include "kernel/fs/proc_maps.hpp"
 #include "kernel/mm/gup.hpp"
 #include "kernel/mm/memory.hpp"
@@ -322,13 +321,9 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       break;
     }
     case Verb::layoutget:
-      result = co_await nfsd4_layoutget(k, resolve(std::get<FdArgs>(step.args).fd));
+    case Verb::layoutreturn:
+      result = co_await perform_layout(k, step);
       break;
-    case Verb::layoutreturn: {
-      const auto& args = std::get<LayoutReturnArgs>(step.args);
-      result = co_await nfsd4_layoutreturn(k, resolve(args.fd), args.on_recall);
-      break;
-    }
     case Verb::snapshot: {
       const auto& args = std::get<RangeArgs>(step.args);
       const Vaddr start(resolve(args.addr));
@@ -353,7 +348,6 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       break;
     default:
       result = co_await perform_syscall(k, step);
-      break;
   }
   co_return result;
 }

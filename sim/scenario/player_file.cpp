@@ -4,6 +4,7 @@
 #include "kernel/fs/aio.hpp"
 #include "kernel/fs/fiemap.hpp"
 #include "kernel/fs/namei.hpp"
+#include "kernel/fs/nfsd_layouts.hpp"
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/read_write.hpp"
 #include "kernel/fs/remap_range.hpp"
@@ -147,6 +148,16 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
       break;
     default:
       FL_BUG("a verb without a system call");
+  }
+  co_return result;
+}
+
+HelperPath<std::int64_t> Player::perform_layout(Kernel& k, const Step& step) {
+  std::int64_t result = 0;
+  if (const auto* const args = std::get_if<LayoutReturnArgs>(&step.args)) {
+    result = co_await nfsd4_layoutreturn(k, resolve(args->fd), args->on_recall);
+  } else {
+    result = co_await nfsd4_layoutget(k, resolve(std::get<FdArgs>(step.args).fd));
   }
   co_return result;
 }

@@ -37,12 +37,7 @@ StepArgs Reader::read_args(NodeId step_node, Step& step) {
     case Verb::uffd_register:
     case Verb::uffd_copy: {
       StepArgs args = read_memory_args(node, step.verb);
-      if (step.verb == Verb::load && std::get<AccessArgs>(args).has_value) {
-        StepExpectation expectation;
-        expectation.value = AddressRef{std::get<AccessArgs>(args).value, {}};
-        scenario_.step_expectations.push_back(expectation);
-        step.expect = static_cast<std::uint32_t>(scenario_.step_expectations.size());
-      }
+      if (step.verb == Verb::load) expect_loaded(std::get<AccessArgs>(args), step);
       return args;
     }
     case Verb::open:
@@ -75,6 +70,15 @@ StepArgs Reader::read_args(NodeId step_node, Step& step) {
     default:
       return read_other_args(node, step);
   }
+}
+
+// The value that a load must read.
+void Reader::expect_loaded(const AccessArgs& access, Step& step) {
+  if (!access.has_value) return;
+  StepExpectation expectation;
+  expectation.value = AddressRef{access.value, {}};
+  scenario_.step_expectations.push_back(expectation);
+  step.expect = static_cast<std::uint32_t>(scenario_.step_expectations.size());
 }
 
 StepArgs Reader::read_memory_args(NodeId node, Verb verb) {

@@ -79,7 +79,6 @@ void Reader::read_kernel(NodeId kernel) {
 
 void Reader::read_knob(NodeId knob) {
   const auto& knobs = vocabulary_.knobs;
-  if (knobs.empty()) return;
   const std::string_view name = tree_.key(knob);
   const auto spec = std::find_if(knobs.begin(), knobs.end(),
                                  [&](const KnobSpec& each) { return each.name == name; });

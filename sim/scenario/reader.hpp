@@ -131,6 +131,7 @@ class Reader {
   void read_step_expectation(NodeId node, Step& step);
   void read_signal_expectation(NodeId node, StepExpectation& expectation);
   StepArgs read_args(NodeId node, Step& step);  // read_args.cpp
+  void expect_loaded(const AccessArgs& access, Step& step);
   StepArgs read_memory_args(NodeId node, Verb verb);
   StepArgs read_file_args(NodeId node, Verb verb);
   StepArgs read_other_args(NodeId node, Step& step);
