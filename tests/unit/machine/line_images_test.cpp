@@ -1,4 +1,5 @@
 // What a power cut may leave of the lines, against a naive list of states per line.
+#include <faultline/types.hpp>
 #include <vector>
 
 #include "base/rng.hpp"
