@@ -58,8 +58,8 @@ struct ByteRange {
 };
 
 struct PmemSpec {
-  std::uint64_t size = 0;  ///< bytes, a multiple of 4096, at most 64 TiB
-  std::string preset;      ///< "" : that of the machine
+  std::uint64_t size = 0;                ///< bytes, a multiple of 4096, at most 64 TiB
+  std::string preset;                    ///< "" : that of the machine
   std::vector<ByteRange> poison;         ///< that the driver knows of
   std::vector<ByteRange> latent_poison;  ///< that nobody knows of until it is read
 };

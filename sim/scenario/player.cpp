@@ -288,6 +288,18 @@ HelperPath<std::int64_t> Player::perform_syscall(Kernel& k, const Step& step) {
   co_return std::exchange(told_, std::nullopt).value_or(result);
 }
 
+HelperPath<std::int64_t> Player::pin(Kernel& k, const PinArgs& args, bool hold) {
+  const Vaddr start(resolve(args.addr));
+  std::int64_t result = 0;
+  if (hold) {
+    const PinFlags flags{args.write, args.longterm};
+    result = co_await pin_user_pages_fast(k, start, args.length, flags);
+  } else {
+    result = co_await unpin_user_pages(k, start, args.length);
+  }
+  co_return result;
+}
+
 HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
   std::int64_t result = 0;
   switch (step.verb) {
@@ -309,17 +321,9 @@ HelperPath<std::int64_t> Player::perform(Kernel& k, const Step& step) {
       break;
     }
     case Verb::pin:
-    case Verb::unpin: {
-      const auto& args = std::get<PinArgs>(step.args);
-      const Vaddr start(resolve(args.addr));
-      if (step.verb == Verb::pin) {
-        const PinFlags flags{args.write, args.longterm};
-        result = co_await pin_user_pages_fast(k, start, args.length, flags);
-      } else {
-        result = co_await unpin_user_pages(k, start, args.length);
-      }
+    case Verb::unpin:
+      result = co_await pin(k, std::get<PinArgs>(step.args), step.verb == Verb::pin);
       break;
-    }
     case Verb::layoutget:
     case Verb::layoutreturn:
       result = co_await perform_layout(k, step);

@@ -50,6 +50,8 @@ class Player {
   HelperPath<std::int64_t> access(Kernel& k, const Step& step);
   HelperPath<std::int64_t> flush(Kernel& k, const FlushArgs& args);
   HelperPath<std::int64_t> io(Kernel& k, const IoArgs& args, bool write);
+  HelperPath<std::int64_t> submit(Kernel& k, const IoArgs& args, bool write);
+  HelperPath<std::int64_t> pin(Kernel& k, const PinArgs& args, bool hold);
   HelperPath<std::int64_t> fiemap(Kernel& k, const IoArgs& args);
   HelperPath<std::int64_t> two_files(Kernel& k, Verb verb, const CloneArgs& args);
   HelperPath<bool> deliver_signal(Kernel& k, const Step& step, StepResult& r);

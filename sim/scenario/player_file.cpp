@@ -59,6 +59,12 @@ HelperPath<std::int64_t> Player::io(Kernel& k, const IoArgs& args, bool write) {
   co_return result;
 }
 
+HelperPath<std::int64_t> Player::submit(Kernel& k, const IoArgs& args, bool write) {
+  const std::int64_t result =
+      co_await io_submit_rw(k, resolve(args.fd), args.at, args.length, write);
+  co_return result;
+}
+
 HelperPath<std::int64_t> Player::fiemap(Kernel& k, const IoArgs& args) {
   FiemapRequest request{args.at, args.length, {}};
   if (args.has_buffer) request.extents = Vaddr(resolve(args.buffer));
@@ -118,12 +124,9 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
       result = co_await ksys_fadvise64_64(k, as_signed(a[0]), a[1], a[2], a[3]);
       break;
     case Verb::aio_read:
-    case Verb::aio_write: {
-      const auto& args = std::get<IoArgs>(step.args);
-      result = co_await io_submit_rw(k, resolve(args.fd), args.at, args.length,
-                                     step.verb == Verb::aio_write);
+    case Verb::aio_write:
+      result = co_await submit(k, std::get<IoArgs>(step.args), step.verb == Verb::aio_write);
       break;
-    }
     case Verb::fiemap:
       result = co_await fiemap(k, std::get<IoArgs>(step.args));
       break;

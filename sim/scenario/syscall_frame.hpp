@@ -19,6 +19,19 @@ struct SyscallFrame {
 /// Where a program has its userfaultfd: no step opens it, and no table of descriptors has it.
 inline constexpr std::uint64_t uffd_number = 100;
 
+/// The calls that move a file's data, or ask where they are.
+template <class Resolve>
+SyscallFrame describe_io(Verb verb, const IoArgs& a, Resolve resolve) {
+  constexpr std::uint64_t fs_ioc_fiemap = 0xc020660b;
+  const std::uint64_t fd = resolve(a.fd);
+  if (verb == Verb::fiemap) return SyscallFrame{16, {fd, fs_ioc_fiemap}};
+  if (verb == Verb::aio_write || verb == Verb::aio_read) return SyscallFrame{209, {0, 1, 0}};
+  const std::uint64_t buffer = a.has_buffer ? resolve(a.buffer) : 0;
+  const bool at_position = verb == Verb::read || verb == Verb::write;
+  if (at_position) return SyscallFrame{verb == Verb::write ? 1 : 0, {fd, buffer, a.length}};
+  return SyscallFrame{verb == Verb::pwrite ? 18 : 17, {fd, buffer, a.length, a.at}};
+}
+
 /// The calls on files, of which describe_syscall is made; nothing for any other.
 template <class Resolve>
 std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& step,
@@ -66,23 +79,11 @@ std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& s
     constexpr std::uint64_t fssetxattr = 0x401c5820;  // its argument is in user memory
     return SyscallFrame{16, {resolve(a->fd), fssetxattr}};
   }
-  const bool aio = step.verb == Verb::aio_write || step.verb == Verb::aio_read;
-  if (aio) return SyscallFrame{209, {0, 1, 0}};  // io_submit
-  if (step.verb == Verb::fiemap) {
-    constexpr std::uint64_t fs_ioc_fiemap = 0xc020660b;
-    return SyscallFrame{16, {resolve(std::get<IoArgs>(step.args).fd), fs_ioc_fiemap}};
-  }
   if (const auto* const a = std::get_if<FadviseArgs>(&step.args)) {
     return SyscallFrame{221, {resolve(a->fd), a->at, a->length, a->advice}};
   }
   if (const auto* const a = std::get_if<IoArgs>(&step.args)) {
-    const std::uint64_t buffer = a->has_buffer ? resolve(a->buffer) : 0;
-    const bool at_position = step.verb == Verb::read || step.verb == Verb::write;
-    if (at_position) {
-      return SyscallFrame{step.verb == Verb::write ? 1 : 0, {resolve(a->fd), buffer, a->length}};
-    }
-    return SyscallFrame{step.verb == Verb::pwrite ? 18 : 17,
-                        {resolve(a->fd), buffer, a->length, a->at}};
+    return describe_io(step.verb, *a, resolve);
   }
   return std::nullopt;
 }

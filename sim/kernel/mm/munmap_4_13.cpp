@@ -54,7 +54,10 @@ Path<void> remove_vma_list(Kernel& k, mm_struct& mm, std::span<vm_area_struct* c
 }  // namespace
 
 Path<void> remove_vma(Kernel& k, vm_area_struct& vma) {
-  if (vma.vm_ops && vma.vm_ops->close) co_await vma.vm_ops->close(k, vma);
+  if (vma.vm_ops && vma.vm_ops->close) {
+    co_await vma.vm_ops->close(k, vma);
+    vma.vm_ops = &vma_dummy_vm_ops;  // later kernels' mark that it was called, which checks look at
+  }
   faultline::remove_vma(k, vma);
 }
 

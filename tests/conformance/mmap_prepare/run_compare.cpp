@@ -259,6 +259,8 @@ std::string Comparison::hook_line(const HookCall& call, const std::string& devic
     case HookKind::fault:
       return fmt::format("fault pgoff {} addr {} flags {:x}{}", pgoff, place(*call.address),
                          *call.flags, *call.flags & 1 ? " WRITE" : "");
+    case HookKind::huge_fault:  // no driver of the real runs has one
+      return fmt::format("huge_fault pgoff {} addr {}", pgoff, place(*call.address));
     case HookKind::may_split:
       return fmt::format("may_split {} at {}", range, place(*call.address));
     case HookKind::mremap:

@@ -234,7 +234,8 @@ TEST_CASE("words of other layers are checked when they are given") {
 TEST_CASE("what is not built yet is refused by name") {
   CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-6.12"},
 "devices": {"z": {"pmem": {"size": "64MiB"}}},
-"filesystems": {"y": {"xfs": {"device": "z", "sunit": 8, "swidth": 16}}}, "tasks": {"t": {"steps": []}}})") ==
+"filesystems": {"y": {"xfs": {"device": "z", "sunit": 8, "swidth": 16}}},
+"tasks": {"t": {"steps": []}}})") ==
         Lines{"s.json:3:46: /filesystems/y/xfs/sunit: the xfs key \"sunit\" is not built yet",
               "s.json:3:58: /filesystems/y/xfs/swidth: the xfs key \"swidth\" is not built yet"});
 }

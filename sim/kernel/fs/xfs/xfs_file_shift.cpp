@@ -83,7 +83,8 @@ HelperPath<std::int64_t> end_shift(Kernel& k, xfs_trans& tp, inode& ip, std::int
 }  // namespace
 
 Path<std::int64_t> xfs_free_eofblocks(Kernel& k, inode& ip) {
-  if ((ip.xfs->xflags & FS_XFLAG_PREALLOC) != 0) {  // who asked for blocks there keeps them; reservations go
+  if ((ip.xfs->xflags & FS_XFLAG_PREALLOC) !=
+      0) {  // who asked for blocks there keeps them; reservations go
     co_await xfs_bmap_punch_delalloc_range(k, ip, to_fsb(ip.i_size) << block_log,
                                            XFS_MAX_FILEOFF_END << block_log);
     co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
