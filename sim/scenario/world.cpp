@@ -9,7 +9,6 @@
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/tlb.hpp"
 #include "kernel/workqueue.hpp"
-#include "scenario/build_cache.hpp"
 #include "scenario/build_fs.hpp"
 #include "scenario/build_image.hpp"
 #include "scenario/player.hpp"
