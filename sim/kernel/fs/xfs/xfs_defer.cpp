@@ -4,7 +4,8 @@
 #include "kernel/fs/xfs/xfs_defer.hpp"
 
 #include <algorithm>
-#include <deque>
+#include <iterator>
+#include <vector>
 
 #include "kernel/fs/xfs/xfs_bmap_item.hpp"
 #include "kernel/fs/xfs/xfs_extfree_item.hpp"
@@ -21,8 +22,8 @@ struct Pending {
 };
 
 // xfs_defer_add(): an item joins the last intent if that is of its type and has room.
-std::deque<Pending> take_dfops(xfs_trans& tp) {
-  std::deque<Pending> dfops;
+std::vector<Pending> take_dfops(xfs_trans& tp) {
+  std::vector<Pending> dfops;
   for (const DeferItem& item : tp.alloc.deferred) {
     const bool joins = !dfops.empty() && dfops.back().kind == item.kind &&
                        dfops.back().items.size() < max_defer_items(item.kind);
@@ -88,17 +89,17 @@ HelperPath<void> xfs_defer_trans_roll(Kernel& k, xfs_trans& tp) {
 }  // namespace
 
 HelperPath<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
-  std::deque<Pending> pending;
+  std::vector<Pending> pending;
   bool worked = false;
   while (!pending.empty() || !tp.alloc.deferred.empty()) {
-    std::deque<Pending> fresh = take_dfops(tp);
+    std::vector<Pending> fresh = take_dfops(tp);
     for (Pending& p : fresh) create_intent(tp, p);
     const bool has_intents = !fresh.empty();
     pending.insert(pending.begin(), std::make_move_iterator(fresh.begin()),
                    std::make_move_iterator(fresh.end()));
     if (has_intents || worked) co_await xfs_defer_trans_roll(k, tp);
     co_await xfs_defer_finish_one(k, tp, pending.front());
-    pending.pop_front();
+    pending.erase(pending.begin());
     worked = true;
   }
 }

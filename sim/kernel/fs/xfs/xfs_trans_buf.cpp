@@ -89,7 +89,12 @@ bool TransBufs::any_dirty() const {
   return false;
 }
 
-std::vector<BufStep> TransBufs::take_steps() { return std::exchange(steps_, {}); }
+// Most turns have a handful of steps: room for them is asked for once.
+std::vector<BufStep> TransBufs::take_steps() {
+  std::vector<BufStep> out = std::exchange(steps_, {});
+  if (!out.empty()) steps_.reserve(8);
+  return out;
+}
 
 std::vector<BufStep> TransBufs::commit() {
   FL_ASSERT(steps_.empty());
