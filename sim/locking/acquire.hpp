@@ -44,9 +44,10 @@ class WaitList {
 };
 
 /// `Op` offers: `LockBase& lock()`, `HoldMode mode`, `bool try_now()` (takes the lock if it is free
-/// to take; no records) and `Path<...> contended()` (waits until the lock is taken).
-template <class Op>
-HelperPath<void> acquire_path(Engine& engine, Op op, bool tried) {
+/// to take; no records) and `Path<...> contended()` (waits until the lock is taken); for a wait
+/// that a signal may end also `Path<bool> contended(true)`. False: a signal has ended it.
+template <class Op, bool killable>
+HelperPath<bool> acquire_path(Engine& engine, Op op, bool tried) {
   LockBase& lock = op.lock();
   LockContext& context = *lock.context;
   if (!tried) {
@@ -54,15 +55,25 @@ HelperPath<void> acquire_path(Engine& engine, Op op, bool tried) {
     context.acquiring(lock, op.mode);
     if (op.try_now()) {
       context.acquired(lock, op.mode, false);
-      co_return;
+      co_return true;
     }
   }
   context.contended(lock, op.mode);
-  co_await op.contended();
+  if constexpr (killable) {
+    const bool taken = co_await op.contended(true);
+    if (!taken) {
+      context.abandoned(lock);
+      co_return false;
+    }
+  } else {
+    co_await op.contended();
+  }
   context.acquired(lock, op.mode, true);
+  co_return true;
 }
 
-template <class Op>
+/// Awaiter of an acquisition; of a killable one the result says whether the lock was taken.
+template <class Op, bool killable = false>
 class Acquire {
  public:
   explicit Acquire(Op op) : op_(op) {}
@@ -79,71 +90,12 @@ class Acquire {
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
-    slow_.emplace(acquire_path(op_.lock().context->engine(), op_, tried_));
+    slow_.emplace(acquire_path<Op, killable>(op_.lock().context->engine(), op_, tried_));
     return slow_->awaiter().await_suspend(caller);
   }
-  void await_resume() const noexcept {}
-
- private:
-  // The attempt when somebody wants to know of it; out of line, so that the other one stays small.
-  [[gnu::noinline]] bool try_recorded() {
-    LockBase& lock = op_.lock();
-    lock.context->acquiring(lock, op_.mode);
-    tried_ = true;
-    if (!op_.try_now()) return false;
-    lock.context->acquired(lock, op_.mode, false);
-    return true;
+  auto await_resume() {
+    if constexpr (killable) return !slow_ || slow_->awaiter().await_resume();
   }
-
-  Op op_;
-  bool tried_ = false;
-  std::optional<HelperPath<void>> slow_;
-};
-
-/// The same for a wait that a signal ends: false if the lock was not taken.
-template <class Op>
-HelperPath<bool> acquire_killable_path(Engine& engine, Op op, bool tried) {
-  LockBase& lock = op.lock();
-  LockContext& context = *lock.context;
-  if (!tried) {
-    co_await engine.spend(context.costs().uncontended);
-    context.acquiring(lock, op.mode);
-    if (op.try_now()) {
-      context.acquired(lock, op.mode, false);
-      co_return true;
-    }
-  }
-  context.contended(lock, op.mode);
-  const bool taken = co_await op.contended(true);
-  if (!taken) {
-    context.abandoned(lock);
-    co_return false;
-  }
-  context.acquired(lock, op.mode, true);
-  co_return true;
-}
-
-template <class Op>
-class AcquireKillable {
- public:
-  explicit AcquireKillable(Op op) : op_(op) {}
-
-  bool await_ready() {
-    LockBase& lock = op_.lock();
-    LockContext& context = *lock.context;
-    if (!context.engine().try_spend(context.costs().uncontended)) return false;
-    if (!context.quiet()) return try_recorded();
-    tried_ = true;
-    if (!op_.try_now()) return false;
-    context.acquired_quietly(lock, op_.mode, false);
-    return true;
-  }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> caller) {
-    slow_.emplace(acquire_killable_path(op_.lock().context->engine(), op_, tried_));
-    return slow_->awaiter().await_suspend(caller);
-  }
-  bool await_resume() { return !slow_ || slow_->awaiter().await_resume(); }
 
  private:
   // The attempt when somebody wants to know of it; out of line, so that the other one stays small.
@@ -160,6 +112,9 @@ class AcquireKillable {
   bool tried_ = false;
   std::optional<HelperPath<bool>> slow_;
 };
+
+template <class Op>
+using AcquireKillable = Acquire<Op, true>;
 
 /// Awaiter of a trylock: true if the lock was taken. One scheduling point, no wait.
 template <class Op>

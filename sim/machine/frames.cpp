@@ -51,6 +51,19 @@ std::optional<Pfn> FrameAllocator::alloc() {
   return Pfn(pfn);
 }
 
+// The next `n` frames, aligned to their number, that nobody has had; single frames on the way are
+// free from now on.
+std::optional<std::uint64_t> FrameAllocator::next_aligned(std::uint64_t n) {
+  if (!reserved_.empty()) skip_reserved((next_ + n - 1) / n * n, n);
+  const std::uint64_t pfn = (next_ + n - 1) / n * n;
+  if (pfn + n > floor_of_tables_) return std::nullopt;
+  for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
+    free_.push_back(std::uint32_t(skipped - 1));
+  }
+  next_ = pfn + n;
+  return pfn;
+}
+
 std::optional<Pfn> FrameAllocator::alloc_huge() {
   constexpr std::uint64_t n = 1ULL << PMD_ORDER;
   std::uint64_t pfn;
@@ -58,13 +71,9 @@ std::optional<Pfn> FrameAllocator::alloc_huge() {
     pfn = free_huge_.back();
     free_huge_.pop_back();
   } else {
-    if (!reserved_.empty()) skip_reserved((next_ + n - 1) / n * n, n);
-    pfn = (next_ + n - 1) / n * n;
-    if (pfn + n > floor_of_tables_) return std::nullopt;
-    for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
-      free_.push_back(std::uint32_t(skipped - 1));
-    }
-    next_ = pfn + n;
+    const std::optional<std::uint64_t> fresh = next_aligned(n);
+    if (!fresh) return std::nullopt;
+    pfn = *fresh;
   }
   huge_.insert(pfn);
   used_ += n;
@@ -80,13 +89,9 @@ std::optional<Pfn> FrameAllocator::alloc_folio(unsigned order) {
     pfn = list.back();
     list.pop_back();
   } else {
-    if (!reserved_.empty()) skip_reserved((next_ + n - 1) / n * n, n);
-    pfn = (next_ + n - 1) / n * n;
-    if (pfn + n > floor_of_tables_) return std::nullopt;
-    for (std::uint64_t skipped = pfn; skipped > next_; --skipped) {
-      free_.push_back(std::uint32_t(skipped - 1));
-    }
-    next_ = pfn + n;
+    const std::optional<std::uint64_t> fresh = next_aligned(n);
+    if (!fresh) return std::nullopt;
+    pfn = *fresh;
   }
   used_ += n;
   return Pfn(pfn);

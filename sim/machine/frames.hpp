@@ -75,6 +75,7 @@ class FrameAllocator {
     std::uint64_t first, end;
   };
   void skip_reserved(std::uint64_t from, std::uint64_t n);
+  std::optional<std::uint64_t> next_aligned(std::uint64_t n);
 
   Pfn top_;
   std::vector<Reserved> reserved_;

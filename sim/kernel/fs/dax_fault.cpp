@@ -2,7 +2,7 @@
 // dax_fault_iter. A fault runs with MMAPLOCK held, so the file's size and blocks stand still.
 #include <cerrno>
 
-#include "kernel/fs/dax.hpp"
+#include "kernel/fs/dax_trace.hpp"
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/tlb.hpp"
@@ -10,24 +10,6 @@
 namespace faultline {
 
 namespace {
-
-constexpr std::uint64_t PG_PMD_COLOUR = (PMD_SIZE >> PAGE_SHIFT) - 1;
-
-inode& host_of(const vm_fault& vmf) { return *vmf.vma->vm_file->f_inode; }
-
-template <Event E>
-void trace_pte(Kernel& k, const vm_fault& vmf, vm_fault_t result) {
-  const inode& host = host_of(vmf);
-  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
-             vmf.pgoff, result);
-}
-
-template <Event E>
-void trace_pmd(Kernel& k, const vm_fault& vmf, Pgoff max_pgoff, vm_fault_t result) {
-  const inode& host = host_of(vmf);
-  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
-             vmf.vma->vm_start, vmf.vma->vm_end, vmf.pgoff, max_pgoff, result);
-}
 
 Path<vm_fault_t> dax_load_hole(Kernel& k, vm_fault& vmf, XaEntry* entry) {
   address_space& mapping = host_of(vmf).i_data;

@@ -3,7 +3,7 @@
 // and an entry is made under a second hold of tree_lock, memory having been set aside in between.
 #include <cerrno>
 
-#include "kernel/fs/dax.hpp"
+#include "kernel/fs/dax_trace.hpp"
 #include "kernel/fs/inode.hpp"
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/memory.hpp"
@@ -50,24 +50,6 @@ Path<void> dax_drop_hole_page(Kernel& k, address_space& mapping, Pgoff index) {
 namespace v4_13 {
 
 namespace {
-
-constexpr std::uint64_t PG_PMD_COLOUR = (PMD_SIZE >> PAGE_SHIFT) - 1;
-
-inode& host_of(const vm_fault& vmf) { return *vmf.vma->vm_file->f_inode; }
-
-template <Event E>
-void trace_pte(Kernel& k, const vm_fault& vmf, vm_fault_t result) {
-  const inode& host = host_of(vmf);
-  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
-             vmf.pgoff, result);
-}
-
-template <Event E>
-void trace_pmd(Kernel& k, const vm_fault& vmf, Pgoff max_pgoff, vm_fault_t result) {
-  const inode& host = host_of(vmf);
-  k.trace<E>(host.i_sb->s_dev, host.i_ino, vmf.vma->vm_flags, vmf.flags, vmf.real_address,
-             vmf.vma->vm_start, vmf.vma->vm_end, vmf.pgoff, max_pgoff, result);
-}
 
 // A zero or empty entry of 2 MiB is in the way of a small one.
 bool needs_downgrade(XaEntry entry, unsigned order) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernel/fs/open.hpp"
+#include "kernel/fs/xfs/xfs_map_direct.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/rmap.hpp"
@@ -13,14 +14,6 @@
 namespace faultline {
 
 namespace {
-
-std::int32_t add_mapdcount(Kernel& k, inode& node, std::int32_t by) {
-  Shared<std::int32_t>& count = *node.xfs->i_mapdcount;
-  count.set_locked(count.peek() + by);
-  k.engine.current().position.observe(static_cast<std::uint64_t>(count.peek()));
-  k.trace<Event::sim_mapdcount>(node.i_sb->s_dev, node.i_ino, count.peek());
-  return count.peek();
-}
 
 void put_map_direct(map_direct_state& mds) { --mds.mds_ref; }
 
@@ -49,7 +42,7 @@ bool map_direct_lm_break(Kernel& k, file_lock& fl) {
 }
 
 void map_direct_lm_change(Kernel& k, file_lock& fl) {
-  add_mapdcount(k, *static_cast<map_direct_state*>(fl.data)->mds_inode, -1);
+  xfs::add_mapdcount(k, *static_cast<map_direct_state*>(fl.data)->mds_inode, -1);
 }
 
 constexpr lock_manager_operations map_direct_lm_ops{.lm_break = map_direct_lm_break,
@@ -109,7 +102,7 @@ Path<std::int64_t> map_direct_register(Kernel& k, vm_area_struct& vma) {
   if (error) co_return error;
   ++mds->mds_ref;  // of the lease
   co_await k.engine.choice_point();
-  add_mapdcount(k, *mds->mds_inode, 1);
+  xfs::add_mapdcount(k, *mds->mds_inode, 1);
   k.map_directs.push_back(std::move(mds));
   vma.vm_private_data = k.map_directs.size();
   co_return 0;

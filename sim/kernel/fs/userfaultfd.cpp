@@ -83,14 +83,14 @@ HelperPath<std::int64_t> fill_page(Kernel& k, vm_area_struct& vma, Vaddr at, std
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(value >> (8 * i));
   k.dram.store(page->v << PAGE_SHIFT, bytes);
   const pmd_ptr pmd = co_await walk_to_pmd(k, mm, at);
-  if (!pmd) co_return -ENOMEM;
-  if (pmd_leaf(*pmd)) {
-    k.frames.put(*page);
-    co_return -EEXIST;
-  }
-  if (pmd_none(*pmd)) {
+  std::int64_t error = !pmd ? -ENOMEM : pmd_leaf(*pmd) ? -EEXIST : 0;
+  if (!error && pmd_none(*pmd)) {
     const vm_fault_t failed = co_await __pte_alloc(k, mm, pmd);
-    if (failed) co_return -ENOMEM;
+    if (failed) error = -ENOMEM;
+  }
+  if (error) {
+    k.frames.put(*page);
+    co_return error;
   }
   spinlock_t& ptl = pte_lockptr(k, mm, pmd);
   const pte_ptr pte = mm.pgtables->pte_offset(pmd, at);

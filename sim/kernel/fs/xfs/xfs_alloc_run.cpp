@@ -1,6 +1,8 @@
 // Performing what the allocator asks for. See the header.
 #include "kernel/fs/xfs/xfs_alloc_run.hpp"
 
+#include <cerrno>
+
 #include "kernel/fs/xfs/xfs_buf.hpp"
 #include "kernel/fs/xfs/xfs_log_force.hpp"
 
@@ -34,6 +36,16 @@ HelperPath<void> run(Kernel& k, xfs_trans& tp, Walk& walk) {
 
 HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk) { return run(k, tp, walk); }
 HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk) { return run(k, tp, walk); }
+
+HelperPath<std::int64_t> prepare_bmbt_blocks(Kernel& k, xfs_trans& tp, unsigned blocks,
+                                             FsBlock hint) {
+  if (blocks == 0) co_return 0;
+  AllocArgs args;
+  args.minleft = args.total = blocks;
+  VextentWalk walk(tp.mp->space, tp.alloc, VextentType::prepare_ag, hint, args);
+  co_await run_walk(k, tp, walk);
+  co_return walk.result() == null_fsblock ? -ENOSPC : 0;
+}
 
 HelperPath<void> perform_steps(Kernel& k, xfs_trans& tp) {
   return xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");

@@ -10,6 +10,10 @@ namespace faultline::xfs {
 /// Runs a walk to its end.
 HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, BtallocWalk& walk);
 HelperPath<void> run_walk(Kernel& k, xfs_trans& tp, VextentWalk& walk);
+/// Before an extent tree changes: finds an AG, near `hint`, with the `blocks` that it may need, and
+/// holds it. ENOSPC.
+HelperPath<std::int64_t> prepare_bmbt_blocks(Kernel& k, xfs_trans& tp, unsigned blocks,
+                                             FsBlock hint);
 /// What the trees asked for since the last call: buffer locks, in order.
 HelperPath<void> perform_steps(Kernel& k, xfs_trans& tp);
 /// The tracepoint at the end of an allocation of file data.

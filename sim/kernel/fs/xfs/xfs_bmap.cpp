@@ -61,15 +61,9 @@ HelperPath<std::int64_t> xfs_bmapi_convert_unwritten(Kernel& k, xfs_trans& tp, i
   const Extent written{range.off, range.start, range.len, ExtState::written};
   const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, ip.xfs->df, range.off,
                                                  conversion_adds(ip.xfs->df, written));
-  if (blocks != 0) {
-    // Cutting a mapping may split the file's tree: its blocks come from an AG held beforehand.
-    AllocArgs args;
-    args.minleft = blocks;
-    args.total = blocks;
-    VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag, range.start, args);
-    co_await run_walk(k, tp, walk);
-    if (walk.result() == null_fsblock) co_return -ENOSPC;
-  }
+  // Cutting a mapping may split the file's tree: its blocks come from an AG held beforehand.
+  const std::int64_t error = co_await prepare_bmbt_blocks(k, tp, blocks, range.start);
+  if (error) co_return error;
   range.state = ExtState::written;
   const std::uint64_t nblocks = ip.xfs->df.nblocks;
   ForkEdit edit(mp.space, tp.alloc, ip.xfs->df);

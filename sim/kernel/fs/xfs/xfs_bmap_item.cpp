@@ -31,14 +31,9 @@ Path<void> xfs_bmap_update_finish_item(Kernel& k, xfs_trans& tp, const DeferItem
   const Extent extent{item.off, item.start, item.len, item.state};
   tp.alloc.busy_seq = mp.log.current_seq();
   const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, fork, extent.off, 1);
-  if (blocks != 0) {
-    AllocArgs args;
-    args.minleft = args.total = blocks;
-    VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag, extent.start, args);
-    co_await run_walk(k, tp, walk);
-    // Without a block for the tree the kernel would shut the file system down here.
-    if (walk.result() == null_fsblock) FL_BUG("no block for an extent tree: shutdown of XFS");
-  }
+  const std::int64_t error = co_await prepare_bmbt_blocks(k, tp, blocks, extent.start);
+  // Without a block for the tree the kernel would shut the file system down here.
+  if (error) FL_BUG("no block for an extent tree: shutdown of XFS");
   const std::uint64_t kept =
       item.op == DeferOp::bmap_map ? fork.nblocks + extent.len : fork.nblocks - extent.len;
   ForkEdit edit(mp.space, tp.alloc, fork);

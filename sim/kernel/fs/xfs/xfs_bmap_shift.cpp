@@ -125,14 +125,9 @@ Path<std::int64_t> xfs_bmap_split_extent(Kernel& k, xfs_trans& tp, inode& ip, st
   if (!got || got->off >= off) co_return 0;
   if (got->delalloc()) co_return -EFSCORRUPTED;
   const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, fork, off, 1);
-  if (blocks != 0) {
-    AllocArgs args;
-    args.minleft = args.total = blocks;
-    VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag,
-                     mp.space.geo.inode_block(ip.i_ino), args);
-    co_await run_walk(k, tp, walk);
-    if (walk.result() == null_fsblock) co_return -ENOSPC;
-  }
+  const FsBlock near = mp.space.geo.inode_block(ip.i_ino);
+  const std::int64_t error = co_await prepare_bmbt_blocks(k, tp, blocks, near);
+  if (error) co_return error;
   const std::uint64_t before = fork.nblocks;
   ForkEdit edit(mp.space, tp.alloc, fork);
   edit.split_extent(off);

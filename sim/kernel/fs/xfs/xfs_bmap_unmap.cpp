@@ -23,14 +23,9 @@ HelperPath<std::int64_t> xfs_bunmapi(Kernel& k, xfs_trans& tp, inode& ip, std::u
   tp.alloc.busy_seq = mp.log.current_seq();
   if (cuts_in_two(fork.map, off, end)) {
     const unsigned blocks = bmbt_blocks_for_insert(mp.space.geo, fork, off, 1);
-    if (blocks != 0) {
-      AllocArgs args;
-      args.minleft = args.total = blocks;
-      VextentWalk walk(mp.space, tp.alloc, VextentType::prepare_ag,
-                       mp.space.geo.inode_block(ip.i_ino), args);
-      co_await run_walk(k, tp, walk);
-      if (walk.result() == null_fsblock) co_return -ENOSPC;
-    }
+    const FsBlock near = mp.space.geo.inode_block(ip.i_ino);
+    const std::int64_t error = co_await prepare_bmbt_blocks(k, tp, blocks, near);
+    if (error) co_return error;
   }
   std::uint64_t kept = fork.nblocks;
   ForkEdit edit(mp.space, tp.alloc, fork);

@@ -30,6 +30,14 @@ bool direct_allowed(const Kernel& k, const inode& ip) {
   return ip.dax && !(k.profile.direct_refuses_reflink && ip.xfs->reflink);
 }
 
+std::int32_t add_mapdcount(Kernel& k, inode& ip, std::int32_t by) {
+  Shared<std::int32_t>& count = *ip.xfs->i_mapdcount;
+  count.set_locked(count.peek() + by);
+  k.engine.current().position.observe(static_cast<std::uint64_t>(count.peek()));
+  k.trace<Event::sim_mapdcount>(ip.i_sb->s_dev, ip.i_ino, count.peek());
+  return count.peek();
+}
+
 namespace {
 
 // i_flags |= S_IOMAP_SEALED, or &= ~: a read and a write, whoever else writes the word meanwhile.
@@ -37,16 +45,6 @@ HelperPath<void> set_seal(Kernel& k, inode& ip, bool sealed) {
   const std::uint32_t flags = co_await ip.i_flags->load();
   co_await inode_store_flags(k, ip, sealed ? flags | S_IOMAP_SEALED : flags & ~S_IOMAP_SEALED);
   k.trace<Event::sim_iomap_seal>(ip.i_sb->s_dev, ip.i_ino, sealed);
-}
-
-// One atomic change of i_mapdcount, at the scheduling point that its caller has made; the new
-// value.
-std::int32_t add_mapdcount(Kernel& k, inode& ip, std::int32_t by) {
-  Shared<std::int32_t>& count = *ip.xfs->i_mapdcount;
-  count.set_locked(count.peek() + by);
-  k.engine.current().position.observe(static_cast<std::uint64_t>(count.peek()));
-  k.trace<Event::sim_mapdcount>(ip.i_sb->s_dev, ip.i_ino, count.peek());
-  return count.peek();
 }
 
 // True if the count has come to 0, with the locks held.

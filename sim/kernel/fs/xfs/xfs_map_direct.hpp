@@ -12,6 +12,10 @@ unsigned seal_locks(const Profile& profile);
 /// Whether a fault on such a mapping may show the file's blocks.
 bool direct_allowed(const Kernel& k, const inode& ip);
 
+/// One atomic change of i_mapdcount, at the scheduling point that its caller has made; the new
+/// value.
+std::int32_t add_mapdcount(Kernel& k, inode& ip, std::int32_t by);
+
 /// A mapping of the file was made: seals it and counts. `caller` is what the trace names.
 HelperPath<void> xfs_map_direct_seal(Kernel& k, inode& ip, const char* caller);
 /// ->open and ->close of its VMAs.
