@@ -72,6 +72,20 @@ static Path<vm_fault_t> huge_zero_page_fault(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
+// vma_alloc_anon_folio_pmd(): a page full of zeroes.
+static std::optional<Pfn> alloc_anon_folio_pmd(Kernel& k) {
+  k.might_alloc();
+  const std::optional<Pfn> folio = k.frames.alloc_huge();
+  if (!folio) return folio;
+  k.engine.charge(k.costs.page_zero * (PMD_SIZE / PAGE_SIZE));
+  k.dram.zero(folio->v << PAGE_SHIFT, PMD_SIZE);
+  return folio;
+}
+
+static pmd_t writable_anon_pmd(const vm_area_struct& vma, Pfn folio) {
+  return pmd_mkwrite(pmd_mkdirty(pmd_mkhuge(pfn_pmd(folio, vma.vm_page_prot))));
+}
+
 Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
   if (!range_fits(vma, Vaddr(vmf.address.v & PMD_MASK))) co_return VM_FAULT_FALLBACK;
@@ -85,16 +99,12 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
     const vm_fault_t zero = co_await huge_zero_page_fault(k, vmf);
     co_return zero;
   }
-  k.might_alloc();
-  const std::optional<Pfn> folio = k.frames.alloc_huge();
+  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k);
   if (!folio) co_return VM_FAULT_FALLBACK;
-  k.engine.charge(k.costs.page_zero * (PMD_SIZE / PAGE_SIZE));
-  k.dram.zero(folio->v << PAGE_SHIFT, PMD_SIZE);
   PageTable* const deposit = pte_alloc_one(k, *vma.vm_mm);
   if (!deposit) co_return VM_FAULT_OOM;
   vma.vm_mm->pgtables->free_table(deposit);
-  const pmd_t entry = pmd_mkwrite(pmd_mkdirty(pmd_mkhuge(pfn_pmd(*folio, vma.vm_page_prot))));
-  const bool installed = co_await install_pmd(k, vmf, entry);
+  const bool installed = co_await install_pmd(k, vmf, writable_anon_pmd(vma, *folio));
   if (!installed) k.frames.put(*folio);
   co_return vm_fault_t{};
 }
@@ -137,9 +147,38 @@ Path<vm_fault_t> vmf_insert_special_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool 
   co_return ret;
 }
 
+// A page of its own takes the place of the huge zero page; its PTE table is set aside already.
+static Path<vm_fault_t> do_huge_zero_wp_pmd(Kernel& k, vm_fault& vmf) {
+  vm_area_struct& vma = *vmf.vma;
+  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k);
+  if (!folio) co_return VM_FAULT_FALLBACK;
+  const Vaddr haddr(vmf.address.v & PMD_MASK);
+  spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
+  co_await spin_lock(ptl);
+  const bool same = pmd_same(*vmf.pmd, vmf.orig_pmd);
+  if (same) {
+    pmdp_get_and_clear(vmf.pmd);
+    k.trace<Event::sim_pte_clear>(haddr, PMD_ORDER);
+    co_await flush_tlb_range(k, *vma.vm_mm, haddr, haddr + PMD_SIZE, PAGE_SHIFT, false);
+    const pmd_t entry = writable_anon_pmd(vma, *folio);
+    k.engine.charge(k.costs.pmd_install);
+    set_pmd(vmf.pmd, entry);
+    vma.vm_mm->rss.anon += PMD_SIZE / PAGE_SIZE;
+    note_pte_set(k, haddr, entry.v, PMD_ORDER);
+    vmf.leaf_order = PMD_ORDER;
+  }
+  spin_unlock(ptl);
+  if (!same) k.frames.put(*folio);
+  co_return vm_fault_t{};
+}
+
 // The page of its own is made writable in place; any other is split and copied page by page.
 static Path<vm_fault_t> do_huge_pmd_wp_page(Kernel& k, vm_fault& vmf) {
-  if (pmd_special(vmf.orig_pmd)) co_return VM_FAULT_FALLBACK;  // the huge zero page
+  if (pmd_special(vmf.orig_pmd)) {  // the huge zero page
+    if (!k.profile.huge_zero_replaced) co_return VM_FAULT_FALLBACK;
+    const vm_fault_t ret = co_await do_huge_zero_wp_pmd(k, vmf);
+    co_return ret;
+  }
   spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);
   co_await spin_lock(ptl);
   if (!pmd_same(*vmf.pmd, vmf.orig_pmd)) {

@@ -29,6 +29,7 @@ constexpr std::array values{
     KnobValue{"xfs.page_mkwrite_ops", "false"},
     KnobValue{"mm.merges_untouched", "true"},
     KnobValue{"mm.ra_order_kept", "true"},
+    KnobValue{"mm.huge_zero_replaced", "true"},
     KnobValue{"mm.dup_untracks_pfns", "false"},
     KnobValue{"mm.fork_allocates_first", "true"},
     KnobValue{"vvar_vclock", "true"},

@@ -82,6 +82,11 @@ constexpr std::array knobs{
          "four "
          "times larger with each window; before, four pages at once.",
          set_member<&Profile::ra_order_kept>},
+    Knob{
+        "mm.huge_zero_replaced", KnobKind::boolean, "", "false",
+        "A store to the huge zero page puts a huge page in its place (6.13 and later); before, the "
+        "entry is split and one small page replaced.",
+        set_member<&Profile::huge_zero_replaced>},
     Knob{"mm.dup_untracks_pfns", KnobKind::boolean, "", "true",
          "Copying a VMA of PFNs, to split it or to fork, changes the copy's flags under its lock "
          "before anything else is locked (until 6.16).",

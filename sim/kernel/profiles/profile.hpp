@@ -96,6 +96,7 @@ struct Profile {
   bool iomap_actor_advances = false;                          ///< fs.iomap_actor_advances
   bool merges_untouched = false;                              ///< mm.merges_untouched
   bool ra_order_kept = false;                                 ///< mm.ra_order_kept
+  bool huge_zero_replaced = false;                            ///< mm.huge_zero_replaced
   bool dup_untracks_pfns = true;                              ///< mm.dup_untracks_pfns
   bool fork_allocates_first = false;                          ///< mm.fork_allocates_first
   bool vvar_vclock = false;                                   ///< vvar_vclock
