@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "kernel/arch/x86/access.hpp"
+#include "kernel/mm/khugepaged.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -90,6 +91,8 @@ static Path<std::int64_t> dup_mmap(Kernel& k, mm_struct& mm, mm_struct& old) {
   mm.set_child_tid = old.set_child_tid;
   const std::int64_t error = co_await dup_vmas(k, mm, old);
   if (error) count_vmas(mm);
+  if (!error) ksm_fork(k, mm, old);
+  if (!error) khugepaged_fork(k, mm, old);
   mmap_write_unlock_nested(k, mm);
   // What is shared from now on must not be written through a translation from before.
   co_await flush_tlb_range(k, old, Vaddr(0), Vaddr(~0ULL), PAGE_SHIFT, true);

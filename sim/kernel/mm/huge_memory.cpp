@@ -2,6 +2,7 @@
 #include "kernel/mm/huge_memory.hpp"
 
 #include "kernel/fs/userfaultfd.hpp"
+#include "kernel/mm/khugepaged.hpp"
 #include "kernel/mm/rmap.hpp"
 #include "kernel/mm/tlb.hpp"
 
@@ -13,6 +14,19 @@ static bool vma_is_special_huge(const vm_area_struct& vma) {
   return vma.vm_file->f_inode->dax || (vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP));
 }
 
+bool anon_thp_enabled(const Kernel& k, vm_flags_t flags) {
+  if (flags & (VM_NOHUGEPAGE | VM_SPECIAL)) return false;
+  switch (k.profile.thp) {
+    case ThpMode::always:
+      return true;
+    case ThpMode::madvise:
+      return flags & VM_HUGEPAGE;
+    case ThpMode::never:
+      return false;
+  }
+  return false;
+}
+
 bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order) {
   if (vma.vm_flags & VM_NOHUGEPAGE) return false;
   // A handler of huge faults may always be asked, whatever the THP setting says: DAX, devices.
@@ -20,16 +34,7 @@ bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigne
     if (!vma.vm_ops->huge_fault) return false;
     return order <= PMD_ORDER || vma_is_special_huge(vma);
   }
-  if (order > PMD_ORDER || (vma.vm_flags & VM_SPECIAL)) return false;
-  switch (k.profile.thp) {
-    case ThpMode::always:
-      return true;
-    case ThpMode::madvise:
-      return vma.vm_flags & VM_HUGEPAGE;
-    case ThpMode::never:
-      return false;
-  }
-  return false;
+  return order <= PMD_ORDER && anon_thp_enabled(k, vma.vm_flags);
 }
 
 static bool range_fits(const vm_area_struct& vma, Vaddr haddr) {
@@ -72,9 +77,10 @@ static Path<vm_fault_t> huge_zero_page_fault(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
-// vma_alloc_anon_folio_pmd(): a page full of zeroes.
-static std::optional<Pfn> alloc_anon_folio_pmd(Kernel& k) {
-  k.might_alloc();
+// vma_alloc_anon_folio_pmd(): a page full of zeroes. Only where the program has asked for huge
+// pages does the kernel reclaim for one.
+static std::optional<Pfn> alloc_anon_folio_pmd(Kernel& k, const vm_area_struct& vma) {
+  if (vma.vm_flags & VM_HUGEPAGE) k.might_alloc();
   const std::optional<Pfn> folio = k.frames.alloc_huge();
   if (!folio) return folio;
   k.engine.charge(k.costs.page_zero * (PMD_SIZE / PAGE_SIZE));
@@ -91,6 +97,7 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
   if (!range_fits(vma, Vaddr(vmf.address.v & PMD_MASK))) co_return VM_FAULT_FALLBACK;
   const vm_fault_t prepared = co_await vmf_anon_prepare(k, vmf);
   if (prepared) co_return prepared;
+  khugepaged_enter_vma(k, vma, vma.vm_flags);
   if (vma.vm_flags & VM_UFFD_MISSING) {  // nothing comes of the page it would allocate
     const vm_fault_t handed = co_await handle_userfault(k, vmf);
     co_return handed;
@@ -99,7 +106,7 @@ Path<vm_fault_t> do_huge_pmd_anonymous_page(Kernel& k, vm_fault& vmf) {
     const vm_fault_t zero = co_await huge_zero_page_fault(k, vmf);
     co_return zero;
   }
-  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k);
+  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k, vma);
   if (!folio) co_return VM_FAULT_FALLBACK;
   PageTable* const deposit = pte_alloc_one(k, *vma.vm_mm);
   if (!deposit) co_return VM_FAULT_OOM;
@@ -150,7 +157,7 @@ Path<vm_fault_t> vmf_insert_special_pmd(Kernel& k, vm_fault& vmf, Pfn pfn, bool 
 // A page of its own takes the place of the huge zero page; its PTE table is set aside already.
 static Path<vm_fault_t> do_huge_zero_wp_pmd(Kernel& k, vm_fault& vmf) {
   vm_area_struct& vma = *vmf.vma;
-  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k);
+  const std::optional<Pfn> folio = alloc_anon_folio_pmd(k, vma);
   if (!folio) co_return VM_FAULT_FALLBACK;
   const Vaddr haddr(vmf.address.v & PMD_MASK);
   spinlock_t& ptl = pmd_lockptr(k, vmf.pmd);

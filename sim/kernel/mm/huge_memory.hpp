@@ -1,12 +1,14 @@
 // 2 MiB entries: eligibility, insertion, write protection, splitting, zapping. Linux 6.12
-// mm/huge_memory.c. Left out: khugepaged and the deferred split of large folios, which keep all
-// their memory until their last page is unmapped.
+// mm/huge_memory.c. Left out: khugepaged's work, defrag settings other than madvise, and the
+// deferred split of large folios, which keep all their memory until their last page is unmapped.
 #pragma once
 
 #include "kernel/mm/memory.hpp"
 
 namespace faultline {
 
+/// Whether anonymous memory with these flags may have huge pages.
+bool anon_thp_enabled(const Kernel& k, vm_flags_t flags);
 /// Whether a fault in this VMA may try an entry of that order.
 bool thp_vma_allowable_order(const Kernel& k, const vm_area_struct& vma, unsigned order);
 

@@ -10,6 +10,7 @@
 
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/mm/khugepaged.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/shmem.hpp"
@@ -218,6 +219,8 @@ static Path<std::int64_t> madvise_update_vma(Kernel& k, vm_area_struct& vma, Vad
   const std::int64_t wanted = advised_flags(vma, advice);
   if (wanted < 0) co_return wanted;
   const auto flags = static_cast<vm_flags_t>(wanted);
+  if (advice == MADV_HUGEPAGE) khugepaged_enter_vma(k, vma, flags);
+  if (advice == MADV_MERGEABLE && flags != vma.vm_flags) ksm_enter(k, *vma.vm_mm);
   if (flags == vma.vm_flags) co_return 0;
   vm_area_struct* changed = nullptr;
   const std::int64_t error = co_await vma_modify_flags(k, vma, start, end, flags, &changed);

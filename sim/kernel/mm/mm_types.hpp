@@ -231,6 +231,8 @@ struct mm_struct {
   std::uint64_t tlb_gen = 1;     ///< flushes so far, for CPUs that come back to this mm
   bool has_pinned = false;       ///< MMF_HAS_PINNED: fork has to look at the pins of its pages
   bool huge_zero_folio = false;  ///< MMF_HUGE_ZERO_FOLIO
+  bool vm_hugepage = false;      ///< MMF_VM_HUGEPAGE: khugepaged knows of it
+  bool vm_mergeable = false;     ///< MMF_VM_MERGEABLE: ksmd does
   std::shared_ptr<userfaultfd_ctx> uffd;  ///< of those its VMAs are registered with; null: none
 };
 

@@ -5,6 +5,7 @@
 
 #include "kernel/mm/huge_memory.hpp"
 #include "kernel/mm/i_mmap.hpp"
+#include "kernel/mm/khugepaged.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/rmap.hpp"
 
@@ -189,6 +190,7 @@ Path<vm_area_struct*> vma_merge_new_range(Kernel& k, mm_struct& mm, MergeRequest
     co_await dup_anon_vma(k, *change.vma, *change.remove);
   }
   co_await commit_merge(k, change);
+  khugepaged_enter_vma(k, *change.vma, r.flags);
   co_return change.vma;
 }
 
@@ -258,7 +260,9 @@ Path<vm_area_struct*> vma_merge_existing_range(Kernel& k, vm_area_struct& middle
     co_await dup_anon_vma(k, *right, middle);
   }
   co_await commit_merge(k, divide(middle, r, left, right));
-  co_return left ? left : right;
+  vm_area_struct* const merged = left ? left : right;
+  khugepaged_enter_vma(k, *merged, r.flags);
+  co_return merged;
 }
 
 }  // namespace faultline
