@@ -126,42 +126,6 @@ std::int64_t advised_flags(const vm_area_struct& vma, std::uint64_t advice) {
 
 }  // namespace
 
-// Clean pages could be taken at any time; nobody takes them here, so they keep their content.
-static Path<void> madvise_free_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
-                                         pmd_ptr pmd, Vaddr addr, Vaddr end) {
-  mm_struct& mm = *vma.vm_mm;
-  spinlock_t& ptl = pte_lockptr(k, mm, pmd);
-  co_await spin_lock(ptl);
-  for (; addr < end; addr += PAGE_SIZE) {
-    const pte_ptr slot = mm.pgtables->pte_offset(pmd, addr);
-    const pte_t pte = *slot;
-    if (!pte_present(pte) || pte_special(pte) || !(pte_young(pte) || pte_dirty(pte))) continue;
-    set_pte(slot, pte_mkclean(pte_mkold(pte)));
-    tlb.adjust(addr, addr + PAGE_SIZE);
-    tlb.cleared_ptes = true;
-    k.engine.charge(k.costs.pte_clear);
-  }
-  spin_unlock(ptl);
-}
-
-static Path<std::int64_t> madvise_free_single_vma(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
-                                                  Vaddr start, Vaddr end) {
-  if (!vma_is_anonymous(vma)) co_return -EINVAL;
-  for (Vaddr addr = start; addr < end;) {
-    const PmdStep step = next_pmd(*vma.vm_mm->pgtables, addr, end);
-    if (step.pmd && !pmd_leaf(*step.pmd)) {
-      co_await madvise_free_pte_range(k, tlb, vma, step.pmd, addr, step.next);
-    }
-    addr = step.next;
-  }
-  // By VMA, or (where the lock of a VMA suffices) once at the end of the call.
-  if (!k.profile.madvise_vma_lock) {
-    co_await tlb_finish_mmu(k, *vma.vm_mm, tlb);
-    tlb.reset_range();
-  }
-  co_return 0;
-}
-
 static Path<std::int64_t> madvise_dontneed_free(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
                                                 Vaddr start, Vaddr end, std::uint64_t advice) {
   vm_flags_t forbidden = VM_PFNMAP;

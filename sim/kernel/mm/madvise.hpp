@@ -11,6 +11,11 @@ namespace faultline {
 Path<std::int64_t> do_madvise(Kernel& k, std::uint64_t start, std::uint64_t len,
                               std::uint64_t advice);
 
+struct mmu_gather;
+/// MADV_FREE of [start, end) of one VMA: 0, or EINVAL if it is not anonymous memory.
+Path<std::int64_t> madvise_free_single_vma(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
+                                           Vaddr start, Vaddr end);
+
 /// mlock(2) and munlock(2): 0 or a negative errno. mm/mlock.c.
 Path<std::int64_t> do_mlock(Kernel& k, std::uint64_t start, std::uint64_t len);
 Path<std::int64_t> do_munlock(Kernel& k, std::uint64_t start, std::uint64_t len);
