@@ -129,12 +129,14 @@ std::int64_t check_vma_flags(const Kernel& k, const vm_area_struct& vma, PinFlag
   return vma.vm_flags & (flags.write ? VM_WRITE : VM_READ) ? 0 : -EFAULT;
 }
 
-// follow_page_mask(): under the lock of the entry's table. 0: no page there yet, 1: held, -EMLINK:
-// a page that has to be unshared first.
+// follow_page_mask(): an entry that stands for a table that is not there is seen without its lock;
+// any other under the lock of its table. 0: no page there yet, 1: held, -EMLINK: a page that has to
+// be unshared first.
 Path<std::int64_t> follow_page_mask(Kernel& k, vm_area_struct& vma, Vaddr address, PinFlags flags) {
   mm_struct& mm = *vma.vm_mm;
   const EntryAt at = mm.pgtables->lookup(address);
-  if (at.level > PtLevel::pud) co_return 0;
+  const bool no_table = at.level != PtLevel::pte && *at.entry == 0;
+  if (at.level > PtLevel::pud || no_table) co_return 0;
   spinlock_t& ptl =
       at.level == PtLevel::pud ? pud_lockptr(mm) : ptlock_of(k, *TablePool::table_of(at.entry));
   co_await spin_lock(ptl);
