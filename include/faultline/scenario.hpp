@@ -86,8 +86,9 @@ struct XfsSpec {
   DaxMode dax = DaxMode::always;
   bool reflink = false;
   bool relatime = true;
-  std::uint32_t agcount = 0;            ///< 0: what mkfs.xfs takes for that size
-  std::uint64_t sunit = 0, swidth = 0;  ///< bytes, 0: none
+  std::uint32_t agcount = 0;             ///< 0: what mkfs.xfs takes for that size
+  std::uint64_t sunit = 0, swidth = 0;   ///< bytes, 0: none
+  std::uint64_t log_size = 64ULL << 20;  ///< bytes
 };
 
 struct TmpfsSpec {};

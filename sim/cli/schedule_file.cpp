@@ -17,12 +17,18 @@ namespace faultline {
 namespace {
 constexpr std::string_view first_line = "# faultline schedule: format=1";
 constexpr std::uint64_t most_choices = 1'000'000'000;
+constexpr std::size_t most_kernel_tasks = 1000;
+
+// Tasks of the kernel are known by their order; which there are depends on the scenario's profile
+// and devices.
+std::string kernel_task(std::size_t n) { return fmt::format("kworker/{}", n); }
 }  // namespace
 
 std::string schedule_text(const Scenario& scenario, const std::vector<std::uint32_t>& choices) {
   std::string text = std::string(first_line) + "\n";
   const auto name_of = [&](std::uint32_t task) {
-    return task < scenario.tasks.size() ? scenario.tasks[task].name : std::string(kworker_name);
+    const std::size_t declared = scenario.tasks.size();
+    return task < declared ? scenario.tasks[task].name : kernel_task(task - declared);
   };
   for (std::size_t i = 0; i < choices.size();) {
     std::size_t end = i;
@@ -42,7 +48,7 @@ std::optional<std::vector<std::uint32_t>> read_schedule(const std::string& path,
   }
   std::vector<std::string> names;
   for (const TaskSpec& task : scenario.tasks) names.push_back(task.name);
-  names.emplace_back(kworker_name);
+  for (std::size_t n = 0; n < most_kernel_tasks; ++n) names.push_back(kernel_task(n));
   std::vector<std::uint32_t> choices;
   std::vector<Diagnostic> wrong;
   const auto complain = [&](std::uint32_t line, std::string what) {

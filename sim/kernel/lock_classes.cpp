@@ -54,6 +54,8 @@ LockClasses::LockClasses(LockContext& c, const Profile& profile) {
   buf_inode = c.lock_class("xfs_buf(inode)", LockType::bitlock);
   buf_inobt = c.lock_class("xfs_buf(inobt)", LockType::bitlock);
   buf_bmbt = c.lock_class("xfs_buf(bmbt)", LockType::bitlock);
+  buf_sb = c.lock_class("xfs_buf(sb)", LockType::bitlock);
+  xlog_grant_space = c.lock_class("xlog_grant_space", LockType::bitlock);
   folio = c.lock_class(old ? "page" : "folio", LockType::bitlock);
   page_table_lock_nested = c.lock_class(
       old ? "&(&mm->page_table_lock)->rlock" : "&mm->page_table_lock", LockType::spinlock, 1);

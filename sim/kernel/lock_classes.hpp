@@ -22,7 +22,8 @@ struct LockClasses {
   LockClassId uffd_wqh;              ///< faults that wait for a monitor
   LockClassId xc_ctx_lock, dax_srcu, fs_reclaim;
   LockClassId dax_entry, buf_agf, buf_agi, buf_agfl, buf_bnobt, buf_cntbt, buf_refcountbt,
-      buf_rmapbt, buf_inode, buf_inobt, buf_bmbt, folio;
+      buf_rmapbt, buf_inode, buf_inobt, buf_bmbt, buf_sb, folio;
+  LockClassId xlog_grant_space;  ///< space in the log of an XFS
 };
 
 /// First part of a lock's id: what kind of object owns it.

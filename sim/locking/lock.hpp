@@ -196,6 +196,12 @@ class LockContext {
   void begin_task_wait(Task& on);
   void end_wait(Task& task);
 
+  /// For what is told of a run that is over: from now on `task` counts as one that holds `lock`,
+  /// which is no lock and was never recorded as acquired.
+  void hold_for(Task& task, LockBase& lock, HoldMode mode) {
+    state(task).held.push({&lock, engine_.now(), task.calls, mode, false, 0});
+  }
+
   /// To be asked when nothing can happen any more and tasks are blocked: a cycle among their waits
   /// for locks and steps, also in deadlock() afterwards; empty if they are merely stuck.
   const std::vector<DeadlockMember>& final_cycle();

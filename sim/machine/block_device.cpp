@@ -11,7 +11,7 @@
 namespace faultline {
 
 BlockDevice::BlockDevice(std::uint64_t size, const Costs& costs)
-    : own_(std::make_unique<LineContent>(size, Domain::adr)),
+    : own_(std::make_unique<LineContent>(size, Domain::eadr)),
       content_(own_.get()),
       latency_(costs.block_latency),
       bandwidth_(costs.block_bw),

@@ -14,6 +14,7 @@
 #include "scenario/build_cache.hpp"
 #include "scenario/build_drivers.hpp"
 #include "scenario/build_files.hpp"
+#include "scenario/build_log.hpp"
 
 namespace faultline {
 
@@ -239,9 +240,8 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   init_super_locks(k_, sb);
   sb.mount = std::make_unique<xfs_mount>();
   sb.mount->m_super = &sb;
-  sb.mount->log = Log(log_geometry(geo));
+  init_log(k_, *sb.mount, geo, spec_.log_size);
   init_lock(sb.mount->m_perags_lock, k_.locks, k_.cls.xa_lock, lock_id(LockOwner::perags, fs_));
-  init_lock(sb.mount->xc_ctx_lock, k_.locks, k_.cls.xc_ctx_lock, lock_id(LockOwner::log, fs_));
   return sb;
 }
 
@@ -290,6 +290,9 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
 void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors) {
   const std::string pointer = "/filesystems/" + scenario_.filesystems[fs_].name;
   const Geometry geo = choose_geometry();
+  if (auto wrong = log_size_error(geo, spec_.log_size)) {
+    errors.push_back(complain(scenario_, pointer + "/xfs/log_size", *wrong));
+  }
   layouts_.resize(scenario_.files.size());
   reflink_.resize(scenario_.files.size());
   place_fixed(geo, errors);

@@ -38,7 +38,8 @@ constexpr RuleField xfs_fields[] = {{"device", &text_rule, required},
                                     {"relatime", &boolean_rule},
                                     {"agcount", &agcount_rule, optional, "xfs key"},
                                     {"sunit", &size_rule, optional, "xfs key"},
-                                    {"swidth", &size_rule, optional, "xfs key"}};
+                                    {"swidth", &size_rule, optional, "xfs key"},
+                                    {"log_size", &size_rule}};
 constexpr Rule xfs_rule{.kind = object, .what = "an object", .fields = xfs_fields};
 constexpr RuleField filesystem_fields[] = {{"xfs", &xfs_rule, choice, "file system"},
                                            {"tmpfs", &empty_object_rule, choice, "file system"}};

@@ -115,6 +115,9 @@ void Reader::read_xfs(NodeId node, FilesystemSpec& fs) {
   xfs.agcount = static_cast<std::uint32_t>(values_.size(get(node, "agcount")));
   xfs.sunit = values_.size(get(node, "sunit"));
   xfs.swidth = values_.size(get(node, "swidth"));
+  const NodeId log_size = get(node, "log_size");
+  if (log_size != no_node) xfs.log_size = values_.size(log_size);
+  check_blocks(log_size, "the size of a log");
   if (index) {
     for (const FilesystemSpec& other : scenario_.filesystems) {
       const auto* its = std::get_if<XfsSpec>(&other.what);

@@ -6,11 +6,13 @@
 #include <numeric>
 
 #include "kernel/fs/check_dax.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/mm/tlb.hpp"
 #include "kernel/workqueue.hpp"
 #include "scenario/build_fs.hpp"
 #include "scenario/build_image.hpp"
+#include "scenario/build_log.hpp"
 #include "scenario/player.hpp"
 
 namespace faultline {
@@ -136,6 +138,7 @@ void World::make_tasks() {
   if (!kernel_->block.empty() || uses(scenario_, Verb::unlink)) make_kworker();
   const bool leases = kernel_->profile.map_direct == MapDirect::lease;
   if (leases || uses(scenario_, Verb::layoutget)) make_delayed_worker();
+  make_log_workers();
   note_enders();
   const auto may_come = [](void* self, const Task& task) {
     return static_cast<const World*>(self)->signal_may_come(task);
@@ -185,7 +188,7 @@ bool World::signal_may_come(const Task& task) const {
 }
 
 // After all declared tasks, so that it changes nobody's number.
-Task& World::make_kernel_task(const char* name) {
+Task& World::make_kernel_task(const std::string& name) {
   Task& task = engine_.add_task();
   std::vector<std::uint32_t> anywhere(cpus_->size());
   std::iota(anywhere.begin(), anywhere.end(), 0);
@@ -203,6 +206,17 @@ void World::make_kworker() { kernel_->kworker = &make_kernel_task(kworker_name);
 
 void World::make_delayed_worker() {
   kernel_->system_wq->worker = &make_kernel_task(delayed_worker_name);
+}
+
+// Each mount has a worker that pushes its log, one for the ends of log writes, and a daemon that
+// writes metadata back.
+void World::make_log_workers() {
+  for (super_block& sb : kernel_->supers) {
+    if (!sb.mount) continue;
+    const auto& spec = std::get<XfsSpec>(scenario_.filesystems[sb.id].what);
+    each_log_worker(*sb.mount, scenario_.devices[spec.device.v].name,
+                    [&](const std::string& name, Task*& task) { task = &make_kernel_task(name); });
+  }
 }
 
 bool World::is_forked(ProcessRef process) const {
@@ -243,6 +257,7 @@ RunResult World::run() {
   RunResult result;
   result.outcome = engine_.run();
   result.reason = engine_.stop_reason();
+  if (result.outcome == Outcome::stuck) xfs::note_log_space_holders(*kernel_);
   if (result.outcome == Outcome::stuck && !kernel_->locks.final_cycle().empty()) {
     result.outcome = Outcome::deadlock;
     result.reason = "a cycle of tasks waits for each other";

@@ -76,7 +76,8 @@ class World final : public FinalState {
   /// The kernel's worker for what is to be done later.
   void make_delayed_worker();
   /// A task of the kernel's own, after all declared ones.
-  Task& make_kernel_task(const char* name);
+  Task& make_kernel_task(const std::string& name);
+  void make_log_workers();
   void note_enders();
   /// Whether a step that is still to come may kill the task.
   bool signal_may_come(const Task& task) const;

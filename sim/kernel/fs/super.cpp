@@ -9,6 +9,7 @@
 
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/xfs/xfs_super.hpp"
+#include "kernel/mm/filemap.hpp"
 
 namespace faultline {
 
@@ -24,10 +25,11 @@ percpu_rw_semaphore& level_of(super_block& sb, SbFreeze level) {
 Path<std::int64_t> sync_filesystem(Kernel& k, super_block& sb) {
   constexpr std::uint64_t llong_max = ~0ULL >> 1;
   for (inode& node : k.inodes) {
-    if (node.i_sb != &sb || !node.dirty_pages) continue;
+    const bool cached = !node.dax && node.i_data.i_pages.marked(XaMark::dirty);
+    if (node.i_sb != &sb || (!node.dirty_pages && !cached)) continue;
     node.dirty_pages = false;
-    if (!node.dax) {
-      k.unmodelled("write-back of the page cache before a freeze; its dirty pages stay dirty");
+    if (!node.dax) {  // an error stays with the file, for its next fsync
+      co_await file_write_and_wait_range(k, node.i_data, 0, llong_max);
       continue;
     }
     const std::int64_t error = co_await dax_writeback_mapping_range(k, node.i_data, 0, llong_max);

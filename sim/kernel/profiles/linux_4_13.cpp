@@ -40,6 +40,8 @@ constexpr std::array v5{
     KnobValue{"xfs.remap_demotes_source", "false"},
     KnobValue{"xfs.exchange", "swapext"},
     KnobValue{"xfs.inactivates_later", "false"},
+    KnobValue{"xfs.cil_throttles", "false"},
+    KnobValue{"xfs.freeze_covers_log", "false"},
     KnobValue{"mm.longterm_refuses_fsdax", "false"},
     KnobValue{"fs.discard_keeps_page", "false"},
     KnobValue{"xfs.remap_breaks_leases", "false"},

@@ -139,6 +139,16 @@ constexpr std::array knobs{
          "The blocks of an unlinked file are freed by a kernel worker after its last user has gone "
          "(5.14 and later); before, by that user itself.",
          set_member<&Profile::inactivates_later>},
+    Knob{
+        "xfs.cil_throttles", KnobKind::boolean, "", "true",
+        "Who commits a transaction waits while twice the background limit of the log is in memory, "
+        "until the push worker has begun (5.7 and later); before, nobody waits.",
+        set_member<&Profile::cil_throttles>},
+    Knob{
+        "xfs.freeze_covers_log", KnobKind::boolean, "", "true",
+        "A freeze writes the superblock twice, so that the log on disk has nothing to replay (5.12 "
+        "and later); before, once.",
+        set_member<&Profile::freeze_covers_log>},
     Knob{"trace.known_events_only", KnobKind::boolean, "", "false",
          "Tracepoints that the profile's kernel does not have are not recorded.",
          set_member<&Profile::known_events_only>},

@@ -137,6 +137,8 @@ struct Profile {
   bool busy_scan_needs_mapping = true;                      ///< fs.busy_scan_needs_mapping
   bool discard_keeps_page = true;                           ///< fs.discard_keeps_page
   bool inactivates_later = true;                            ///< xfs.inactivates_later
+  bool cil_throttles = true;                                ///< xfs.cil_throttles
+  bool freeze_covers_log = true;                            ///< xfs.freeze_covers_log
   bool known_events_only = false;                           ///< trace.known_events_only
   HugetlbMode hugetlb = HugetlbMode::empty;                 ///< hugetlb
   OvercommitMode overcommit = OvercommitMode::guess;        ///< mm.overcommit_memory

@@ -1,4 +1,7 @@
 // Log reservations against the numbers real kernels printed; durability against naive snapshots.
+// The account of log space is tested in xfs_log_space_test.cpp.
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/rng.hpp"
@@ -74,43 +77,6 @@ TEST_CASE("AG sizes are those of mkfs", "[xfs]") {
   const Geometry odd = geometry(100, 3, 4096, false);
   CHECK(odd.agcount == 3);
   CHECK(odd.ag_length(0) + odd.ag_length(1) + odd.ag_length(2) == odd.dblocks);
-}
-
-TEST_CASE("log space is granted until it runs out", "[xfs]") {
-  const Geometry dax = geometry(96, 4, 4096, false);
-  LogGeometry geo = log_geometry(dax);
-  geo.size = 450000;
-  Log log(geo, {});
-  LogTicket first = log.ticket(tr_write(dax));
-  CHECK(first.unit == 96324);
-  CHECK(first.units == 2);
-  CHECK(first.ocnt == 2);
-  CHECK(log.ticket(tr_fsyncts(dax)).ocnt == 0);
-  CHECK(log.reserve(first));
-  CHECK(log.grant_bytes() == 192648);
-  LogTicket second = log.ticket(tr_write(dax));
-  CHECK(log.reserve(second));
-  LogTicket third = log.ticket(tr_write(dax));
-  CHECK_FALSE(log.reserve(third));
-  CHECK(log.roll(first));
-  CHECK_FALSE(log.roll(first));
-  CHECK(log.reserve(third));
-  CHECK_FALSE(log.reserve_more(first));
-  log.ungrant(second);
-  CHECK(log.reserve_more(first));
-  log.ungrant(first);
-  log.ungrant(third);
-  CHECK(log.grant_bytes() == 0);
-
-  // What was committed stays in the log until it is durable and the tail has moved over it.
-  log.commit(std::vector<RedoRecord>(100));
-  const auto used = log.grant_bytes();
-  CHECK(used > 0);
-  const auto seq = log.push();
-  log.set_durable(seq);
-  CHECK(log.grant_bytes() == used);
-  log.move_tail(seq);
-  CHECK(log.grant_bytes() == 0);
 }
 
 TEST_CASE("an empty push closes nothing", "[xfs]") {
@@ -316,7 +282,10 @@ TEST_CASE("a crash leaves exactly the durable transactions", "[xfs]") {
         const std::uint64_t closed = log.current_seq() - 1;
         log.set_durable(log.durable_seq() + rng.below(closed - log.durable_seq() + 1));
       }
-      if (rng.below(60) == 0) log.move_tail(log.durable_seq());
+      if (rng.below(60) == 0) {
+        const LogSpace& space = log.space;
+        log.move_tail(space.tail() + rng.below(space.tail_space() + 1));
+      }
       if (op % 25 == 0) {
         REQUIRE(same(spread(log.current_state()), now));
         REQUIRE(same(spread(log.crash_state()), at_push.at(log.durable_seq())));
@@ -324,4 +293,62 @@ TEST_CASE("a crash leaves exactly the durable transactions", "[xfs]") {
     }
     REQUIRE(at_push.size() > 20);
   }
+}
+
+TEST_CASE("recovery frees inodes without a name, but not what others share with them", "[xfs]") {
+  constexpr std::uint64_t blocks = 120;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    Rng rng(seed);
+    MetaState state;
+    std::map<std::uint64_t, std::set<std::uint64_t>> owners;  // of each block
+    std::set<std::uint64_t> gone;
+    for (std::uint64_t ino = 1; ino <= 6; ++ino) {
+      std::uint64_t off = 0;
+      for (int i = 0; i < 4; ++i) {
+        const std::uint64_t start = rng.below(blocks - 8), len = 1 + rng.below(8);
+        off += 20;
+        state.inodes[Ino(ino)].extents[off] = {off, FsBlock(start), ExtLen(len), ExtState::written};
+        for (std::uint64_t b = start; b < start + len; ++b) owners[b].insert(ino);
+      }
+      if (rng.below(2) == 0) {
+        RedoRecord r{RedoKind::unlinked};
+        r.ino = Ino(ino);
+        REQUIRE(apply(state, r).empty());
+        gone.insert(ino);
+      }
+    }
+    process_iunlinks(state);
+    std::set<std::uint64_t> expected, got;
+    for (const auto& [block, who] : owners) {
+      const auto is_gone = [&](std::uint64_t ino) { return gone.contains(ino); };
+      if (std::all_of(who.begin(), who.end(), is_gone)) expected.insert(block);
+    }
+    for (const auto& [start, len] : state.free) {
+      for (std::uint64_t i = 0; i < len; ++i) REQUIRE(got.insert(start.v + i).second);
+    }
+    CHECK(got == expected);
+    CHECK(state.fdblocks == expected.size());
+    CHECK(state.inodes.size() == 6 - gone.size());
+  }
+}
+
+TEST_CASE("an inode that was freed in time is nothing to recovery", "[xfs]") {
+  MetaState start;
+  start.inodes[Ino(5)].extents[0] = {0, FsBlock(10), 4, ExtState::written};
+  Log log(LogGeometry{}, start);
+  RedoRecord unlinked{RedoKind::unlinked}, unmap{RedoKind::extent_del}, give{RedoKind::free_add};
+  RedoRecord gone{RedoKind::ifree};
+  unlinked.ino = unmap.ino = gone.ino = Ino(5);
+  unmap.len = give.len = 4;
+  give.start = FsBlock(10);
+  log.commit({unlinked});
+  CHECK(log.crash_state().inodes.contains(Ino(5)));  // it still has its name on disk
+  log.set_durable(log.push());
+  CHECK_FALSE(log.crash_state().inodes.contains(Ino(5)));
+  CHECK(log.crash_state().free == std::map<FsBlock, std::uint64_t>{{FsBlock(10), 4}});
+  log.commit({unmap, give});
+  log.commit({gone});
+  log.set_durable(log.push());
+  CHECK(log.crash_state().free == std::map<FsBlock, std::uint64_t>{{FsBlock(10), 4}});
+  CHECK(log.crash_state().unlinked.empty());
 }

@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "kernel/fs/xfs/xfs_buf.hpp"
-#include "kernel/fs/xfs/xfs_log_force.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 
 namespace faultline::xfs {
 

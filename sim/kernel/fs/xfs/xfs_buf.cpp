@@ -31,6 +31,8 @@ const char* ops_name(BufKind kind) {
       return "xfs_inobt_buf_ops";
     case BufKind::bmbt:
       return "xfs_bmbt_buf_ops";
+    case BufKind::sb:
+      return "xfs_sb_buf_ops";
   }
   return "";
 }
@@ -57,6 +59,8 @@ LockClassId class_of(const Kernel& k, BufKind kind) {
       return k.cls.buf_inobt;
     case BufKind::bmbt:
       return k.cls.buf_bmbt;
+    case BufKind::sb:
+      return k.cls.buf_sb;
   }
   return k.cls.buf_agf;
 }

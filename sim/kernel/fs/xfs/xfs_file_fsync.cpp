@@ -4,7 +4,7 @@
 #include "kernel/fs/durable_promises.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
-#include "kernel/fs/xfs/xfs_log_force.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline::xfs {

@@ -1,6 +1,6 @@
 // Removing a file. See the header. A directory is a lock and no entries: its blocks are not
 // modelled, nor are those of the inode trees behind their roots. An unlinked inode is on a list of
-// its allocation group until it is freed. Left out: attribute forks, quota, recovery of that list.
+// its allocation group until it is freed. Left out: attribute forks, quota.
 #include "kernel/fs/xfs/xfs_inactive.hpp"
 
 #include "kernel/fs/dax.hpp"
@@ -31,11 +31,16 @@ Daddr agi_of(const inode& ip) {
   return geo.agi_daddr(geo.agno(geo.inode_block(ip.i_ino)));
 }
 
+RedoRecord record_of(RedoKind kind, const inode& ip) {
+  RedoRecord record;
+  record.kind = kind;
+  record.ino = ip.i_ino;
+  return record;
+}
+
 RedoRecord ctime_of(Kernel& k, inode& ip) {
   ip.i_ctime = k.coarse_time();
-  RedoRecord record;
-  record.kind = RedoKind::times;
-  record.ino = ip.i_ino;
+  RedoRecord record = record_of(RedoKind::times, ip);
   record.a = ip.i_ctime.v;
   record.b = S_CTIME;
   return record;
@@ -75,6 +80,7 @@ HelperPath<void> inactive_ifree(Kernel& k, inode& ip) {
   co_await log_buffer(k, tp, BufKind::inobt, geo.daddr(geo.fsb(agno, geo.finobt_root())));
   ip.i_mode = 0;
   xfs_trans_log_inode(tp);
+  tp.redo.push_back(record_of(RedoKind::ifree, ip));
   co_await xfs_trans_commit(k, tp);
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_inactive_ifree");
 }
@@ -126,7 +132,10 @@ Path<std::int64_t> xfs_remove(Kernel& k, inode& dp, inode& ip) {
   tp.redo.push_back(ctime_of(k, ip));
   xfs_trans_log_inode(tp);
   --ip.i_nlink;
-  if (ip.i_nlink == 0) co_await log_buffer(k, tp, BufKind::agi, agi_of(ip));  // xfs_iunlink()
+  if (ip.i_nlink == 0) {  // xfs_iunlink()
+    co_await log_buffer(k, tp, BufKind::agi, agi_of(ip));
+    tp.redo.push_back(record_of(RedoKind::unlinked, ip));
+  }
   co_await xfs_trans_commit(k, tp);
   k.locks.set_class(ip.xfs->i_lock, k.cls.ilock);
   co_return 0;

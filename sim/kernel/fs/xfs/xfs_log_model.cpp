@@ -1,15 +1,14 @@
-// Checkpoints, durability, log space. See the header. linux 6.12 fs/xfs/xfs_log_cil.c, xfs_log.c.
+// Checkpoints and durability. See the header. linux 6.12 fs/xfs/xfs_log_cil.c.
 #include "kernel/fs/xfs/xfs_log_model.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/bug.hpp"
 
 namespace faultline::xfs {
 namespace {
-
-constexpr std::uint64_t bytes_per_record = 128;  // one buffer chunk or inode region, roughly
 
 void recover_all(MetaState& state, const std::vector<RedoRecord>& records) {
   for (const RedoRecord& record : records) {
@@ -18,73 +17,82 @@ void recover_all(MetaState& state, const std::vector<RedoRecord>& records) {
   }
 }
 
+constexpr std::uint64_t op_header = 12;
+
 }  // namespace
 
-LogTicket Log::ticket(const TransRes& res) const {
-  const std::uint32_t count = res.permanent ? res.logcount : 1;
-  return {xlog_calc_unit_res(geo_, res.logres), count, res.permanent ? res.logcount : 0,
-          res.permanent};
+Log::Log(const LogGeometry& geo) : space(geo) { open_checkpoint(); }
+
+void Log::open_checkpoint() {
+  const LogGeometry& geo = space.geometry();
+  space_used_ = reserved_ = 0;
+  const std::uint64_t most = 2 * space.cil_limit();
+  iclog_hdrs_ = static_cast<std::int64_t>(most / (geo.iclog_size - geo.iclog_hsize));
 }
 
-bool Log::reserve(const LogTicket& t) {
-  const std::uint64_t need = std::uint64_t(t.unit) * t.units;
-  if (need > space_left()) return false;
-  granted_ += need;
-  return true;
-}
-
-bool Log::roll(LogTicket& t) {
-  FL_ASSERT(t.permanent && t.units > 0 && granted_ >= t.unit);
-  granted_ -= t.unit;
-  return --t.units > 0;
-}
-
-bool Log::reserve_more(LogTicket& t) {
-  if (t.unit > space_left()) return false;
-  granted_ += t.unit;
-  ++t.units;
-  return true;
-}
-
-void Log::ungrant(LogTicket& t) {
-  const std::uint64_t all = std::uint64_t(t.unit) * t.units;
-  FL_ASSERT(granted_ >= all);
-  granted_ -= all;
-  t.units = 0;
+void Log::charge(LogTicket& t, std::int64_t len) {
+  const LogGeometry& geo = space.geometry();
+  std::uint64_t paid = reserved_ == 0 ? xlog_calc_unit_res(geo, 0) : 0;
+  const std::uint64_t used = static_cast<std::uint64_t>(std::int64_t(space_used_) + len);
+  if (iclog_hdrs_ > 0 || used >= 2 * space.cil_limit()) {
+    const std::uint64_t header = geo.iclog_hsize + op_header;
+    paid += header * (paid != 0 ? t.iclog_hdrs - 1 : t.iclog_hdrs);
+    iclog_hdrs_ -= t.iclog_hdrs;
+  }
+  // A unit is made for the worst case. Where the model logs more than that a kernel would not.
+  const std::int64_t wanted = std::int64_t(paid) + len;
+  paid = std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(wanted, 0)),
+                  std::uint64_t{t.curr_res});
+  space_used_ = used;
+  reserved_ += paid;
+  space.spend(t, static_cast<std::uint32_t>(paid));
 }
 
 std::uint64_t Log::commit(std::vector<RedoRecord> records) {
-  if (checkpoints_.empty() || checkpoints_.back().seq != current_) {
-    checkpoints_.push_back({current_, 0, {}});
-  }
+  if (cil_empty()) checkpoints_.push_back({current_, {}, {}});
   Checkpoint& open = checkpoints_.back();
   records_ += records.size();
-  open.bytes += records.size() * bytes_per_record;
-  used_ += records.size() * bytes_per_record;
-  open.records.insert(open.records.end(), std::make_move_iterator(records.begin()),
-                      std::make_move_iterator(records.end()));
+  if (!initial_) return current_;  // nobody will ask for a state
+  if (open.records.empty()) {
+    open.records = std::move(records);
+  } else {
+    open.records.insert(open.records.end(), std::make_move_iterator(records.begin()),
+                        std::make_move_iterator(records.end()));
+  }
   return current_;
 }
 
 std::uint64_t Log::push() {
-  if (!checkpoints_.empty() && checkpoints_.back().seq == current_) ++current_;
+  if (!cil_empty()) {
+    checkpoints_.back().at = space.write(space_used_, reserved_);
+    ++current_;
+    open_checkpoint();
+  }
   return current_ - 1;
 }
 
 void Log::set_durable(std::uint64_t seq) {
   FL_ASSERT(seq < current_);
+  for (const Checkpoint& c : checkpoints_) {
+    if (c.seq > durable_ && c.seq <= seq) space.written(c.at.commit);
+  }
   durable_ = std::max(durable_, seq);
 }
 
-void Log::move_tail(std::uint64_t seq) {
-  FL_ASSERT(seq <= durable_);
-  for (; !checkpoints_.empty() && checkpoints_.front().seq <= seq; checkpoints_.pop_front()) {
-    if (initial_) {
-      recover_all(*initial_, checkpoints_.front().records);
-    }
-    used_ -= checkpoints_.front().bytes;
+std::uint64_t Log::start_of(std::uint64_t seq) const {
+  const auto found = std::lower_bound(checkpoints_.begin(), checkpoints_.end(), seq,
+                                      [](const Checkpoint& c, auto s) { return c.seq < s; });
+  FL_ASSERT(found != checkpoints_.end() && found->seq == seq && seq < current_);
+  return found->at.start;
+}
+
+void Log::move_tail(std::uint64_t tail) {
+  space.move_tail(tail);
+  for (; !checkpoints_.empty(); checkpoints_.pop_front()) {
+    const Checkpoint& oldest = checkpoints_.front();
+    if (oldest.seq > durable_ || oldest.at.start >= tail) break;
+    if (initial_) recover_all(*initial_, oldest.records);
   }
-  tail_ = std::max(tail_, seq);
 }
 
 void Log::set_initial(MetaState initial) {
@@ -115,6 +123,7 @@ MetaState Log::current_state() const { return state_through(current_); }
 MetaState Log::crash_state() const {
   MetaState state = state_through(durable_);
   finish_intents(state);
+  process_iunlinks(state);
   return state;
 }
 

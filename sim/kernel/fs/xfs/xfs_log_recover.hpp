@@ -2,7 +2,7 @@
 // the file system that recovery makes of the durable part of it. Models the effect of log recovery
 // of linux 6.12 (fs/xfs/xfs_log_recover.c) and what xfs_repair would complain of afterwards. Left
 // out: intents of mappings and reference counts (a chain of a copy on write is recovered as far as
-// it came), the list of unlinked inodes, checkpoints that are being written (they are lost).
+// it came), checkpoints that are being written (they are lost).
 #pragma once
 
 #include <string>

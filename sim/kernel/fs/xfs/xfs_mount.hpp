@@ -9,7 +9,9 @@
 
 #include "kernel/fs/fs_types.hpp"
 #include "kernel/fs/xfs/xfs_bmap_fork.hpp"
+#include "kernel/fs/xfs/xfs_log_cil.hpp"
 #include "kernel/fs/xfs/xfs_log_model.hpp"
+#include "kernel/fs/xfs/xfs_trans_ail.hpp"
 #include "locking/rwsem.hpp"
 #include "locking/semaphore.hpp"
 #include "locking/spinlock.hpp"
@@ -22,7 +24,8 @@ struct xfs_buf {
   BufKind kind = BufKind::agf;
   Daddr daddr{};
   std::int32_t hold = 1;
-  std::int32_t pincount = 0;
+  std::int32_t pincount = 0;  ///< checkpoints with a change of it that are not on disk yet
+  xfs_log_item item;
 };
 
 struct xfs_mount {
@@ -33,6 +36,10 @@ struct xfs_mount {
   rw_semaphore xc_ctx_lock;      ///< of the log's CIL
   spinlock_t m_perags_lock;      ///< of the tree of AGs
   Log log;
+  xfs_cil cil;
+  xfs_ail ail;
+  std::vector<std::uint32_t> tickets;  ///< log grants that are held, by task
+  std::uint64_t covered_head = 0;      ///< where the log ended when it was last covered
   std::map<std::uint64_t, std::unique_ptr<xfs_buf>> buffers;
   std::uint64_t next_tid = 1;
   inode* m_rootip = nullptr;  ///< the root directory; null until something is done in it
@@ -57,6 +64,7 @@ struct xfs_inode {
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
   std::optional<Shared<std::int32_t>> i_mapdcount;  ///< MAP_DIRECT mappings of it
+  xfs_log_item item;
   bool li_buf = true;  ///< its cluster buffer is attached; not after write-back cleaned the inode
 
   /// xfs_ipincount(): a change of the inode is in a checkpoint that is not on disk yet.

@@ -154,6 +154,11 @@ std::string apply(MetaState& state, const RedoRecord& r) {
     case RedoKind::counters:
       state.fdblocks += r.a;
       return {};
+    case RedoKind::unlinked:
+      return state.unlinked.insert(r.ino).second ? "" : "an inode is unlinked twice";
+    case RedoKind::ifree:
+      state.inodes.erase(r.ino);
+      return state.unlinked.erase(r.ino) == 1 ? "" : "an inode is freed that is not unlinked";
   }
   return "a record of no known kind";
 }
@@ -191,6 +196,27 @@ void finish_intents(MetaState& state) {
     state.fdblocks += len;
   }
   state.intents.clear();
+}
+
+void process_iunlinks(MetaState& state) {
+  std::map<FsBlock, std::uint64_t> given_up;
+  for (const Ino ino : state.unlinked) {
+    const auto inode = state.inodes.find(ino);
+    if (inode == state.inodes.end()) continue;
+    for (const auto& [off, e] : inode->second.extents) {
+      subtract_interval(given_up, e.start, e.len);  // two of them may share it
+      add_interval(given_up, e.start, e.len);
+    }
+    state.inodes.erase(inode);
+  }
+  for (const auto& [ino, inode] : state.inodes) {
+    for (const auto& [off, e] : inode.extents) subtract_interval(given_up, e.start, e.len);
+  }
+  for (const auto& [start, len] : given_up) {
+    subtract_interval(state.free, start, len);
+    add_interval(state.free, start, len);
+    state.fdblocks += len;
+  }
 }
 
 }  // namespace faultline::xfs

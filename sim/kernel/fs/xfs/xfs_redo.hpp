@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ enum class RedoKind : std::uint8_t {
   free_add,        ///< start, len: space becomes free
   free_intent,     ///< start, len: will be freed (EFI); recovery frees it if no free_add follows
   counters,        ///< a = change of fdblocks, two's complement
+  unlinked,        ///< the inode has no name left: it is on its group's list until it is freed
+  ifree,           ///< it is off that list, and free
 };
 
 /// One change. Fields that a kind does not name are 0.
@@ -55,6 +58,7 @@ struct MetaState {
   std::map<Ino, RedoInode> inodes;
   std::map<FsBlock, std::uint64_t> free;     ///< start -> length, merged
   std::map<FsBlock, std::uint64_t> intents;  ///< to be freed
+  std::set<Ino> unlinked;                    ///< without a name, and not freed yet
   std::uint64_t fdblocks = 0;
   friend bool operator==(const MetaState&, const MetaState&) = default;
 };
@@ -73,5 +77,10 @@ std::string recover(MetaState& state, const RedoRecord& record);
 
 /// Second half of recovery: frees what intents promised and no transaction did.
 void finish_intents(MetaState& state);
+
+/// Third part of recovery (xlog_recover_process_iunlinks): inodes without a name are inactivated.
+/// Their blocks become free, except those that another inode shares. They stay in `unlinked`, so
+/// that one can tell what happened to them.
+void process_iunlinks(MetaState& state);
 
 }  // namespace faultline::xfs

@@ -1,5 +1,5 @@
 // Transactions. Linux 6.12 fs/xfs/xfs_trans.c (xfs_trans_alloc, __xfs_trans_commit) and
-// xfs_log_cil.c (xlog_cil_commit). Left out: quota, tickets that wait for log space in a queue.
+// xfs_log_cil.c (xlog_cil_commit). Left out: quota.
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 #include <cerrno>
@@ -9,13 +9,11 @@
 #include "kernel/fs/xfs/xfs_buf.hpp"
 #include "kernel/fs/xfs/xfs_defer.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
-#include "kernel/fs/xfs/xfs_log_force.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 
 namespace faultline::xfs {
 
 namespace {
-
-constexpr std::uint64_t xlog_tic_perm_reserv = 1;
 
 const char* name_of(RedoKind kind) {
   switch (kind) {
@@ -39,6 +37,10 @@ const char* name_of(RedoKind kind) {
       return "free_intent";
     case RedoKind::counters:
       return "counters";
+    case RedoKind::unlinked:
+      return "unlinked";
+    case RedoKind::ifree:
+      return "ifree";
   }
   return "";
 }
@@ -55,16 +57,6 @@ void trace_trans(Kernel& k, const xfs_trans& tp, const char* caller) {
   k.trace<E>(tp.mp->m_super->s_dev, tp.tid, tp.flags, caller);
 }
 
-template <Event E>
-void trace_log_reserve(Kernel& k, const xfs_trans& tp) {
-  const LogTicket& tic = tp.ticket;
-  const Log& log = tp.mp->log;
-  const std::uint32_t t_cnt = tic.permanent ? tic.units : 0;
-  k.trace<E>(tp.mp->m_super->s_dev, tp.tid, tic.ocnt, t_cnt, tic.unit, tic.unit,
-             tic.permanent ? xlog_tic_perm_reserv : 0, 0, 0, log.space_left(), log.grant_bytes(),
-             log.grant_bytes(), 1, log.records(), 1, log.durable_seq());
-}
-
 TransRes reservation(const Geometry& geo, TransType type) {
   switch (type) {
     case TransType::fsyncts:
@@ -79,6 +71,8 @@ TransRes reservation(const Geometry& geo, TransType type) {
       return tr_remove(geo);
     case TransType::ifree:
       return tr_ifree(geo);
+    case TransType::sb:
+      return tr_sb(geo);
   }
   return tr_fsyncts(geo);
 }
@@ -101,13 +95,9 @@ Path<std::int64_t> xfs_trans_reserve(Kernel& k, xfs_trans& tp, std::uint64_t blo
   if (!take_blocks(mp, blocks, tp.flags & XFS_TRANS_RESERVE)) co_return -ENOSPC;
   tp.blk_res = blocks;
   const Geometry& geo = mp.space.geo;
-  tp.ticket = mp.log.ticket(reservation(geo, tp.type));
-  trace_log_reserve<Event::xfs_log_reserve>(k, tp);
-  for (bool granted = mp.log.reserve(tp.ticket); !granted; granted = mp.log.reserve(tp.ticket)) {
-    co_await xfs_ail_push_all(k, mp);
-  }
-  co_await k.engine.spend(k.costs.trans_alloc);
-  trace_log_reserve<Event::xfs_log_reserve_exit>(k, tp);
+  tp.ticket = mp.log.space.ticket(reservation(geo, tp.type));
+  tp.ticket.tid = tp.tid;
+  co_await xfs_log_reserve(k, mp, tp.ticket);
   co_return 0;
 }
 
@@ -132,10 +122,11 @@ Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std
   tp.flags = flags;
   tp.tid = mp.next_tid++;
   k.might_alloc();
-  co_await sb_start_intwrite(*mp.m_super);
+  const bool counted = !(flags & XFS_TRANS_NO_WRITECOUNT);
+  if (counted) co_await sb_start_intwrite(*mp.m_super);
   const std::int64_t error = co_await xfs_trans_reserve(k, tp, blocks);
   if (error) {
-    sb_end_intwrite(*mp.m_super);
+    if (counted) sb_end_intwrite(*mp.m_super);
     co_return error;
   }
   if (tp.ticket.permanent) tp.flags |= XFS_TRANS_PERM_LOG_RES;
@@ -159,6 +150,14 @@ namespace {
 // Whether the log grant ends with the commit or goes on into the next transaction of the chain.
 enum class Grant : std::uint8_t { ends, goes_on };
 
+void end_unit(Kernel& k, xfs_trans& tp, Grant grant) {
+  if (grant == Grant::goes_on) {
+    tp.mp->log.space.roll(tp.ticket);
+  } else {
+    xfs_log_ticket_ungrant(k, *tp.mp, tp.ticket);
+  }
+}
+
 // The items of the transaction join the checkpoint; locks are released inside, in order of joining.
 Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
   xfs_mount& mp = *tp.mp;
@@ -167,9 +166,10 @@ Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
     trace_redo(k, mp, record);
     if (k.promises) note_committed(k, mp, record);
   }
+  xlog_cil_insert_items(k, tp);
   const std::uint64_t seq = mp.log.commit(std::move(tp.redo));
   tp.redo.clear();
-  if (grant == Grant::ends) mp.log.ungrant(tp.ticket);
+  end_unit(k, tp, grant);
   apply_sb_deltas(tp);
   if (grant == Grant::ends) give_back_blocks(tp);
   for (inode* const ip : {tp.joined, tp.joined_too}) {
@@ -178,19 +178,20 @@ Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
     if (tp.logs_core) ip->xfs->core_in_cil = true;
     if (tp.unlock_inode) xfs_iunlock(k, *ip, XFS_ILOCK_EXCL, "xfs_inode_item_release");
   }
+  auto logged = mp.cil.logged.begin();  // in the order of the steps
   for (const BufStep& step : tp.alloc.bufs.commit()) {
     if (step.action != BufAction::unlock) continue;
-    xfs_buf& bp = xfs_buf_get(k, mp, step.kind, step.daddr);
-    bp.pincount = 1;
+    const bool found = logged != mp.cil.logged.end() && (*logged)->daddr == step.daddr;
+    xfs_buf& bp = found ? **logged++ : xfs_buf_get(k, mp, step.kind, step.daddr);
     xfs_buf_unlock(k, mp, bp, "xfs_buf_item_release");
   }
   co_await k.engine.spend(k.costs.trans_commit);
-  up_read(mp.xc_ctx_lock);
+  co_await xlog_cil_push_background(k, mp);
 }
 
 // A clean transaction: nothing joins the log, what it holds is let go.
-HelperPath<void> commit_clean(Kernel& k, xfs_trans& tp) {
-  tp.mp->log.ungrant(tp.ticket);
+HelperPath<void> commit_clean(Kernel& k, xfs_trans& tp, Grant grant) {
+  end_unit(k, tp, grant);
   give_back_blocks(tp);
   if (tp.joined && tp.unlock_inode) {
     xfs_iunlock(k, *tp.joined, XFS_ILOCK_EXCL, "xfs_inode_item_release");
@@ -216,10 +217,10 @@ HelperPath<void> __xfs_trans_commit(Kernel& k, xfs_trans& tp, Grant grant, const
     }
     co_await xlog_cil_commit(k, tp, grant);
   } else {
-    co_await commit_clean(k, tp);
+    co_await commit_clean(k, tp, grant);
   }
   trace_trans<Event::xfs_trans_free>(k, tp, "__xfs_trans_commit");
-  if (grant == Grant::ends) sb_end_intwrite(*tp.mp->m_super);
+  if (!(tp.flags & XFS_TRANS_NO_WRITECOUNT)) sb_end_intwrite(*tp.mp->m_super);
 }
 
 }  // namespace
@@ -240,17 +241,13 @@ Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp) {
   tp.blk_res_used = 0;
   tp.logs_core = false;
   tp.alloc.highest_agno = null_agno;
-  Log& log = tp.mp->log;
-  for (bool granted = log.roll(tp.ticket); !granted; granted = log.reserve_more(tp.ticket)) {
-    if (tp.ticket.unit <= log.space_left()) continue;
-    co_await xfs_ail_push_all(k, *tp.mp);
-  }
+  if (tp.ticket.count == 0) co_await xfs_log_regrant(k, *tp.mp, tp.ticket);
 }
 
 Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp) {
   trace_trans<Event::xfs_trans_cancel>(k, tp, "xfs_trans_cancel");
   give_back_blocks(tp);
-  tp.mp->log.ungrant(tp.ticket);
+  xfs_log_ticket_ungrant(k, *tp.mp, tp.ticket);
   co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release");
   trace_trans<Event::xfs_trans_free>(k, tp, "xfs_trans_cancel");
   sb_end_intwrite(*tp.mp->m_super);

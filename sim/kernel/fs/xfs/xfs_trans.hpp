@@ -15,7 +15,7 @@ inline constexpr unsigned XFS_TRANS_DIRTY = 0x1, XFS_TRANS_PERM_LOG_RES = 0x4,
                           XFS_TRANS_HAS_INTENT_DONE = 0x80;
 
 /// Which reservation of the log a transaction takes.
-enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate, remove, ifree };
+enum class TransType : std::uint8_t { fsyncts, ichange, write, itruncate, remove, ifree, sb };
 
 struct xfs_trans {
   xfs_mount* mp = nullptr;

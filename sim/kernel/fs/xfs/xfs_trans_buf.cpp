@@ -29,6 +29,8 @@ const char* name_of(BufKind kind) {
       return "inobt";
     case BufKind::bmbt:
       return "bmbt";
+    case BufKind::sb:
+      return "sb";
   }
   FL_BUG("a buffer of no known kind");
 }

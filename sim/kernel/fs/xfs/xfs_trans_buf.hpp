@@ -15,7 +15,7 @@ namespace faultline::xfs {
 /// Which structure a buffer holds; the names are those of the buffer verifiers.
 // clang-format off
 enum class BufKind : std::uint8_t {
-  agf, agi, agfl, bnobt, cntbt, refcountbt, rmapbt, inode, inobt, bmbt
+  agf, agi, agfl, bnobt, cntbt, refcountbt, rmapbt, inode, inobt, bmbt, sb
 };
 // clang-format on
 
@@ -54,6 +54,13 @@ class TransBufs {
   bool holds(Daddr daddr) const { return find(daddr) != items_.size(); }
   bool dirty(Daddr daddr) const;
   bool any_dirty() const;
+  /// The dirty buffers in order of joining: visit(kind, daddr).
+  template <class Visit>
+  void each_dirty(Visit&& visit) const {
+    for (const Item& item : items_) {
+      if (item.dirty) visit(item.kind, item.daddr);
+    }
+  }
   std::size_t held() const { return items_.size(); }
   /// Steps since the last call, in order.
   std::vector<BufStep> take_steps();

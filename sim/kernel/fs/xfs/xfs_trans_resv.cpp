@@ -86,14 +86,45 @@ TransRes tr_ichange(const Geometry& geo) {
 
 TransRes tr_fsyncts(const Geometry& geo) { return {inode_res(geo), 1, false}; }
 
-std::uint32_t xlog_calc_unit_res(const LogGeometry& log, std::uint32_t unit_bytes) {
+TransRes tr_sb(const Geometry& geo) { return {buf_res(1, geo.sectsize), 1, false}; }
+
+namespace {
+
+struct UnitSize {
+  std::uint32_t bytes;    // with the headers of regions that are split over log buffers
+  std::uint32_t headers;  // of log buffers
+};
+
+UnitSize unit_size(const LogGeometry& log, std::uint32_t unit_bytes) {
   std::uint32_t bytes = unit_bytes + op_header + trans_header + op_header;
   const std::uint32_t space = log.iclog_size - log.iclog_hsize;
   const auto pages = [&] { return (bytes + space - 1) / space; };
   std::uint32_t headers = pages();
   bytes += op_header * headers;  // data split over log buffers gets a header in each
   for (; headers == 0 || pages() > headers; ++headers) bytes += op_header;
-  return bytes + log.iclog_hsize * (headers + 1) + 2 * log.roundoff;
+  return {bytes, headers};
+}
+
+}  // namespace
+
+std::uint32_t xlog_iclog_headers(const LogGeometry& log, std::uint32_t unit_bytes) {
+  return unit_size(log, unit_bytes).headers;
+}
+
+std::uint32_t xlog_calc_unit_res(const LogGeometry& log, std::uint32_t unit_bytes) {
+  const UnitSize unit = unit_size(log, unit_bytes);
+  return unit.bytes + log.iclog_hsize * (unit.headers + 1) + 2 * log.roundoff;
+}
+
+std::uint64_t xfs_log_calc_minimum_size(const Geometry& geo) {
+  constexpr std::uint64_t factor = 3;                // XFS_MIN_LOG_FACTOR
+  constexpr std::uint64_t least = 512 * block_size;  // XFS_MIN_LOG_BLOCKS
+  std::uint64_t most = 0;
+  for (const TransRes& res : {tr_write(geo), tr_itruncate(geo), tr_remove(geo), tr_ifree(geo)}) {
+    most = std::max(
+        most, std::uint64_t{res.logcount} * xlog_calc_unit_res(log_geometry(geo), res.logres));
+  }
+  return std::max(least, factor * (most + 2 * 512));
 }
 
 }  // namespace faultline::xfs

@@ -29,9 +29,14 @@ TransRes tr_itruncate(const Geometry& geo);  ///< truncate
 TransRes tr_remove(const Geometry& geo);     ///< take a name away
 TransRes tr_ifree(const Geometry& geo);      ///< free an inode
 TransRes tr_ichange(const Geometry& geo);    ///< change the inode's attributes
+TransRes tr_sb(const Geometry& geo);         ///< write the superblock
 TransRes tr_fsyncts(const Geometry& geo);    ///< timestamps and size
 
 /// What one unit takes in the log with all headers and padding: `t_unit_res` of the tracepoints.
 std::uint32_t xlog_calc_unit_res(const LogGeometry& log, std::uint32_t unit_bytes);
+/// How many log buffers one unit may reach into: `t_iclog_hdrs`.
+std::uint32_t xlog_iclog_headers(const LogGeometry& log, std::uint32_t unit_bytes);
+/// xfs_log_calc_minimum_size(): the smallest log that a kernel mounts, in bytes.
+std::uint64_t xfs_log_calc_minimum_size(const Geometry& geo);
 
 }  // namespace faultline::xfs
