@@ -10,9 +10,12 @@ void trace_call(FramePool& pool, const char* function) {
 }
 
 void trace_return(FramePool& pool, CallNode outer_calls, TracedResult result) {
-  const char* const function = pool.tree.function(pool.calls);
-  pool.calls = outer_calls;
-  pool.engine->trace<Event::sim_ret>(function, result.kind, result.value);
+  // More than one function returns when callers have handed on this one's result.
+  while (pool.calls != outer_calls) {
+    const char* const function = pool.tree.function(pool.calls);
+    pool.calls = pool.tree.parent(pool.calls);
+    pool.engine->trace<Event::sim_ret>(function, result.kind, result.value);
+  }
 }
 
 bool leave_suspended(PromiseBase& promise, FramePool& pool) {

@@ -86,7 +86,7 @@ enum class Naming : std::uint8_t { named, helper };
 template <class T, Naming naming>
 class BasicPath;
 
-/// The rare parts of calls and returns.
+/// The rare parts of calls and returns; trace_return() goes back to the call path `outer_calls`.
 void trace_call(FramePool& pool, const char* function);
 void trace_return(FramePool& pool, CallNode outer_calls, TracedResult result);
 /// The end of a path that has not run from its call to its end on the native stack. False: its
@@ -198,6 +198,7 @@ class [[nodiscard]] BasicPath {
 
  private:
   friend PromiseResult<T, naming>;
+  friend class TailCall;
   struct Nothing {};
   using Result = std::conditional_t<std::is_void_v<T>, Nothing, T>;
 
@@ -208,6 +209,9 @@ class [[nodiscard]] BasicPath {
   std::coroutine_handle<promise_type> handle() const {
     return std::coroutine_handle<promise_type>::from_promise(*promise_);
   }
+
+  // One that has ended with `result` and never had a frame.
+  explicit BasicPath(Result result) : promise_(nullptr), result_(std::move(result)) {}
 
   promise_type* promise_;  // null: it has ended, or is somebody else's
   [[no_unique_address]] Result result_{};
@@ -220,5 +224,49 @@ using Path = BasicPath<T, Naming::named>;
 /// A part of one that is a coroutine of its own only in our source: in no call path, in no record.
 template <class T = void>
 using HelperPath = BasicPath<T, Naming::helper>;
+
+/// A function of the kernel that ends by handing on what another returns needs no frame: it is a
+/// plain function, and in call paths and records all the same:
+///   Path<int> f(Kernel& k) { const TailCall call(k); return call.to(g(k)); }
+/// Only inside a running path. Each TailCall must end in to() or in with(), once.
+class TailCall {
+ public:
+  template <class Owner>
+  explicit TailCall(Owner& owner, const char* function = __builtin_FUNCTION())
+      : pool_(frame_pool(owner)), outer_calls_(pool_.calls) {
+    FL_ASSERT(pool_.running);
+    pool_.calls = pool_.tree.child(outer_calls_, function);
+    if (pool_.tracer->wants(Event::sim_call)) [[unlikely]]
+      trace_call(pool_, function);
+  }
+
+  /// Returns what `callee` does, now or when that ends.
+  template <class T>
+  BasicPath<T, Naming::named> to(BasicPath<T, Naming::named> callee) const {
+    if (callee.promise_) [[unlikely]] {
+      callee.promise_->outer_calls = outer_calls_;
+    } else {
+      end(callee.result_);
+    }
+    return callee;
+  }
+  /// Returns `result` without having called anything.
+  template <class T>
+  BasicPath<T, Naming::named> with(T result) const {
+    end(result);
+    return BasicPath<T, Naming::named>(std::move(result));
+  }
+
+ private:
+  template <class T>
+  void end(const T& result) const {
+    if (pool_.tracer->wants(Event::sim_ret)) [[unlikely]]
+      trace_return(pool_, outer_calls_, traced_result(result));
+    pool_.calls = outer_calls_;
+  }
+
+  FramePool& pool_;
+  CallNode outer_calls_;
+};
 
 }  // namespace faultline

@@ -33,6 +33,7 @@ Nanos PmemDevice::access(Nanos now, Nanos& busy, Nanos latency, std::uint64_t by
   const Nanos start = std::max(now, busy);
   busy = start + transfer_time(occupied, bandwidth);
   const std::uint64_t rest = lines_of(bytes) - 1;
+  if (rest == 0) return (start - now) + latency;
   const Nanos stream = std::max(transfer_time(rest * LINE, bandwidth), line * rest);
   return (start - now) + latency + stream;
 }

@@ -13,11 +13,6 @@ namespace {
 constexpr PageSize sizes[] = {PageSize::small, PageSize::huge, PageSize::giant};
 }
 
-void TlbArray::put_first(Way* set, unsigned w, Way entry) {
-  std::copy_backward(set, set + w, set + w + 1);
-  set[0] = entry;
-}
-
 void TlbArray::erase(Way* set, unsigned w) const {
   std::copy(set + w + 1, set + ways_per_set_, set + w);
   set[ways_per_set_ - 1] = Way{};
@@ -42,8 +37,8 @@ void Tlb::put(TlbArray& array, const Key& key, std::uint64_t entry) {
   w = std::min(w, array.ways() - 1);
   const std::uint64_t dropped = set[w].tag;
   TlbArray::put_first(set, w, {key.tag, entry});
-  ++count(key.tag);
-  if (dropped != 0) --count(dropped);
+  count_in(key.tag);
+  if (dropped != 0) count_out(dropped);
 }
 
 void Tlb::erase(TlbArray& array, const Key& key) {
@@ -52,7 +47,7 @@ void Tlb::erase(TlbArray& array, const Key& key) {
   const unsigned w = array.find(set, key.tag);
   if (w == array.ways()) return;
   array.erase(set, w);
-  --count(key.tag);
+  count_out(key.tag);
 }
 
 // Keeps the order of what stays.
@@ -65,7 +60,7 @@ void Tlb::erase_mm(TlbArray& array, std::uint32_t mm_id) {
       all[w] = {};
       if (way.tag == 0) continue;
       if (way.tag >> mm_shift_ == mm_id) {
-        --count(way.tag);
+        count_out(way.tag);
       } else {
         all[kept++] = way;
       }
@@ -123,7 +118,16 @@ void Tlb::insert(std::uint32_t mm_id, Vaddr va, PageSize size, std::uint64_t ent
 }
 
 void Tlb::drop_page(std::uint32_t mm_id, Vaddr va) {
-  for (const PageSize size : sizes) {
+  const Key wanted = key(mm_id, va, PageSize::small);
+  if (!absent(wanted.tag)) {
+    erase(l1(PageSize::small), wanted);
+    erase(stlb(PageSize::small), wanted);
+  }
+  if (large_ != 0) drop_large(mm_id, va);
+}
+
+void Tlb::drop_large(std::uint32_t mm_id, Vaddr va) {
+  for (const PageSize size : {PageSize::huge, PageSize::giant}) {
     const Key wanted = key(mm_id, va, size);
     if (absent(wanted.tag)) continue;
     erase(l1(size), wanted);
@@ -176,6 +180,7 @@ void Tlb::flush_all() {
   clear(stlb_);
   clear(stlb_giant_);
   std::fill(counts_.begin(), counts_.end(), std::uint16_t(0));
+  large_ = 0;
   sole_mm_ = 0;
 }
 

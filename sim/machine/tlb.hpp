@@ -6,6 +6,7 @@
 // hardware fills on speculation.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <faultline/types.hpp>
 #include <vector>
@@ -56,13 +57,30 @@ class TlbArray {
     return w;
   }
   /// Puts an entry first, moving those before `w` back by one. What way `w` held is dropped.
-  static void put_first(Way* set, unsigned w, Way entry);
+  static void put_first(Way* set, unsigned w, Way entry) {
+    // The last way of the arrays that most processors have: moved without a loop.
+    if (w == 3) {
+      move_back<3>(set);
+    } else if (w == 11) {
+      move_back<11>(set);
+    } else {
+      std::copy_backward(set, set + w, set + w + 1);
+    }
+    set[0] = entry;
+  }
   /// Closes the gap that a dropped way leaves.
   void erase(Way* set, unsigned w) const;
   std::vector<Way>& all() { return ways_; }
   const std::vector<Way>& all() const { return ways_; }
 
  private:
+  template <unsigned n>
+  static void move_back(Way* set) {
+    Way old[n];
+    std::copy_n(set, n, old);
+    std::copy_n(old, n, set + 1);
+  }
+
   std::vector<Way> ways_;
   std::uint64_t mask_;
   unsigned ways_per_set_;
@@ -131,6 +149,15 @@ class Tlb {
   void erase(TlbArray& array, const Key& key);
   void erase_mm(TlbArray& array, std::uint32_t mm_id);
   void drop_page(std::uint32_t mm_id, Vaddr va);
+  void drop_large(std::uint32_t mm_id, Vaddr va);
+  void count_in(std::uint64_t tag) {
+    ++count(tag);
+    large_ += (tag >> (mm_shift_ - 2) & 3) != 0;
+  }
+  void count_out(std::uint64_t tag) {
+    --count(tag);
+    large_ -= (tag >> (mm_shift_ - 2) & 3) != 0;
+  }
   std::uint16_t& count(std::uint64_t tag) { return counts_[(tag ^ tag >> 31) % COUNTS]; }
   bool absent(std::uint64_t tag) { return count(tag) == 0; }
   template <class F>
@@ -144,6 +171,7 @@ class Tlb {
   // search.
   static constexpr std::size_t COUNTS = 4096;
   std::vector<std::uint16_t> counts_;
+  std::uint32_t large_ = 0;    // entries of all arrays whose page is not a 4 KiB one
   std::uint32_t sole_mm_ = 0;  // only mm with entries, 0: none; MIXED: more than one
   static constexpr std::uint32_t MIXED = ~0U;
 };
@@ -158,10 +186,12 @@ inline TlbResult Tlb::check(std::uint64_t entry, Access access, bool user, TlbRe
 
 inline TlbLookup Tlb::lookup(std::uint32_t mm_id, Vaddr va, Access access, bool user) {
   const std::uint64_t page = va.v >> PAGE_SHIFT & page_mask_;
+  const std::uint64_t tag = std::uint64_t(mm_id) << mm_shift_ | page;
   const TlbArray::Way& newest = *l1_[0].set(page);
-  if (newest.tag == (std::uint64_t(mm_id) << mm_shift_ | page)) [[likely]] {
+  if (newest.tag == tag) [[likely]] {
     return {check(newest.entry, access, user, TlbResult::l1), PageSize::small, newest.entry};
   }
+  if (large_ == 0 && absent(tag)) return {};
   return lookup_slow(mm_id, va, access, user);
 }
 

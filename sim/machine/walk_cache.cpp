@@ -33,6 +33,7 @@ void WalkCache::forget(std::uint32_t mm_id, Vaddr va) {
     Cache& cache = caches_[level];
     if (cache.live == 0) continue;
     const std::uint64_t tag = tag_of(mm_id, va, PtLevel(level));
+    if (cache.absent(tag)) continue;
     unsigned way = cache.newest;
     if (cache.ways[way].tag != tag) {
       for (way = 0; way < cache.ways.size() && cache.ways[way].tag != tag;) ++way;
@@ -54,6 +55,7 @@ void WalkCache::flush_all() {
   for (Cache& cache : caches_) {
     if (cache.live == 0) continue;
     for (Entry& entry : cache.ways) entry.tag = 0;
+    cache.counts = {};
     cache.live = cache.vacant = 0;
   }
 }

@@ -35,7 +35,7 @@ class WalkCache {
   std::uint64_t* find(std::uint32_t mm_id, Vaddr va, PtLevel table) {
     Cache& cache = caches_[unsigned(table)];
     const std::uint64_t tag = tag_of(mm_id, va, table);
-    if (cache.live == 0) return nullptr;
+    if (cache.live == 0 || cache.absent(tag)) return nullptr;
     if (cache.ways[cache.newest].tag == tag) return cache.ways[cache.newest].entries;
     return find_older(cache, tag);
   }
@@ -46,7 +46,12 @@ class WalkCache {
     const unsigned way = cache.vacant < cache.ways.size() && cache.ways[cache.vacant].tag == 0
                              ? cache.vacant
                              : victim(cache);
-    if (cache.ways[way].tag == 0) ++cache.live;
+    if (cache.ways[way].tag == 0) {
+      ++cache.live;
+    } else {
+      --cache.count(cache.ways[way].tag);
+    }
+    ++cache.count(tag);
     cache.ways[way] = {tag, entries, ++clock_};
     cache.newest = way;
     ++cache.vacant;
@@ -66,6 +71,11 @@ class WalkCache {
   };
   struct Cache {
     explicit Cache(std::uint32_t size) : ways(size) {}
+    // How many entries have a tag of this hash: a walk after a page fault finds none, and need not
+    // search for that.
+    std::uint16_t& count(std::uint64_t tag) { return counts[tag % 64]; }
+    bool absent(std::uint64_t tag) { return count(tag) == 0; }
+    std::array<std::uint16_t, 64> counts{};
     std::vector<Entry> ways;
     unsigned newest = 0;
     unsigned vacant = 0;  // where an empty way may be; the size: nothing is known
@@ -74,6 +84,7 @@ class WalkCache {
   std::uint64_t* find_older(Cache& cache, std::uint64_t tag);
   static unsigned victim(const Cache& cache);
   static void drop(Cache& cache, unsigned way) {
+    --cache.count(cache.ways[way].tag);
     cache.ways[way].tag = 0;
     cache.vacant = way;
     --cache.live;

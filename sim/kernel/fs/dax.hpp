@@ -6,6 +6,8 @@
 // extents.
 #pragma once
 
+#include <optional>
+
 #include "kernel/fs/iomap.hpp"
 #include "kernel/kernel.hpp"
 
@@ -111,8 +113,54 @@ Path<std::int64_t> dax_writeback_mapping_range(Kernel& k, address_space& mapping
 Path<vm_fault_t> dax_finish_sync_fault(Kernel& k, vm_fault& vmf, unsigned order);
 
 // Between the files of fs/dax.c, with i_pages held.
-HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
-                                       unsigned order, bool* conflict);
+/// The entry at `index`, or the first of 2^order indices, locked or not; 0 if there is none.
+inline XaEntry dax_load_entry(const address_space& mapping, Pgoff index, unsigned order) {
+  if (order == 0) return mapping.i_pages.load(index.v);
+  std::uint64_t where = 0;
+  const std::uint64_t first = index.v & ~((1ULL << order) - 1);
+  return mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
+}
+/// An entry smaller than the order that is wanted is a conflict, which waits for nobody.
+constexpr bool dax_conflicts(XaEntry entry, unsigned order) {
+  return entry != 0 && dax_entry_order(entry) < order;
+}
+HelperPath<XaEntry> wait_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                        unsigned order, bool* conflict);
+
+/// Awaiter of get_unlocked_entry(): without a frame when nobody has the entry locked.
+class UnlockedEntry {
+ public:
+  UnlockedEntry(Kernel& k, address_space& mapping, Pgoff index, unsigned order, bool* conflict)
+      : k_(k), mapping_(mapping), index_(index), order_(order), conflict_(conflict) {}
+
+  bool await_ready() {
+    entry_ = dax_load_entry(mapping_, index_, order_);
+    *conflict_ = dax_conflicts(entry_, order_);
+    return entry_ == 0 || *conflict_ || !dax_is_locked(entry_);
+  }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    slow_.emplace(wait_unlocked_entry(k_, mapping_, index_, order_, conflict_));
+    return slow_->awaiter().await_suspend(caller);
+  }
+  XaEntry await_resume() { return slow_ ? slow_->awaiter().await_resume() : entry_; }
+
+ private:
+  Kernel& k_;
+  address_space& mapping_;
+  Pgoff index_;
+  unsigned order_;
+  bool* conflict_;
+  XaEntry entry_ = 0;
+  std::optional<HelperPath<XaEntry>> slow_;
+};
+
+/// The entry at `index` when nobody has it locked; 0 if there is none. `conflict`: it is smaller
+/// than the order that is wanted.
+inline UnlockedEntry get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                        unsigned order, bool* conflict) {
+  return {k, mapping, index, order, conflict};
+}
 /// Sets the lock bit; the record follows when the caller says so.
 DaxEntryLock& dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaEntry entry);
 enum class WakeMode : std::uint8_t { next, all };

@@ -88,34 +88,15 @@ DaxEntryLock& dax_lock_entry(Kernel& k, address_space& mapping, Pgoff index, XaE
   return lock;
 }
 
-// With i_pages held: the entry at `index`, locked or not; 0 if there is none.
-static XaEntry load_entry(const address_space& mapping, Pgoff index, unsigned order) {
-  if (order == 0) return mapping.i_pages.load(index.v);
-  std::uint64_t where = 0;
-  const std::uint64_t first = index.v & ~((1ULL << order) - 1);
-  return mapping.i_pages.find(first, first + (1ULL << order) - 1, &where);
-}
-
-// An entry smaller than the order that is wanted is a conflict, which waits for nobody.
-static bool conflicts(XaEntry entry, unsigned order) {
-  return entry != 0 && dax_entry_order(entry) < order;
-}
-
-static bool must_wait(XaEntry entry, unsigned order) {
-  return entry != 0 && !conflicts(entry, order) && dax_is_locked(entry);
-}
-
-// With i_pages held: the entry at `index` when nobody has it locked; 0 if there is none.
-// `conflict`: it is smaller than the order that is wanted.
-HelperPath<XaEntry> get_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
-                                       unsigned order, bool* conflict) {
-  XaEntry entry = load_entry(mapping, index, order);
-  while (must_wait(entry, order)) {
+HelperPath<XaEntry> wait_unlocked_entry(Kernel& k, address_space& mapping, Pgoff index,
+                                        unsigned order, bool* conflict) {
+  XaEntry entry = dax_load_entry(mapping, index, order);
+  while (entry != 0 && !dax_conflicts(entry, order) && dax_is_locked(entry)) {
     DaxEntryLock& lock = lock_object(k, mapping, queue_index(index, entry));
     co_await wait_entry(k, mapping, lock);
-    entry = load_entry(mapping, index, order);
+    entry = dax_load_entry(mapping, index, order);
   }
-  *conflict = conflicts(entry, order);
+  *conflict = dax_conflicts(entry, order);
   co_return entry;
 }
 
@@ -164,10 +145,8 @@ Path<GrabbedEntry> grab_mapping_entry(Kernel& k, address_space& mapping, Pgoff i
                                       unsigned order) {
   GrabbedEntry grabbed;
   co_await spin_lock(mapping.xa_lock);
-  XaEntry entry = load_entry(mapping, index, order);
-  bool conflict = conflicts(entry, order);
-  const bool locked = must_wait(entry, order);
-  if (locked) entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict);
+  bool conflict = false;
+  XaEntry entry = co_await get_unlocked_entry(k, mapping, index, order, &conflict);
   if (conflict) {
     // The wake-up that brought us here may have been meant for another waiter.
     dax_wake_entry(k, mapping, index, entry, WakeMode::next);

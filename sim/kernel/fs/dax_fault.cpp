@@ -269,15 +269,10 @@ Path<vm_fault_t> dax_iomap_pmd_fault(Kernel& k, vm_fault& vmf, const iomap_ops& 
 }  // namespace
 
 Path<vm_fault_t> dax_iomap_fault(Kernel& k, vm_fault& vmf, unsigned order, const iomap_ops& ops) {
-  if (order == 0) {
-    const vm_fault_t ret = co_await dax_iomap_pte_fault(k, vmf, ops);
-    co_return ret;
-  }
-  if (order == PMD_ORDER) {
-    const vm_fault_t ret = co_await dax_iomap_pmd_fault(k, vmf, ops);
-    co_return ret;
-  }
-  co_return VM_FAULT_FALLBACK;  // no 1 GiB mappings of file systems
+  const TailCall call(k);
+  if (order == 0) return call.to(dax_iomap_pte_fault(k, vmf, ops));
+  if (order == PMD_ORDER) return call.to(dax_iomap_pmd_fault(k, vmf, ops));
+  return call.with(VM_FAULT_FALLBACK);  // no 1 GiB mappings of file systems
 }
 
 }  // namespace faultline

@@ -48,17 +48,18 @@ Path<void> touch_atime(Kernel& k, inode& node) {
 }
 
 Path<std::int64_t> file_update_time(Kernel& k, inode& node) {
+  constexpr std::int64_t done = 0;
+  const TailCall call(k);
   const Nanos now = k.coarse_time();
   unsigned flags = 0;
   if (node.i_mtime != now) flags |= S_MTIME;
   if (node.i_ctime != now) flags |= S_CTIME;
-  if (flags == 0) co_return 0;
+  if (flags == 0) return call.with(done);
   if (!node.xfs) {  // devices and tmpfs: the times are in memory alone
     node.i_mtime = node.i_ctime = now;
-    co_return 0;
+    return call.with(done);
   }
-  const std::int64_t error = co_await xfs::xfs_vn_update_time(k, node, flags);
-  co_return error;
+  return call.to(xfs::xfs_vn_update_time(k, node, flags));
 }
 
 HelperPath<void> inode_store_flags(Kernel& k, inode& node, std::uint32_t flags) {

@@ -48,10 +48,7 @@ XArray::Node* XArray::node_for(std::uint64_t index, unsigned shift) {
     }
     node = child_of(slot);
   }
-  if (shift == 0) {
-    cached_ = node;
-    cached_base_ = index & ~63ULL;
-  }
+  if (shift == 0) remember(node, index & ~63ULL);
   return node;
 }
 
@@ -128,7 +125,7 @@ bool XArray::marked_below(const Node& node, XaMark mark) const {
   return false;
 }
 
-bool XArray::find_in(const Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
+bool XArray::find_in(Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
                      std::uint64_t* where, XaEntry& found) const {
   const std::uint64_t span = 1ULL << node.shift;
   for (unsigned s = index > base ? slot_index(index, node.shift) : 0; s < chunk_size; ++s) {
@@ -140,6 +137,7 @@ bool XArray::find_in(const Node& node, std::uint64_t base, std::uint64_t index, 
       if (find_in(*child_of(slot), from, index, last, where, found)) return true;
       continue;
     }
+    if (node.shift == 0) remember(&node, base);
     *where = from > index ? from : index;
     found = slot;
     return true;
@@ -148,8 +146,21 @@ bool XArray::find_in(const Node& node, std::uint64_t base, std::uint64_t index, 
 }
 
 XaEntry XArray::find(std::uint64_t index, std::uint64_t last, std::uint64_t* where) const {
-  XaEntry found = 0;
   if (!head_ || !covers(index) || index > last) return 0;
+  // First the rest of the leaf that was used last: a scan goes from entry to entry.
+  if (cached_ && index - cached_base_ < chunk_size) {
+    const std::uint64_t end = cached_base_ + chunk_size - 1;
+    const std::uint64_t stop = end < last ? end : last;
+    for (;; ++index) {
+      if (const std::uint64_t slot = cached_->slot[index % chunk_size]; slot != 0) {
+        *where = index;
+        return slot;
+      }
+      if (index == stop) break;
+    }
+    if (index++ == last || !covers(index)) return 0;
+  }
+  XaEntry found = 0;
   return find_in(*head_, 0, index, last, where, found) ? found : 0;
 }
 

@@ -102,12 +102,16 @@ class XArray {
   Node* node_for(std::uint64_t index, unsigned shift);
   Node* leaf_node(std::uint64_t index, unsigned& slot) const;
   bool marked_below(const Node& node, XaMark mark) const;
-  bool find_in(const Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
+  bool find_in(Node& node, std::uint64_t base, std::uint64_t index, std::uint64_t last,
                std::uint64_t* where, XaEntry& found) const;
+  void remember(Node* leaf, std::uint64_t base) const {
+    cached_ = leaf;
+    cached_base_ = base;
+  }
 
   Node* head_ = nullptr;
-  Node* cached_ = nullptr;  // last leaf node reached, and the first index it covers
-  std::uint64_t cached_base_ = 0;
+  mutable Node* cached_ = nullptr;  // last leaf node reached, and the first index it covers
+  mutable std::uint64_t cached_base_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 

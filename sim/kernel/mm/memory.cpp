@@ -159,6 +159,22 @@ static Path<vm_fault_t> pte_access_flags(Kernel& k, vm_fault& vmf) {
   co_return vm_fault_t{};
 }
 
+// The part of handle_pte_fault() that has an entry; in call paths under the same name.
+static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf, spinlock_t& ptl) {
+  vmf.ptl = &ptl;
+  co_await spin_lock(ptl);
+  if (!pte_same(*vmf.pte, vmf.orig_pte)) {
+    spin_unlock(ptl);
+    co_return vm_fault_t{};
+  }
+  if ((vmf.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE)) && !pte_write(vmf.orig_pte)) {
+    const vm_fault_t wp = co_await do_wp_page(k, vmf);
+    co_return wp;
+  }
+  const vm_fault_t young = co_await pte_access_flags(k, vmf);
+  co_return young;
+}
+
 static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf) {
   mm_struct& mm = *vmf.vma->vm_mm;
   if (pmd_none(*vmf.pmd)) {
@@ -171,26 +187,10 @@ static Path<vm_fault_t> handle_pte_fault(Kernel& k, vm_fault& vmf) {
     vmf.flags |= FAULT_FLAG_ORIG_PTE_VALID;
     if (pte_none(vmf.orig_pte)) vmf.pte = pte_ptr();
   }
-  if (!vmf.pte) {  // do_pte_missing()
-    if (vma_is_anonymous(*vmf.vma)) {
-      const vm_fault_t anonymous = co_await do_anonymous_page(k, vmf);
-      co_return anonymous;
-    }
-    const vm_fault_t file = co_await do_fault(k, vmf);
-    co_return file;
-  }
-  vmf.ptl = &pte_lockptr(k, mm, vmf.pmd);
-  co_await spin_lock(*vmf.ptl);
-  if (!pte_same(*vmf.pte, vmf.orig_pte)) {
-    spin_unlock(*vmf.ptl);
-    co_return vm_fault_t{};
-  }
-  if ((vmf.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE)) && !pte_write(vmf.orig_pte)) {
-    const vm_fault_t wp = co_await do_wp_page(k, vmf);
-    co_return wp;
-  }
-  const vm_fault_t young = co_await pte_access_flags(k, vmf);
-  co_return young;
+  if (vmf.pte) return handle_pte_fault(k, vmf, pte_lockptr(k, mm, vmf.pmd));
+  const TailCall call(k);  // do_pte_missing()
+  if (vma_is_anonymous(*vmf.vma)) return call.to(do_anonymous_page(k, vmf));
+  return call.to(do_fault(k, vmf));
 }
 
 // There is no anonymous 1 GiB page.

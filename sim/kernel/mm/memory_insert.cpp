@@ -83,13 +83,13 @@ Path<vm_fault_t> vmf_insert_mixed(Kernel& k, vm_fault& vmf, Pfn pfn) {
 }
 
 Path<vm_fault_t> vmf_insert_mixed_mkwrite(Kernel& k, vm_fault& vmf, Pfn pfn) {
-  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::yes, behind(k, pfn));
-  co_return ret;
+  const TailCall call(k);
+  return call.to(insert_pfn(k, vmf, pfn, Mkwrite::yes, behind(k, pfn)));
 }
 
 Path<vm_fault_t> vmf_insert_mixed_devmap(Kernel& k, vm_fault& vmf, Pfn pfn) {
-  const vm_fault_t ret = co_await insert_pfn(k, vmf, pfn, Mkwrite::no, Behind::device_page);
-  co_return ret;
+  const TailCall call(k);
+  return call.to(insert_pfn(k, vmf, pfn, Mkwrite::no, Behind::device_page));
 }
 
 }  // namespace faultline

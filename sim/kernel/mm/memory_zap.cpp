@@ -21,12 +21,13 @@ static bool should_zap(Kernel& k, const mmu_gather& tlb, const vm_area_struct& v
   return pte_special(pte) || pte_devmap(pte) || k.folios.of(pte_pfn(pte));
 }
 
-// True if the page was written through this entry and its file must not forget: the TLBs have to be
-// flushed before the page-table lock is released.
+// Whether an entry is of a page that is counted: of the page cache or anonymous.
+static bool has_page(pte_t pte) { return !pte_special(pte) && !pte_devmap(pte); }
+
+// The entry has a page. True if that was written through this entry and its file must not forget:
+// the TLBs have to be flushed before the page-table lock is released.
 static HelperPath<bool> zap_present_pte(Kernel& k, mmu_gather& tlb, vm_area_struct& vma,
                                         pte_t pte) {
-  const bool has_page = !pte_special(pte) && !pte_devmap(pte);
-  if (!has_page) co_return false;
   if (folio* const cached = k.folios.of(pte_pfn(pte))) {
     folio_remove_rmap(*vma.vm_mm, *cached);
     if (!pte_dirty(pte)) co_return false;
@@ -92,7 +93,8 @@ static Path<Vaddr> zap_pte_range(Kernel& k, mmu_gather& tlb, vm_area_struct& vma
     k.engine.charge(k.costs.pte_clear);
     tlb.adjust(addr, addr + PAGE_SIZE);
     tlb.cleared_ptes = true;
-    const bool dirty = co_await zap_present_pte(k, tlb, vma, pte);
+    bool dirty = false;
+    if (has_page(pte)) dirty = co_await zap_present_pte(k, tlb, vma, pte);
     force_flush = force_flush || dirty || must_flush_early(k, pte) || tlb.full();
   }
   if (force_flush) {

@@ -30,6 +30,28 @@ Path<void> note_nested(Rig& rig, int depth, bool suspend) {
   rig.note(std::to_string(n));
 }
 
+// Hand on what another returns, without frames of their own.
+Path<int> hands_on(Rig& rig, Nanos time, int n) {
+  const TailCall call(rig);
+  if (n < 0) return call.with(-1);
+  return time == Nanos{} ? call.to(plus_one(rig, n)) : call.to(after(rig, time, n));
+}
+Path<int> hands_on_twice(Rig& rig, Nanos time, int n) {
+  const TailCall call(rig);
+  return call.to(hands_on(rig, time, n));
+}
+
+// The same with a frame for each.
+Path<int> has_a_frame(Rig& rig, Nanos time, int n) {
+  if (n < 0) co_return -1;
+  const int result = time == Nanos{} ? co_await plus_one(rig, n) : co_await after(rig, time, n);
+  co_return result;
+}
+Path<int> has_a_frame_too(Rig& rig, Nanos time, int n) {
+  const int result = co_await has_a_frame(rig, time, n);
+  co_return result;
+}
+
 Path<void> count_calls(Rig& rig, int calls) {
   int n = 0;
   while (n < calls) n = co_await plus_one(rig, n);
@@ -190,6 +212,45 @@ TEST_CASE("calls and returns are recorded under the function's name, helpers are
   rig.engine.run();
   CHECK(rig.joined() == "0:3@3");
   CHECK(calls.text == "+plus_one -plus_one +after -after ");
+}
+
+// Plays calls of `path` and gives what they returned and recorded, and the call path afterwards.
+template <class F>
+std::string played(F path) {
+  Rig rig;
+  Calls calls{&rig.tracer, {}};
+  EventMask mask;
+  mask.set(Event::sim_call);
+  mask.set(Event::sim_ret);
+  rig.tracer.add_sink(sink_ref(calls), mask);
+  const auto body = [](Rig& r, F p) -> Path<void> {
+    for (const int n : {1, -5, 2}) {
+      for (const Nanos time : {Nanos(0), Nanos(4)}) {
+        const int result = co_await p(r, time, n);
+        r.note(std::to_string(result) + "/" + std::to_string(r.engine.frames().calls));
+      }
+    }
+  };
+  rig.start(body(rig, path));
+  CHECK(rig.engine.run() == Outcome::completed);
+  CHECK(rig.engine.frames().live() == 0);
+  return calls.text + rig.joined();
+}
+
+std::string renamed(std::string text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+TEST_CASE("a call that is handed on is recorded like one with a frame") {
+  const std::string plain =
+      renamed(renamed(played(has_a_frame_too), "has_a_frame_too", "hands_on_twice"), "has_a_frame",
+              "hands_on");
+  CHECK(played(hands_on_twice) == plain);
+  CHECK(plain.substr(0, 75) ==
+        "+hands_on_twice +hands_on +plus_one -plus_one -hands_on -hands_on_twice +ha");
 }
 
 TEST_CASE("the calling-context tree numbers paths in order of first occurrence") {

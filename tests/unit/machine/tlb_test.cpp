@@ -95,7 +95,9 @@ constexpr TlbGeometry odd_geometry{.l1_small = {24, 6},
                                    .pml4e = 1,
                                    .pml5e = 1};
 
-void play(const TlbGeometry& geometry, unsigned levels, std::uint64_t seed) {
+// One fill in `large_every` is of a large page.
+void play(const TlbGeometry& geometry, unsigned levels, std::uint64_t seed,
+          std::uint64_t large_every = 8) {
   Tlb tlb(geometry, levels);
   NaiveTlb naive(geometry);
   Rng rng(seed);
@@ -125,7 +127,8 @@ void play(const TlbGeometry& geometry, unsigned levels, std::uint64_t seed) {
       REQUIRE(got.entry == entry);
       ++hits[unsigned(result)];
       if (result == TlbResult::miss) {
-        const auto size = PageSize(1 + (rng.below(8) == 0) + (rng.below(16) == 0));
+        const bool large = rng.below(large_every) == 0;
+        const auto size = large ? PageSize(2 + (rng.below(4) == 0)) : PageSize::small;
         const std::uint64_t e =
             leaf | (rng.below(1 << 10) << 30) | (size == PageSize::small ? 0 : PTE_PS);
         tlb.insert(mm, Vaddr(va), size, e);
@@ -133,9 +136,9 @@ void play(const TlbGeometry& geometry, unsigned levels, std::uint64_t seed) {
       }
     }
   }
-  CHECK(hits[0] > 5000);
-  CHECK(hits[1] > 5000);
-  CHECK(hits[2] > 5000);
+  CHECK(hits[0] > 500);
+  CHECK(hits[1] > 500);
+  CHECK(hits[2] > 500);
 }
 
 }  // namespace
@@ -143,6 +146,8 @@ void play(const TlbGeometry& geometry, unsigned levels, std::uint64_t seed) {
 TEST_CASE("the TLB agrees with a naive LRU model over random use") {
   play(tlb_geometry(Preset::x86_dram), 4, 3);
   play(tlb_geometry(Preset::x86_cxl), 5, 4);
+  // Large pages are rare enough to be gone for long times.
+  play(tlb_geometry(Preset::x86_dram), 4, 6, 6000);
   play(odd_geometry, 5, 5);
 }
 

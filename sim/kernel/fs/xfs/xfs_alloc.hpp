@@ -24,6 +24,7 @@ struct AllocTrans {
   bool lowmode = false;               ///< space ran low in this transaction
   std::uint64_t busy_seq = 0;         ///< checkpoint this transaction will be part of
   std::vector<DeferItem> deferred;    ///< t_dfops: work for after the next roll
+  DeferStack pending;                 ///< what of it has an intent already
 };
 
 /// One request and, at its end, its result; fields as `struct xfs_alloc_arg` has them (blocks).

@@ -259,6 +259,7 @@ bool ForkEdit::del_extent(ExtentMap::Cursor c, const Extent& got, std::uint64_t 
 
 bool ForkEdit::bunmapi(std::uint64_t off, std::uint64_t end, unsigned max_extents) {
   ExtentMap& map = fork_.map;
+  removed_.reserve(std::min(max_extents, 4u));
   while (end > off && max_extents > 0) {
     // The last mapping that begins before `end`.
     ExtentMap::Cursor c = map.lookup(end);

@@ -29,9 +29,9 @@ BtreeCursor<Ops>::BtreeCursor(BtreeCursor&& other) noexcept
 
 template <class Ops>
 void BtreeCursor<Ops>::close() {
-  for (Level& level : lv_) {
-    if (level.no != Ops::null_ptr) bufs_->brelse(space_->daddr(level.no));
-    level = Level{};
+  for (unsigned i = 0; i < nlevels_; ++i) {
+    if (lv_[i].no != Ops::null_ptr) bufs_->brelse(space_->daddr(lv_[i].no));
+    lv_[i] = Level{};
   }
 }
 
@@ -67,6 +67,19 @@ typename BtreeCursor<Ops>::Block& BtreeCursor<Ops>::descend_to(unsigned level, P
   return block(level);
 }
 
+/// How many of `entries` come before `key`; asks the last two first, since much is appended and cut
+/// off at the end.
+template <class Ops, class Entry, class KeyOf>
+unsigned entries_before(const std::vector<Entry>& entries, const typename Ops::Key& key,
+                        const KeyOf& key_of) {
+  const auto before = [&](const Entry& e) { return Ops::less(key_of(e), key); };
+  const std::size_t n = entries.size();
+  if (n == 0 || before(entries[n - 1])) return unsigned(n);
+  if (n == 1 || before(entries[n - 2])) return unsigned(n - 1);
+  return unsigned(std::partition_point(entries.begin(), entries.end() - 2, before) -
+                  entries.begin());
+}
+
 template <class Ops>
 bool BtreeCursor<Ops>::lookup(Dir dir, const Key& key) {
   Ptr next = tree_->root;
@@ -75,14 +88,11 @@ bool BtreeCursor<Ops>::lookup(Dir dir, const Key& key) {
     Block& b = descend_to(level, next);
     unsigned at = 0;  // first entry not below the key
     if (!exact) {
-      const auto below = [&](const Key& k) { return Ops::less(k, key); };
       if (level == 0) {
-        at = unsigned(std::partition_point(b.recs.begin(), b.recs.end(),
-                                           [&](const Rec& r) { return below(Ops::key_of(r)); }) -
-                      b.recs.begin());
+        at = entries_before<Ops>(b.recs, key, [](const Rec& r) { return Ops::key_of(r); });
         exact = at < b.size() && !Ops::less(key, Ops::key_of(b.recs[at]));
       } else {
-        at = unsigned(std::partition_point(b.keys.begin(), b.keys.end(), below) - b.keys.begin());
+        at = entries_before<Ops>(b.keys, key, [](const Key& k) { return k; });
         exact = at < b.size() && !Ops::less(key, b.keys[at]);
       }
     }

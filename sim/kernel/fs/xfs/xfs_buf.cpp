@@ -71,25 +71,31 @@ void trace_buf(Kernel& k, const xfs_mount& mp, const xfs_buf& bp, int lock, cons
              flags_done | flags_pages, ops_name(bp.kind), caller);
 }
 
+// Before and after the wait for a buffer's semaphore.
+void begin_lock(Kernel& k, const xfs_mount& mp, xfs_buf& bp) {
+  k.engine.charge(k.costs.buffer_lookup);
+  ++bp.hold;
+  trace_buf<Event::xfs_buf_lock>(k, mp, bp, bp.b_sema.owner ? 0 : 1, "xfs_buf_find_lock");
+}
+void end_lock(Kernel& k, const xfs_mount& mp, const xfs_buf& bp) {
+  trace_buf<Event::xfs_buf_lock_done>(k, mp, bp, 0, "xfs_buf_find_lock");
+}
+
 }  // namespace
 
 xfs_buf& xfs_buf_get(Kernel& k, xfs_mount& mp, BufKind kind, Daddr daddr) {
-  auto& slot = mp.buffers[daddr.v];
-  if (!slot) {
-    slot = std::make_unique<xfs_buf>();
-    slot->daddr = daddr;
-  }
-  if (slot->kind != kind || !slot->b_sema.context) {
-    slot->kind = kind;  // a block that was freed and serves another tree now
-    init_lock(slot->b_sema, k.locks, class_of(k, kind),
+  xfs_buf& bp = mp.buffers.get(daddr);
+  if (bp.kind != kind || !bp.b_sema.context) {
+    bp.kind = kind;  // a block that was freed and serves another tree now
+    init_lock(bp.b_sema, k.locks, class_of(k, kind),
               lock_id(LockOwner::buffer, mp.m_super->id, daddr.v));
   }
-  return *slot;
+  return bp;
 }
 
 HelperPath<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock) {
-  k.engine.charge(k.costs.buffer_lookup);
   if (trylock) {
+    k.engine.charge(k.costs.buffer_lookup);
     const bool taken = co_await down_trylock(bp.b_sema);
     if (taken) {
       ++bp.hold;
@@ -97,10 +103,9 @@ HelperPath<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool t
     }
     co_return taken;
   }
-  ++bp.hold;
-  trace_buf<Event::xfs_buf_lock>(k, mp, bp, bp.b_sema.owner ? 0 : 1, "xfs_buf_find_lock");
+  begin_lock(k, mp, bp);
   co_await down(bp.b_sema);
-  trace_buf<Event::xfs_buf_lock_done>(k, mp, bp, 0, "xfs_buf_find_lock");
+  end_lock(k, mp, bp);
   co_return true;
 }
 
@@ -110,22 +115,27 @@ void xfs_buf_unlock(Kernel& k, xfs_mount& mp, xfs_buf& bp, const char* caller) {
   --bp.hold;
 }
 
-HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
+HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, const std::vector<BufStep>& steps,
                                  const char* unlock_caller) {
   for (const BufStep& step : steps) {
+    if (step.action == BufAction::dirty) {
+      k.engine.charge(k.costs.btree_op);
+      continue;
+    }
     xfs_buf& bp = xfs_buf_get(k, mp, step.kind, step.daddr);
     switch (step.action) {
       case BufAction::trylock:
         co_await xfs_buf_find_lock(k, mp, bp, true);
         break;
-      case BufAction::lock:
-        co_await xfs_buf_find_lock(k, mp, bp, false);
+      case BufAction::lock:  // as xfs_buf_find_lock(), without a frame for each buffer
+        begin_lock(k, mp, bp);
+        co_await down(bp.b_sema);
+        end_lock(k, mp, bp);
         break;
       case BufAction::unlock:
         xfs_buf_unlock(k, mp, bp, unlock_caller);
         break;
       case BufAction::dirty:
-        k.engine.charge(k.costs.btree_op);
         break;
     }
   }

@@ -13,8 +13,8 @@ xfs_buf& xfs_buf_get(Kernel& k, xfs_mount& mp, BufKind kind, Daddr daddr);
 HelperPath<bool> xfs_buf_find_lock(Kernel& k, xfs_mount& mp, xfs_buf& bp, bool trylock);
 /// Unlocks; `caller` as the tracepoint names it.
 void xfs_buf_unlock(Kernel& k, xfs_mount& mp, xfs_buf& bp, const char* caller);
-/// Performs `steps` in order.
-HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, std::vector<BufStep> steps,
+/// Performs `steps` in order; they stay where they are until it has ended.
+HelperPath<void> xfs_buf_perform(Kernel& k, xfs_mount& mp, const std::vector<BufStep>& steps,
                                  const char* unlock_caller);
 
 }  // namespace faultline::xfs

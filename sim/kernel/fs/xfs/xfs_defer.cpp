@@ -4,7 +4,7 @@
 #include "kernel/fs/xfs/xfs_defer.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <vector>
 
 #include "kernel/fs/xfs/xfs_bmap_item.hpp"
@@ -15,28 +15,35 @@ namespace faultline::xfs {
 
 namespace {
 
-/// One intent and its items.
-struct Pending {
-  DeferKind kind;
-  std::vector<DeferItem> items;
-};
+using Items = std::span<DeferItem>;
 
-// xfs_defer_add(): an item joins the last intent if that is of its type and has room.
-std::vector<Pending> take_dfops(xfs_trans& tp) {
-  std::vector<Pending> dfops;
-  for (const DeferItem& item : tp.alloc.deferred) {
-    const bool joins = !dfops.empty() && dfops.back().kind == item.kind &&
-                       dfops.back().items.size() < max_defer_items(item.kind);
-    if (!joins) dfops.push_back({item.kind, {}});
-    dfops.back().items.push_back(item);
+// xfs_defer_add(): an item joins the last intent if that is of its type and has room. The new
+// intents come before those that are pending: they are put on top, the first of them last.
+std::size_t take_dfops(AllocTrans& alloc) {
+  DeferStack& pending = alloc.pending;
+  const std::vector<DeferItem>& added = alloc.deferred;
+  const std::size_t known = pending.intents.size();
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    const bool joins = pending.intents.size() > known && added[i - 1].kind == added[i].kind &&
+                       pending.intents.back() < max_defer_items(added[i].kind);
+    if (!joins) pending.intents.push_back(0);
+    ++pending.intents.back();
   }
-  tp.alloc.deferred.clear();
-  return dfops;
+  std::size_t end = added.size();
+  for (std::size_t i = pending.intents.size(); i-- > known;) {
+    const std::size_t first = end - pending.intents[i];
+    pending.items.insert(pending.items.end(), added.begin() + std::ptrdiff_t(first),
+                         added.begin() + std::ptrdiff_t(end));
+    end = first;
+  }
+  std::reverse(pending.intents.begin() + std::ptrdiff_t(known), pending.intents.end());
+  alloc.deferred.clear();
+  return pending.intents.size() - known;
 }
 
 // xfs_extent_free_diff_items(): by allocation group, so that AGFs are locked in order. The order
 // within a group stays.
-void sort_by_ag(const Geometry& geo, std::vector<DeferItem>& items) {
+void sort_by_ag(const Geometry& geo, Items items) {
   for (auto at = items.begin(); at != items.end(); ++at) {
     const auto later = [&](FsBlock start, const DeferItem& item) {
       return geo.agno(start) < geo.agno(item.start);
@@ -45,12 +52,13 @@ void sort_by_ag(const Geometry& geo, std::vector<DeferItem>& items) {
   }
 }
 
-void create_intent(xfs_trans& tp, Pending& pending) {
+void create_intent(xfs_trans& tp, Items items) {
   tp.flags |= XFS_TRANS_DIRTY;
-  if (pending.kind == DeferKind::bmap) return;
-  sort_by_ag(tp.mp->space.geo, pending.items);
-  if (pending.kind != DeferKind::free) return;
-  for (const DeferItem& item : pending.items) {
+  const DeferKind kind = items.front().kind;
+  if (kind == DeferKind::bmap) return;
+  sort_by_ag(tp.mp->space.geo, items);
+  if (kind != DeferKind::free) return;
+  for (const DeferItem& item : items) {
     RedoRecord record;
     record.kind = RedoKind::free_intent;
     record.start = item.start;
@@ -59,9 +67,23 @@ void create_intent(xfs_trans& tp, Pending& pending) {
   }
 }
 
-HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& pending) {
+// The uppermost `count` intents, from the top.
+void create_intents(xfs_trans& tp, std::size_t count) {
+  DeferStack& pending = tp.alloc.pending;
+  Items rest(pending.items);
+  for (std::size_t i = pending.intents.size(); count > 0; --count) {
+    const std::size_t size = pending.intents[--i];
+    create_intent(tp, rest.last(size));
+    rest = rest.first(rest.size() - size);
+  }
+}
+
+// The work of the intent on top, which is then gone.
+HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp) {
   tp.flags |= XFS_TRANS_DIRTY | XFS_TRANS_HAS_INTENT_DONE;
-  for (const DeferItem& item : pending.items) {
+  DeferStack& pending = tp.alloc.pending;
+  const Items items = Items(pending.items).last(pending.intents.back());
+  for (const DeferItem& item : items) {
     switch (item.kind) {
       case DeferKind::free:
         co_await xfs_extent_free_finish_item(k, tp, item);
@@ -77,6 +99,8 @@ HelperPath<void> xfs_defer_finish_one(Kernel& k, xfs_trans& tp, const Pending& p
         break;
     }
   }
+  pending.items.resize(pending.items.size() - items.size());
+  pending.intents.pop_back();
 }
 
 // xfs_defer_trans_roll(): the inodes that stay joined are logged again, to keep them from pinning
@@ -89,17 +113,12 @@ HelperPath<void> xfs_defer_trans_roll(Kernel& k, xfs_trans& tp) {
 }  // namespace
 
 HelperPath<void> xfs_defer_finish_noroll(Kernel& k, xfs_trans& tp) {
-  std::vector<Pending> pending;
   bool worked = false;
-  while (!pending.empty() || !tp.alloc.deferred.empty()) {
-    std::vector<Pending> fresh = take_dfops(tp);
-    for (Pending& p : fresh) create_intent(tp, p);
-    const bool has_intents = !fresh.empty();
-    pending.insert(pending.begin(), std::make_move_iterator(fresh.begin()),
-                   std::make_move_iterator(fresh.end()));
-    if (has_intents || worked) co_await xfs_defer_trans_roll(k, tp);
-    co_await xfs_defer_finish_one(k, tp, pending.front());
-    pending.erase(pending.begin());
+  while (!tp.alloc.pending.intents.empty() || !tp.alloc.deferred.empty()) {
+    const std::size_t fresh = take_dfops(tp.alloc);
+    create_intents(tp, fresh);
+    if (fresh > 0 || worked) co_await xfs_defer_trans_roll(k, tp);
+    co_await xfs_defer_finish_one(k, tp);
     worked = true;
   }
 }

@@ -51,6 +51,13 @@ struct DeferItem {
   }
 };
 
+/// Work that has an intent and waits for its transaction; what comes next is on top. A stack in two
+/// vectors, whose memory serves one transaction of a chain after the other.
+struct DeferStack {
+  std::vector<DeferItem> items;      ///< of each intent in order, the last intent's at the end
+  std::vector<std::size_t> intents;  ///< how many items each has
+};
+
 /// The most items one intent holds (XFS_EFI_MAX_FAST_EXTENTS and its like).
 constexpr std::size_t max_defer_items(DeferKind kind) { return kind == DeferKind::bmap ? 1 : 16; }
 

@@ -5,7 +5,7 @@
 
 namespace faultline::xfs {
 
-std::map<AgBlock, BusyExtents::Busy>::const_iterator BusyExtents::first_overlap(AgBlock bno) const {
+BusyExtents::Entries::const_iterator BusyExtents::first_overlap(AgBlock bno) const {
   auto it = busy_.upper_bound(bno);
   if (it != busy_.begin()) {
     const auto before = std::prev(it);
@@ -16,33 +16,48 @@ std::map<AgBlock, BusyExtents::Busy>::const_iterator BusyExtents::first_overlap(
 
 void BusyExtents::insert(AgBlock bno, ExtLen len, std::uint64_t seq) {
   FL_ASSERT(len > 0);
-  reuse(bno, len);  // a block freed twice waits for the later transaction
-  busy_.emplace(bno, Busy{len, seq});
+  // A block freed twice waits for the later transaction.
+  last_ = busy_.emplace_hint(take_out(bno, len), bno, Busy{len, seq});
 }
 
-void BusyExtents::reuse(AgBlock bno, ExtLen len) {
+// The first entry at or behind `bno`. Files are cut off extent by extent, so that it often is, or
+// follows, the one inserted last.
+BusyExtents::Entries::iterator BusyExtents::lower_bound(AgBlock bno) {
+  if (!last_) return busy_.lower_bound(bno);
+  const Entries::iterator last = *last_;
+  const bool behind = last->first < bno;
+  const Entries::iterator next = behind ? std::next(last) : last;
+  const bool next_fits = next == busy_.end() || next->first >= bno;
+  const bool previous_fits = behind || last == busy_.begin() || std::prev(last)->first < bno;
+  return next_fits && previous_fits ? next : busy_.lower_bound(bno);
+}
+
+// Takes the blocks out of all entries; the place where an entry for them would stand.
+BusyExtents::Entries::iterator BusyExtents::take_out(AgBlock bno, ExtLen len) {
   const AgBlock end = bno + len;
-  auto it = busy_.lower_bound(bno);
+  auto it = lower_bound(bno);
   if (it != busy_.begin()) {
     const auto before = std::prev(it);
     const AgBlock before_end = before->first + before->second.len;
     if (before_end > bno) {
       before->second.len = bno - before->first;
-      if (before_end > end) busy_.emplace(end, Busy{before_end - end, before->second.seq});
+      if (before_end > end) {
+        return busy_.emplace_hint(it, end, Busy{before_end - end, before->second.seq});
+      }
     }
   }
   while (it != busy_.end() && it->first < end) {
     const AgBlock it_end = it->first + it->second.len;
     const std::uint64_t seq = it->second.seq;
+    if (last_ == it) last_.reset();
     it = busy_.erase(it);
-    if (it_end > end) {
-      busy_.emplace(end, Busy{it_end - end, seq});
-      break;
-    }
+    if (it_end > end) return busy_.emplace_hint(it, end, Busy{it_end - end, seq});
   }
+  return it;
 }
 
 bool BusyExtents::clear_through(std::uint64_t seq) {
+  last_.reset();
   return std::erase_if(busy_, [&](const auto& e) { return e.second.seq <= seq; }) != 0;
 }
 

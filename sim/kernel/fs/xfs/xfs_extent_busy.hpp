@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "kernel/fs/xfs/xfs_format.hpp"
 
@@ -14,10 +15,13 @@ namespace faultline::xfs {
 /// The busy extents of one allocation group.
 class BusyExtents {
  public:
+  BusyExtents() = default;
+  BusyExtents(BusyExtents&&) = default;
+  BusyExtents& operator=(BusyExtents&&) = default;
   /// `seq`: the log checkpoint that must be on disk before the blocks may be used again.
   void insert(AgBlock bno, ExtLen len, std::uint64_t seq);
   /// Blocks are taken by metadata that is itself logged: they are not busy any more.
-  void reuse(AgBlock bno, ExtLen len);
+  void reuse(AgBlock bno, ExtLen len) { take_out(bno, len); }
   /// The log is on disk up to and with `seq`. Returns whether anything was freed.
   bool clear_through(std::uint64_t seq);
 
@@ -38,9 +42,13 @@ class BusyExtents {
     ExtLen len;
     std::uint64_t seq;
   };
-  std::map<AgBlock, Busy>::const_iterator first_overlap(AgBlock bno) const;
+  using Entries = std::map<AgBlock, Busy>;
+  Entries::const_iterator first_overlap(AgBlock bno) const;
+  Entries::iterator lower_bound(AgBlock bno);
+  Entries::iterator take_out(AgBlock bno, ExtLen len);
 
-  std::map<AgBlock, Busy> busy_;  // disjoint
+  Entries busy_;                           // disjoint
+  std::optional<Entries::iterator> last_;  // the one inserted last, while it is there
 };
 
 }  // namespace faultline::xfs

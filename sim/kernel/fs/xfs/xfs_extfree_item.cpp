@@ -50,8 +50,8 @@ HelperPath<void> xfs_agfl_free_finish_item(Kernel& k, xfs_trans& tp, const Defer
   xfs_mount& mp = *tp.mp;
   Perag* const pag = co_await read_agf(k, tp, item.start);
   AgContext ag(mp.space.geo, *pag, tp.alloc);
-  const auto cached = mp.buffers.find(mp.space.geo.daddr(item.start).v);
-  const BufKind kind = cached == mp.buffers.end() ? BufKind::bnobt : cached->second->kind;
+  const xfs_buf* const cached = mp.buffers.find(mp.space.geo.daddr(item.start));
+  const BufKind kind = cached ? cached->kind : BufKind::bnobt;
   xfs_free_agfl_block(ag, mp.space.geo.agbno(item.start), kind);
   co_await xfs_buf_perform(k, mp, tp.alloc.bufs.take_steps(), "xfs_trans_brelse");
 }

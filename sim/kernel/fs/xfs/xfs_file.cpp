@@ -80,41 +80,37 @@ static Path<vm_fault_t> __xfs_filemap_fault(Kernel& k, vm_fault& vmf, unsigned o
 }
 
 // The page cache is filled without MMAPLOCK: filemap_fault takes it when the page is missing.
-static HelperPath<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
+static Path<vm_fault_t> xfs_cached_fault(Kernel& k, vm_fault& vmf) {
   const inode& ip = *vmf.vma->vm_file->f_inode;
   if (k.profile.xfs_fault_events == XfsFaultEvents::read_write) {
     k.trace<Event::xfs_read_fault>(ip.i_sb->s_dev, ip.i_ino, 0);
   } else {
     k.trace<Event::xfs_filemap_fault>(ip.i_sb->s_dev, ip.i_ino, 0, 0);
   }
-  const vm_fault_t ret = co_await filemap_fault(k, vmf);
-  co_return ret;
+  return filemap_fault(k, vmf);
 }
 
 static Path<vm_fault_t> xfs_filemap_fault(Kernel& k, vm_fault& vmf) {
-  if (!vmf.vma->vm_file->f_inode->dax) {
-    const vm_fault_t cached = co_await xfs_cached_fault(k, vmf);
-    co_return cached;
-  }
-  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, 0);
-  co_return ret;
+  const TailCall call(k);
+  if (!vmf.vma->vm_file->f_inode->dax) return call.to(xfs_cached_fault(k, vmf));
+  return call.to(__xfs_filemap_fault(k, vmf, 0));
 }
 
 static Path<vm_fault_t> xfs_filemap_huge_fault(Kernel& k, vm_fault& vmf, unsigned order) {
-  if (!vmf.vma->vm_file->f_inode->dax) co_return VM_FAULT_FALLBACK;
-  const vm_fault_t ret = co_await __xfs_filemap_fault(k, vmf, order);
-  co_return ret;
+  const TailCall call(k);
+  if (!vmf.vma->vm_file->f_inode->dax) return call.with(VM_FAULT_FALLBACK);
+  return call.to(__xfs_filemap_fault(k, vmf, order));
 }
 
 static Path<vm_fault_t> xfs_filemap_page_mkwrite(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t ret = co_await xfs_write_fault(k, vmf, 0);
-  co_return ret;
+  const TailCall call(k);
+  return call.to(xfs_write_fault(k, vmf, 0));
 }
 
 // A store to an entry that was mapped read-only is a full write fault of the file system.
 static Path<vm_fault_t> xfs_filemap_pfn_mkwrite(Kernel& k, vm_fault& vmf) {
-  const vm_fault_t ret = co_await xfs_filemap_page_mkwrite(k, vmf);
-  co_return ret;
+  const TailCall call(k);
+  return call.to(xfs_filemap_page_mkwrite(k, vmf));
 }
 
 const vm_operations_struct xfs_file_vm_ops{

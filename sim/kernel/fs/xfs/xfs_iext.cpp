@@ -10,8 +10,10 @@ namespace faultline::xfs {
 
 ExtentMap::Cursor ExtentMap::lookup(std::uint64_t off) const {
   const auto ends_before = [off](const PackedExtent& e) { return e.off() + e.len() <= off; };
+  // Both ends first: files grow and are cut off there.
+  if (ends_.empty() || ends_.back() <= off) return end();
+  if (!ends_before(chunks_.front().front())) return first();
   const auto at = std::size_t(std::upper_bound(ends_.begin(), ends_.end(), off) - ends_.begin());
-  if (at == chunks_.size()) return end();
   const auto& chunk = chunks_[at];
   const auto pos = std::partition_point(chunk.begin(), chunk.end(), ends_before);
   return {at, std::size_t(pos - chunk.begin())};

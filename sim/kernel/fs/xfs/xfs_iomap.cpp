@@ -214,11 +214,9 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
 // Without shared extents there is nothing to finish; else what was written in the CoW fork moves.
 Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t offset,
                                            std::uint64_t, std::int64_t written, unsigned, iomap&) {
-  k.engine.charge(Nanos{});
-  if (!ip.xfs->reflink || written == 0) co_return 0;
-  const std::int64_t error =
-      co_await xfs_reflink_end_cow(k, ip, offset, static_cast<std::uint64_t>(written));
-  co_return error;
+  const TailCall call(k);
+  if (!ip.xfs->reflink || written == 0) return call.with(std::int64_t{0});
+  return call.to(xfs_reflink_end_cow(k, ip, offset, static_cast<std::uint64_t>(written)));
 }
 
 }  // namespace

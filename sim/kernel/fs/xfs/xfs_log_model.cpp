@@ -48,17 +48,12 @@ void Log::charge(LogTicket& t, std::int64_t len) {
   space.spend(t, static_cast<std::uint32_t>(paid));
 }
 
-std::uint64_t Log::commit(std::vector<RedoRecord> records) {
-  if (cil_empty()) checkpoints_.push_back({current_, {}, {}});
+std::uint64_t Log::commit(const std::vector<RedoRecord>& records) {
+  if (cil_empty()) checkpoints_.push_back({current_, {}, 0, {}});
   Checkpoint& open = checkpoints_.back();
   records_ += records.size();
-  if (!initial_) return current_;  // nobody will ask for a state
-  if (open.records.empty()) {
-    open.records = std::move(records);
-  } else {
-    open.records.insert(open.records.end(), std::make_move_iterator(records.begin()),
-                        std::make_move_iterator(records.end()));
-  }
+  open.count += records.size();
+  if (initial_) open.records.insert(open.records.end(), records.begin(), records.end());
   return current_;
 }
 
@@ -103,7 +98,7 @@ void Log::set_initial(MetaState initial) {
 std::uint64_t Log::volatile_records() const {
   std::uint64_t n = 0;
   for (const Checkpoint& c : checkpoints_) {
-    if (c.seq > durable_) n += c.records.size();
+    if (c.seq > durable_) n += c.count;
   }
   return n;
 }

@@ -33,7 +33,7 @@ class Log {
   /// them and for its share of headers: the first part of xlog_cil_insert_items().
   void charge(LogTicket& t, std::int64_t len);
   /// A transaction commits: its records join the open checkpoint, whose number is returned.
-  std::uint64_t commit(std::vector<RedoRecord> records);
+  std::uint64_t commit(const std::vector<RedoRecord>& records);
   /// Whether nothing was committed since the last push.
   bool cil_empty() const { return checkpoints_.empty() || checkpoints_.back().seq != current_; }
   /// Bytes in the open checkpoint.
@@ -63,7 +63,8 @@ class Log {
   struct Checkpoint {
     std::uint64_t seq = 0;
     LogSpace::Written at;
-    std::vector<RedoRecord> records;
+    std::uint64_t count = 0;          // of its records
+    std::vector<RedoRecord> records;  // kept only when states can be asked for
   };
   MetaState state_through(std::uint64_t seq) const;
   void open_checkpoint();

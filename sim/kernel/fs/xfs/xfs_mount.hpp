@@ -2,31 +2,18 @@
 // 6.12 fs/xfs/xfs_mount.h, xfs_inode.h, xfs_buf.h.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <optional>
-#include <vector>
 
 #include "kernel/fs/fs_types.hpp"
 #include "kernel/fs/xfs/xfs_bmap_fork.hpp"
+#include "kernel/fs/xfs/xfs_buf_cache.hpp"
 #include "kernel/fs/xfs/xfs_log_cil.hpp"
 #include "kernel/fs/xfs/xfs_log_model.hpp"
 #include "kernel/fs/xfs/xfs_trans_ail.hpp"
 #include "locking/rwsem.hpp"
-#include "locking/semaphore.hpp"
 #include "locking/spinlock.hpp"
 
 namespace faultline::xfs {
-
-/// A metadata buffer in the cache; its contents are the structures it stands for.
-struct xfs_buf {
-  semaphore b_sema;
-  BufKind kind = BufKind::agf;
-  Daddr daddr{};
-  std::int32_t hold = 1;
-  std::int32_t pincount = 0;  ///< checkpoints with a change of it that are not on disk yet
-  xfs_log_item item;
-};
 
 struct xfs_mount {
   super_block* m_super = nullptr;
@@ -40,7 +27,7 @@ struct xfs_mount {
   xfs_ail ail;
   std::vector<std::uint32_t> tickets;  ///< log grants that are held, by task
   std::uint64_t covered_head = 0;      ///< where the log ended when it was last covered
-  std::map<std::uint64_t, std::unique_ptr<xfs_buf>> buffers;
+  BufCache buffers;
   std::uint64_t next_tid = 1;
   inode* m_rootip = nullptr;  ///< the root directory; null until something is done in it
 };

@@ -47,6 +47,8 @@ const char* name_of(RedoKind kind) {
 
 // `a` is the inode (0: free space), `b` the block, the time or the size.
 void trace_redo(Kernel& k, const xfs_mount& mp, const RedoRecord& r) {
+  if (!k.engine.tracer().wants(Event::sim_log_redo)) [[likely]]
+    return;
   const bool valued = r.kind == RedoKind::times || r.kind == RedoKind::size;
   k.trace<Event::sim_log_redo>(mp.log.current_seq(), name_of(r.kind), r.ino,
                                valued ? r.a : r.start.v);
@@ -167,7 +169,7 @@ Path<void> xlog_cil_commit(Kernel& k, xfs_trans& tp, Grant grant) {
     if (k.promises) note_committed(k, mp, record);
   }
   xlog_cil_insert_items(k, tp);
-  const std::uint64_t seq = mp.log.commit(std::move(tp.redo));
+  const std::uint64_t seq = mp.log.commit(tp.redo);
   tp.redo.clear();
   end_unit(k, tp, grant);
   apply_sb_deltas(tp);

@@ -1,6 +1,7 @@
 // Book-keeping of the buffers of one transaction. linux 6.12 fs/xfs/xfs_trans_buf.c.
 #include "kernel/fs/xfs/xfs_trans_buf.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/bug.hpp"
@@ -36,9 +37,16 @@ const char* name_of(BufKind kind) {
 }
 
 std::size_t TransBufs::find(Daddr daddr) const {
-  std::size_t i = 0;
-  while (i < items_.size() && items_[i].daddr != daddr) ++i;
-  return i;
+  std::size_t i = std::min<std::size_t>(before_[hash(daddr)], items_.size());
+  while (i > 0) {
+    if (items_[--i].daddr == daddr) return i;
+  }
+  return items_.size();
+}
+
+void TransBufs::join(BufKind kind, Daddr daddr) {
+  items_.push_back({kind, false, 1, daddr});
+  before_[hash(daddr)] = static_cast<std::uint32_t>(items_.size());
 }
 
 void TransBufs::read(BufKind kind, Daddr daddr) {
@@ -47,13 +55,13 @@ void TransBufs::read(BufKind kind, Daddr daddr) {
     items_[i].kind = kind;  // a block freed by one tree may come back as another's
     return;
   }
-  items_.push_back({kind, false, 1, daddr});
+  join(kind, daddr);
   steps_.push_back({BufAction::lock, kind, daddr});
 }
 
 void TransBufs::adopt(BufKind kind, Daddr daddr) {
   FL_ASSERT(!holds(daddr));
-  items_.push_back({kind, false, 1, daddr});
+  join(kind, daddr);
 }
 
 void TransBufs::log(Daddr daddr) {
@@ -91,20 +99,19 @@ bool TransBufs::any_dirty() const {
   return false;
 }
 
-// Most turns have a handful of steps: room for them is asked for once.
-std::vector<BufStep> TransBufs::take_steps() {
-  std::vector<BufStep> out = std::exchange(steps_, {});
-  if (!out.empty()) steps_.reserve(8);
-  return out;
+const std::vector<BufStep>& TransBufs::take_steps() {
+  taken_.clear();
+  std::swap(taken_, steps_);
+  return taken_;
 }
 
-std::vector<BufStep> TransBufs::commit() {
+const std::vector<BufStep>& TransBufs::commit() {
   FL_ASSERT(steps_.empty());
-  std::vector<BufStep> out;
-  out.reserve(items_.size());
-  for (const Item& item : items_) out.push_back({BufAction::unlock, item.kind, item.daddr});
+  taken_.clear();
+  for (const Item& item : items_) taken_.push_back({BufAction::unlock, item.kind, item.daddr});
   items_.clear();
-  return out;
+  before_ = {};
+  return taken_;
 }
 
 }  // namespace faultline::xfs

@@ -5,6 +5,7 @@
 // Left out: buffer contents and I/O; every buffer is taken to be in the cache.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -62,10 +63,10 @@ class TransBufs {
     }
   }
   std::size_t held() const { return items_.size(); }
-  /// Steps since the last call, in order.
-  std::vector<BufStep> take_steps();
+  /// Steps since the last call, in order. They are valid until the next of these two calls.
+  const std::vector<BufStep>& take_steps();
   /// What the commit releases, in order; the transaction then holds nothing.
-  std::vector<BufStep> commit();
+  const std::vector<BufStep>& commit();
 
  private:
   struct Item {
@@ -74,10 +75,15 @@ class TransBufs {
     std::uint16_t readers;
     Daddr daddr;
   };
+  static std::size_t hash(Daddr daddr) { return daddr.v / 8 * 0x9e3779b97f4a7c15ULL >> 58; }
   std::size_t find(Daddr daddr) const;
+  void join(BufKind kind, Daddr daddr);
 
   std::vector<Item> items_;  // in join order; rarely more than twenty
+  // For each hash: all items of it are among the first so many. Removing one only lowers places.
+  std::array<std::uint32_t, 64> before_{};
   std::vector<BufStep> steps_;
+  std::vector<BufStep> taken_;  // what the caller has been given, kept for its memory
 };
 
 }  // namespace faultline::xfs
