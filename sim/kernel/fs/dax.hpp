@@ -68,6 +68,9 @@ struct DaxInsert {
 };
 Path<XaEntry> dax_insert_entry(Kernel& k, address_space& mapping, XaEntry entry, DaxInsert insert);
 
+/// Makes the entries of [first, last] clean without writing anything back: their blocks are about
+/// to be replaced by copies. __dax_clear_dirty_range.
+Path<void> dax_clear_dirty_range(Kernel& k, address_space& mapping, Pgoff first, Pgoff last);
 /// Removes the clean entries of [first, last], waiting for locked ones, and their mappings: new
 /// blocks have come under them. mm/truncate.c invalidate_inode_pages2_range.
 Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,

@@ -233,6 +233,24 @@ static Path<void> dax_invalidate_mapping_entry_sync(Kernel& k, address_space& ma
   spin_unlock(mapping.xa_lock);
 }
 
+Path<void> dax_clear_dirty_range(Kernel& k, address_space& mapping, Pgoff first, Pgoff last) {
+  co_await spin_lock(mapping.xa_lock);
+  std::uint64_t where = 0;
+  for (std::uint64_t i = first.v; dax_next_entry(mapping.i_pages, i, last.v, where) != 0;) {
+    bool conflict = false;
+    const XaEntry entry = co_await get_unlocked_entry(k, mapping, Pgoff(where), 0, &conflict);
+    if (entry != 0) {
+      const unsigned order = dax_entry_order(entry);
+      const std::uint64_t at = queue_index(Pgoff(where), entry);
+      mapping.i_pages.clear_mark(at, order, XaMark::dirty);
+      mapping.i_pages.clear_mark(at, order, XaMark::towrite);
+      wake_index(k, mapping, at, WakeMode::next);
+    }
+    if (i > last.v || i == 0) break;
+  }
+  spin_unlock(mapping.xa_lock);
+}
+
 Path<void> invalidate_inode_pages2_range(Kernel& k, address_space& mapping, Pgoff first,
                                          Pgoff last) {
   if (mapping.nrpages == 0) co_return;

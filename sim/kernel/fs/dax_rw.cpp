@@ -6,6 +6,7 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/fs/dax.hpp"
+#include "kernel/fs/iomap_write.hpp"
 #include "kernel/mm/mmap_lock.hpp"
 #include "kernel/mm/tlb.hpp"
 
@@ -121,6 +122,7 @@ HelperPath<std::uint64_t> recovery_write(Kernel& k, const DaxIo& io, std::uint64
 void copy_around(Kernel& k, const DaxIo& io, const iomap_iter& iter, std::uint64_t pos,
                  std::uint64_t end) {
   PmemDevice& device = *io.host->i_sb->s_daxdev;
+  if (iter.srcmap.type == IOMAP_MAPPED) k.locks.annotate(k.dax_srcu, HoldMode::shared);
   for (std::uint64_t at = pos & PAGE_MASK; at < end; at += PAGE_SIZE) {
     const std::uint64_t to = iter.map.addr + (at - iter.map.offset);
     if (iter.srcmap.type != IOMAP_MAPPED) {
@@ -135,7 +137,7 @@ void copy_around(Kernel& k, const DaxIo& io, const iomap_iter& iter, std::uint64
 // The bytes of one mapping; or a negative errno.
 HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_iter& iter,
                                         std::uint64_t done) {
-  std::uint64_t end = std::min(iter.pos + iter.len, iter.map.offset + iter.map.length);
+  std::uint64_t end = iter.pos + iomap_length(iter);
   if (!io.write) {
     // The size counts only here: whoever reads up to it still asks what lies behind it.
     end = std::min(end, io.host->i_size);
@@ -151,11 +153,13 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
   }
   if (iter.map.type != IOMAP_MAPPED) co_return -EIO;
   const bool cow = io.write && (iter.map.flags & IOMAP_F_SHARED);
-  if (cow) copy_around(k, io, iter, iter.pos, end);
   if ((iter.map.flags & IOMAP_F_NEW) || cow) {
-    // A hole or zero page may be mapped where there are blocks now.
-    co_await invalidate_inode_pages2_range(k, io.host->i_data, Pgoff(iter.pos >> PAGE_SHIFT),
-                                           Pgoff((end - 1) >> PAGE_SHIFT));
+    // A hole, a zero page or the old block may be mapped where the data go now. An entry that was
+    // stored to would stay, so it is made clean first.
+    const Pgoff first(iter.pos >> PAGE_SHIFT);
+    const Pgoff last((end - 1) >> PAGE_SHIFT);
+    if (cow) co_await dax_clear_dirty_range(k, io.host->i_data, first, last);
+    co_await invalidate_inode_pages2_range(k, io.host->i_data, first, last);
   }
   if (fatal_signal_pending(k.current())) co_return -EINTR;
   const std::uint64_t at = iter.map.addr + (iter.pos - iter.map.offset);
@@ -164,6 +168,7 @@ HelperPath<std::int64_t> dax_iomap_iter(Kernel& k, const DaxIo& io, const iomap_
   if (bad && !(io.write && k.profile.dax_recovery_write)) co_return -EIO;
   k.locks.acquiring(k.dax_srcu, HoldMode::shared);
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
+  if (cow) copy_around(k, io, iter, iter.pos, end);
   std::uint64_t n = 0;
   if (bad) {
     n = co_await recovery_write(k, io, at, done, length);

@@ -23,24 +23,36 @@ static std::int64_t iomap_iter_advance(iomap_iter& iter) {
 // iomap_length(): what the current mapping covers of the rest. Before the first mapping that is
 // nothing at offset 0 and, by wrap-around, everything elsewhere; the tracepoint shows it.
 static std::uint64_t iomap_length(const iomap_iter& iter) {
-  return std::min(iter.len, iter.map.offset + iter.map.length - iter.pos);
+  std::uint64_t end = iter.map.offset + iter.map.length;
+  if (iter.srcmap.type != IOMAP_HOLE) [[unlikely]] {
+    end = std::min(end, iter.srcmap.offset + iter.srcmap.length);
+  }
+  return std::min(iter.len, end - iter.pos);
 }
 
-HelperPath<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
-                                         const char* caller) {
-  inode& host = *iter.host;
-  if (iter.started && ops.iomap_end) {
-    const std::int64_t written = std::max<std::int64_t>(iter.processed, 0);
-    const std::int64_t error =
-        co_await ops.iomap_end(k, host, iter.pos, iter.map.length, written, iter.flags, iter.map);
-    if (error < 0 && iter.processed == 0) co_return error;
-  }
-  // What the actor has done already counts as moved, or is about to be.
+// What the actor has done already counts as moved, or is about to be.
+static void trace_iter(Kernel& k, const iomap_iter& iter, const iomap_ops& ops,
+                       const char* caller) {
+  const inode& host = *iter.host;
   const bool moved = k.profile.iomap_actor_advances && iter.processed > 0;
   const std::uint64_t done = moved ? static_cast<std::uint64_t>(iter.processed) : 0;
   k.trace<Event::iomap_iter>(host.i_sb->s_dev, host.i_ino, iter.pos + done,
                              iomap_length(iter) - done, moved ? 0 : iter.processed, iter.flags,
                              ops.name, caller);
+}
+
+HelperPath<std::int64_t> iomap_iter_next(Kernel& k, iomap_iter& iter, const iomap_ops& ops,
+                                         const char* caller) {
+  inode& host = *iter.host;
+  // Since the actors move the iterator the tracepoint comes before the mapping's end.
+  if (k.profile.iomap_actor_advances) trace_iter(k, iter, ops, caller);
+  if (iter.started && ops.iomap_end) {
+    const std::int64_t written = std::max<std::int64_t>(iter.processed, 0);
+    const std::int64_t error = co_await ops.iomap_end(k, host, iter.pos, iomap_length(iter),
+                                                      written, iter.flags, iter.map);
+    if (error < 0 && iter.processed == 0) co_return error;
+  }
+  if (!k.profile.iomap_actor_advances) trace_iter(k, iter, ops, caller);
   const std::int64_t more = iomap_iter_advance(iter);
   if (more <= 0) co_return more;
   iter.started = true;

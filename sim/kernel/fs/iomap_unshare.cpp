@@ -40,14 +40,20 @@ HelperPath<std::int64_t> iomap_unshare_iter(Kernel& k, iomap_iter& iter) {
   co_return static_cast<std::int64_t>(length);
 }
 
-// The blocks are copied page by page.
+// The blocks are copied whole, after what is mapped of the old ones is gone.
 HelperPath<std::int64_t> dax_unshare_iter(Kernel& k, const iomap_iter& iter) {
   const std::uint64_t length = iomap_length(iter);
   if (nothing_to_copy(iter)) co_return static_cast<std::int64_t>(length);
+  const std::uint64_t first = iter.pos & PAGE_MASK;
+  const std::uint64_t end = (iter.pos + length + PAGE_SIZE - 1) & PAGE_MASK;
+  co_await invalidate_inode_pages2_range(k, iter.host->i_data, Pgoff(first >> PAGE_SHIFT),
+                                         Pgoff((end - 1) >> PAGE_SHIFT));
   PmemDevice& device = *iter.host->i_sb->s_daxdev;
   k.locks.acquiring(k.dax_srcu, HoldMode::shared);
   k.locks.acquired(k.dax_srcu, HoldMode::shared, false);
-  for (std::uint64_t at = iter.pos; at < iter.pos + length; at += PAGE_SIZE) {
+  k.locks.annotate(k.dax_srcu, HoldMode::shared);  // the look-up of either side takes it again
+  k.locks.annotate(k.dax_srcu, HoldMode::shared);
+  for (std::uint64_t at = first; at < end; at += PAGE_SIZE) {
     const std::uint64_t to = iter.map.addr + (at - iter.map.offset);
     const std::uint64_t from = iter.srcmap.addr + (at - iter.srcmap.offset);
     copy_page(k, device.pfn(to), device.pfn(from));
@@ -91,11 +97,7 @@ Path<std::int64_t> iomap_file_unshare(Kernel& k, inode& host, std::uint64_t pos,
 
 Path<std::int64_t> dax_file_unshare(Kernel& k, inode& host, std::uint64_t pos, std::uint64_t len,
                                     const iomap_ops& ops) {
-  // Blocks are copied whole.
-  const std::uint64_t end = (pos + len + PAGE_SIZE - 1) & PAGE_MASK;
-  pos &= PAGE_MASK;
-  iomap_iter iter = range_of(host, pos, end - pos);
-  iter.len = (iter.len + PAGE_SIZE - 1) & PAGE_MASK;
+  iomap_iter iter = range_of(host, pos, len);
   iter.flags |= IOMAP_DAX;
   const std::int64_t error = co_await unshare(k, iter, ops, Kind::dax);
   co_return error;

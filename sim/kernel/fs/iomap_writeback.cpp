@@ -104,8 +104,13 @@ HelperPath<std::int64_t> writepage_map_blocks(Kernel& k, iomap_writepage_ctx& wp
     if (error) co_return error;
     const iomap& map = wpc.map;
     const std::uint64_t dev = host.i_sb->s_dev;
-    k.trace<Event::iomap_writepage_map>(dev, host.i_ino, dev, pos, dirty_len, map.addr, map.offset,
-                                        map.length, map.type, map.flags);
+    if (k.profile.writeback_by_folio) {
+      k.trace<Event::iomap_add_to_ioend>(dev, host.i_ino, dev, pos, dirty_len, map.addr, map.offset,
+                                         map.length, map.type, map.flags);
+    } else {
+      k.trace<Event::iomap_writepage_map>(dev, host.i_ino, dev, pos, dirty_len, map.addr,
+                                          map.offset, map.length, map.type, map.flags);
+    }
     const std::uint64_t length = std::min(dirty_len, map.offset + map.length - pos);
     if (map.type != IOMAP_HOLE) co_await add_to_ioend(k, wpc, f, pos, end_pos, length);
     dirty_len -= length;
@@ -142,7 +147,11 @@ Path<std::int64_t> iomap_writepage_map(Kernel& k, iomap_writepage_ctx& wpc, foli
   std::uint64_t pos = f.index << PAGE_SHIFT;
   const std::uint64_t size = f.pages() << PAGE_SHIFT;
   std::uint64_t end_pos = pos + size;
-  k.trace<Event::iomap_writepage>(host.i_sb->s_dev, host.i_ino, host.i_size, pos, size);
+  if (k.profile.writeback_by_folio) {
+    k.trace<Event::iomap_writeback_folio>(host.i_sb->s_dev, host.i_ino, host.i_size, pos, size);
+  } else {
+    k.trace<Event::iomap_writepage>(host.i_sb->s_dev, host.i_ino, host.i_size, pos, size);
+  }
   if (!handle_eof(k, f, host, &end_pos)) {
     folio_unlock(k, f);
     co_return 0;

@@ -30,6 +30,10 @@ HelperPath<std::int64_t> zero_mapped(Kernel& k, iomap_iter& iter, std::uint64_t 
     if (error) co_return error;
     const std::uint64_t offset = pos - (f->index << PAGE_SHIFT);
     const std::uint64_t bytes = std::min(left, (f->pages() << PAGE_SHIFT) - offset);
+    if (k.profile.writeback_by_folio) {
+      const inode& host = *iter.host;
+      k.trace<Event::iomap_zero_iter>(host.i_sb->s_dev, host.i_ino, host.i_size, pos, bytes);
+    }
     k.dram.zero((f->pfn.v << PAGE_SHIFT) + offset, bytes);
     k.engine.charge(k.costs.page_zero);
     co_await iomap_write_end(k, *f, pos, bytes);
@@ -67,7 +71,24 @@ Path<std::int64_t> iomap_zero_range(Kernel& k, inode& host, std::uint64_t pos, s
   iter.pos = pos;
   iter.len = len;
   iter.flags = IOMAP_ZERO;
-  bool range_dirty = range_needs_writeback(k, host.i_data, pos, pos + len - 1);
+  // Dirty already: zeroed there, whatever lies below, since it will be written back anyway.
+  const std::uint64_t part = std::min(len, PAGE_SIZE - (pos & ~PAGE_MASK));
+  if (k.profile.writeback_by_folio && (pos & ~PAGE_MASK) != 0 &&
+      range_needs_writeback(k, host.i_data, pos, pos + part - 1)) {
+    iter.len = part;
+    std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_zero_range");
+    while (more > 0) {
+      iter.processed = co_await zero_mapped(k, iter, iomap_length(iter));
+      if (iter.processed > 0) did_zero = true;
+      more = co_await iomap_iter_next(k, iter, ops, "iomap_zero_range");
+    }
+    const std::uint64_t left = len - (iter.pos - pos);
+    if (more < 0 || left == 0) co_return more;
+    iter.len = left;
+    iter.map = iter.srcmap = iomap();
+    iter.started = false;
+  }
+  bool range_dirty = range_needs_writeback(k, host.i_data, iter.pos, iter.pos + iter.len - 1);
   for (;;) {
     const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "iomap_zero_range");
     if (more <= 0) co_return more;

@@ -32,6 +32,8 @@ constexpr std::array v5{
     KnobValue{"xfs.fault_events", "per_handler"},
     KnobValue{"xfs.breaks_busy_layouts", "false"},
     KnobValue{"xfs.iolock_tries_first", "true"},
+    KnobValue{"xfs.fsync_ilock", "always"},
+    KnobValue{"xfs.trans_retries_enospc", "false"},
     KnobValue{"trace.known_events_only", "true"},
     KnobValue{"mm.tlb_asids", "0"},
     KnobValue{"mm.lazy_tlb_leaves", "true"},

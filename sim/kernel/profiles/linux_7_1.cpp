@@ -27,6 +27,8 @@ constexpr std::array values{
     KnobValue{"fs.iomap_actor_advances", "true"},
     KnobValue{"xfs.fault_events", "read_write"},
     KnobValue{"xfs.page_mkwrite_ops", "false"},
+    KnobValue{"xfs.fsync_ilock", "never"},
+    KnobValue{"fs.writeback_by_folio", "true"},
     KnobValue{"mm.merges_untouched", "true"},
     KnobValue{"mm.ra_order_kept", "true"},
     KnobValue{"mm.huge_zero_replaced", "true"},

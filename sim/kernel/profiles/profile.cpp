@@ -121,6 +121,20 @@ constexpr std::array knobs{
          "A store to a mapped page of the page cache asks XFS with operations of its own, not with "
          "those of write(2) (until 6.15).",
          set_member<&Profile::page_mkwrite_ops>},
+    Knob{"xfs.fsync_ilock", KnobKind::word, "when_pinned|always|never", "when_pinned",
+         "When fsync looks under ILOCK which checkpoint it waits for: if the inode is pinned; "
+         "always (until 5.12); never, since its log item says it (6.18 and later).",
+         set_member<&Profile::fsync_ilock>},
+    Knob{
+        "xfs.trans_retries_enospc", KnobKind::boolean, "", "true",
+        "A transaction that finds no blocks to reserve is cancelled, unused speculative blocks are "
+        "given up, and it is tried once more (5.12 and later).",
+        set_member<&Profile::trans_retries_enospc>},
+    Knob{"fs.writeback_by_folio", KnobKind::boolean, "", "false",
+         "Write-back has the tracepoints iomap_writeback_folio and iomap_add_to_ioend (6.17 and "
+         "later), not iomap_writepage and iomap_writepage_map; zeroing has iomap_zero_iter, and a "
+         "partial block that is dirty is zeroed in the page cache without writing it back first.",
+         set_member<&Profile::writeback_by_folio>},
     Knob{"hugetlb", KnobKind::word, "empty|off", "empty",
          "Reserved huge pages: a pool without pages (MAP_HUGETLB is ENOMEM), or none built "
          "(EINVAL).",

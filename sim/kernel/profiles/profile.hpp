@@ -17,6 +17,9 @@ enum class VmaLock : std::uint8_t { rwsem, refcount, none };
 /// Which tracepoints XFS has for its faults.
 enum class XfsFaultEvents : std::uint8_t { filemap_fault, read_write, per_handler };
 
+/// When fsync of XFS looks under ILOCK which checkpoint it waits for.
+enum class FsyncIlock : std::uint8_t { when_pinned, always, never };
+
 /// Which entry of a page fault, by its function in arch/x86/mm/fault.c.
 enum class FaultEntry : std::uint8_t { do_user_addr_fault, do_page_fault };
 /// Under which names lock debugging knows the locks of mm and of XFS inodes.
@@ -103,6 +106,9 @@ struct Profile {
   bool process_accounting = false;                            ///< process_accounting
   XfsFaultEvents xfs_fault_events = XfsFaultEvents::filemap_fault;  ///< xfs.fault_events
   bool page_mkwrite_ops = true;                                     ///< xfs.page_mkwrite_ops
+  FsyncIlock fsync_ilock = FsyncIlock::when_pinned;                 ///< xfs.fsync_ilock
+  bool trans_retries_enospc = true;                                 ///< xfs.trans_retries_enospc
+  bool writeback_by_folio = false;                                  ///< fs.writeback_by_folio
   FaultEntry fault_entry = FaultEntry::do_user_addr_fault;          ///< mm.fault_entry
   LockWords lock_names = LockWords::mmap_lock;                      ///< mm.lock_names
   MmapRegion mmap_region = MmapRegion::gathers;                     ///< mm.mmap_region

@@ -49,11 +49,19 @@ void set_map(iomap_writepage_ctx& wpc, const inode& ip, const Extent& imap, Fork
 }
 
 // xfs_convert_blocks(), again when a truncation was faster.
+// A mapping of the data that was joined with others ends where the next copy begins.
 HelperPath<std::int64_t> convert_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip, Fork fork,
-                                        std::uint64_t offset, Extent& imap) {
-  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, fork, offset, imap);
-  if (!error) set_map(wpc, ip, imap, fork);
-  co_return error;
+                                        std::uint64_t offset) {
+  Extent got;
+  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, fork, offset, got);
+  if (error) co_return error;
+  set_map(wpc, ip, got, fork);
+  const ExtentMap& cow = ip.xfs->cow.map;
+  const std::optional<Extent> copy = cow.get(cow.lookup(offset >> block_log));
+  if (fork == Fork::data && copy && copy->off << block_log < wpc.map.offset + wpc.map.length) {
+    wpc.map.length = (copy->off << block_log) - wpc.map.offset;
+  }
+  co_return 0;
 }
 
 // Where a block of the file goes: a copy if there is a place for one. Of the data up to there.
@@ -94,7 +102,7 @@ Path<std::int64_t> xfs_map_blocks(Kernel& k, iomap_writepage_ctx& wpc, inode& ip
                                            imap.off, imap.start, imap.len);
       co_return 0;
     }
-    const std::int64_t error = co_await convert_blocks(k, wpc, ip, fork, offset, imap);
+    const std::int64_t error = co_await convert_blocks(k, wpc, ip, fork, offset);
     if (error == -EAGAIN) continue;
     if (error) co_return error;
     k.trace<Event::xfs_map_blocks_alloc>(dev, ip.i_ino, ip.xfs->i_disk_size, offset, count,

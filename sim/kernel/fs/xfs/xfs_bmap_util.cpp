@@ -29,7 +29,7 @@ Path<std::int64_t> xfs_unmap_extent(Kernel& k, inode& ip, std::uint64_t off, std
   if (error) co_return error;
   error = co_await xfs_bunmapi(k, tp, ip, off, end, 2, done);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_unmap_extent");
   } else {
     co_await xfs_trans_commit(k, tp);
   }
@@ -55,7 +55,7 @@ HelperPath<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std:
   if (error) co_return error;
   error = co_await xfs_bmapi_write(k, tp, ip, off, count, XFS_BMAPI_PREALLOC, got);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_alloc_file_space");
   } else {
     ip.xfs->xflags |= FS_XFLAG_PREALLOC;
     xfs_trans_log_inode(tp);

@@ -11,6 +11,7 @@
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
+#include "kernel/mm/truncate.hpp"
 
 namespace faultline::xfs {
 
@@ -95,14 +96,15 @@ struct Target {
 };
 
 // The write goes to the copy's place. Where the file has a hole there is nothing to copy.
+// `reserved`: IOMAP_F_NEW for a place that was not there before.
 void found_cow(const inode& ip, std::uint64_t offset_fsb, const Found& data, Extent cmap,
-               const Target& to) {
+               const Target& to, std::uint16_t reserved) {
   if (!data.hole) {
     xfs_bmbt_to_iomap(ip, to.srcmap, data.imap, 0);
   } else {
     cmap = cut(cmap, offset_fsb, data.imap.end());
   }
-  xfs_bmbt_to_iomap(ip, to.map, cmap, IOMAP_F_SHARED);
+  xfs_bmbt_to_iomap(ip, to.map, cmap, IOMAP_F_SHARED | reserved);
 }
 
 // A place in the CoW fork for what the request meets of shared blocks. False: nothing is shared.
@@ -119,7 +121,7 @@ HelperPath<std::int64_t> fork_shared(Kernel& k, inode& ip, std::uint64_t offset,
   if (error) co_return error;
   k.trace<Event::xfs_iomap_alloc>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, offset, length,
                                   2 /* CoW fork */, cmap.off, cmap.start, cmap.len);
-  found_cow(ip, offset_fsb, found, cmap, to);
+  found_cow(ip, offset_fsb, found, cmap, to, IOMAP_F_NEW);
   co_return 0;
 }
 
@@ -133,11 +135,15 @@ HelperPath<std::int64_t> find_or_reserve(Kernel& k, inode& ip, std::uint64_t off
     to.map.flags = 0;
     co_return 0;
   }
+  if ((flags & IOMAP_ZERO) && found.imap.delalloc()) {  // what is behind the end is not zeroed
+    const std::uint64_t end = std::min(to_fsb(offset + length), to_fsb(ip.i_size));
+    if (end < to_fsb(offset + length)) found.imap = cut(found.imap, offset_fsb, end);
+  }
   if (ip.xfs->reflink) {
     const ExtentMap& cow = ip.xfs->cow.map;
     const std::optional<Extent> copy = cow.get(cow.lookup(offset_fsb));
     if (copy && copy->off <= offset_fsb) {
-      found_cow(ip, offset_fsb, found, *copy, to);
+      found_cow(ip, offset_fsb, found, *copy, to, 0);
       co_return 0;
     }
   }
@@ -157,12 +163,39 @@ HelperPath<std::int64_t> find_or_reserve(Kernel& k, inode& ip, std::uint64_t off
   co_return 0;
 }
 
+// A reservation behind the block that the file ends in: nothing of it has been written.
+bool reserved_behind_eof(const inode& ip, std::uint64_t offset) {
+  const std::uint64_t fsb = offset >> block_log;
+  const ExtentMap& map = ip.xfs->df.map;
+  const std::optional<Extent> got = map.get(map.lookup(fsb));
+  return got && got->off <= fsb && got->delalloc() && fsb >= to_fsb(ip.i_size);
+}
+
+// Such a reservation gets unwritten blocks, which read as zeros without being written.
+HelperPath<std::int64_t> convert_behind_eof(Kernel& k, inode& ip, std::uint64_t offset,
+                                            std::uint64_t length, iomap& map) {
+  const ExtentMap& fork = ip.xfs->df.map;
+  const Extent imap = *fork.get(fork.lookup(offset >> block_log));
+  co_await truncate_pagecache(k, ip, offset);
+  Extent got;
+  const std::int64_t error = co_await xfs_bmapi_convert_delalloc(k, ip, Fork::data, offset, got);
+  if (error) co_return error;
+  xfs_bmbt_to_iomap(ip, map, got, 0);
+  trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, length, imap);
+  co_return 0;
+}
+
 Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                                   std::uint64_t length, unsigned flags, iomap& map,
                                                   iomap& srcmap) {
   co_await k.engine.spend(k.costs.iomap_begin);
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
   const Target to{map, srcmap};
+  if ((flags & IOMAP_ZERO) && reserved_behind_eof(ip, offset)) {
+    xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
+    const std::int64_t failed = co_await convert_behind_eof(k, ip, offset, length, map);
+    co_return failed;
+  }
   const std::int64_t error = co_await find_or_reserve(k, ip, offset, length, flags, to);
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_buffered_write_iomap_begin");
   co_return error;

@@ -171,7 +171,7 @@ Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, Fork for
   if (allocated) {
     co_await xfs_trans_commit(k, tp);
   } else {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_bmapi_convert_one_delalloc");
   }
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
   co_return error;
@@ -253,7 +253,7 @@ Path<std::int64_t> xfs_iomap_write_unwritten(Kernel& k, inode& ip, std::uint64_t
     Extent imap;
     error = co_await xfs_bmapi_write(k, tp, ip, off, end - off, XFS_BMAPI_CONVERT, imap);
     if (error) {
-      co_await xfs_trans_cancel(k, tp);
+      co_await xfs_trans_cancel(k, tp, "xfs_iomap_write_unwritten");
     } else {
       const std::uint64_t reached = std::min(imap.end() << block_log, offset + count);
       const std::uint64_t new_size = std::min(reached, ip.i_size);

@@ -182,7 +182,6 @@ HelperPath<std::int64_t> generic_write_checks(Kernel&, inode& ip, const DaxIo& i
 
 Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
-  if (io.length == 0) co_return 0;
   if (!ip.dax && (file.f_flags & O_DIRECT)) {
     const std::int64_t read = co_await xfs_file_dio_read(k, file, io, DioWait::wait);
     co_return read;
@@ -193,6 +192,7 @@ Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io) {
   }
   k.trace<Event::xfs_file_dax_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                     io.length);
+  if (io.length == 0) co_return 0;
   co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
   const std::int64_t ret = co_await dax_iomap_rw(k, io, xfs_read_iomap_ops_of(k.profile));
   xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_dax_read");
@@ -227,7 +227,11 @@ static Path<std::int64_t> xfs_file_dax_write(Kernel& k, file& file, DaxIo io) {
 
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
   inode& ip = *file.f_inode;
-  if (io.length == 0) co_return 0;
+  if (io.length == 0) {  // nothing to do, but vfs_write() asks whether the file system is frozen
+    co_await sb_start_write(*ip.i_sb);
+    sb_end_write(*ip.i_sb);
+    co_return 0;
+  }
   if (!ip.dax && (file.f_flags & O_DIRECT)) {
     const std::int64_t written = co_await xfs_file_dio_write(k, file, io, DioWait::wait);
     co_return written;

@@ -20,7 +20,8 @@ Path<std::int64_t> xfs_file_buffered_read(Kernel& k, file& file, const DaxIo& io
   k.trace<Event::xfs_file_buffered_read>(ip.i_sb->s_dev, ip.i_ino, ip.xfs->i_disk_size, io.pos,
                                          io.length);
   co_await xfs_ilock_iocb(k, ip, XFS_IOLOCK_SHARED, "xfs_file_buffered_aio_read");
-  const std::int64_t ret = co_await filemap_read(k, file, io);
+  std::int64_t ret = 0;
+  if (io.length != 0) ret = co_await filemap_read(k, file, io);
   xfs_iunlock(k, ip, XFS_IOLOCK_SHARED, "xfs_file_buffered_read");
   co_return ret;
 }

@@ -1,6 +1,6 @@
 // fallocate of an XFS file: every mode takes IOLOCK and MMAPLOCK exclusively, breaks layouts and
 // drains direct I/O first, so that nobody can see the blocks move. Linux 6.12 fs/xfs/xfs_file.c
-// xfs_file_fallocate. Left out: the log force of a file opened O_SYNC.
+// xfs_file_fallocate. Of a file opened O_DSYNC or O_SYNC the log is forced before the locks go.
 #include <fcntl.h>
 
 #include <cerrno>
@@ -12,6 +12,7 @@
 #include "kernel/fs/xfs/xfs_file_shift.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_layouts.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 #include "kernel/fs/xfs/xfs_reflink_unshare.hpp"
 #include "kernel/fs/xfs/xfs_setattr.hpp"
 
@@ -123,6 +124,7 @@ Path<std::int64_t> xfs_file_fallocate(Kernel& k, file& file, unsigned mode, std:
   if (!error) error = co_await file_update_time(k, ip);
   const Falloc range{mode, offset, len};
   if (!error) error = co_await falloc_by_mode(k, ip, range);
+  if (!error && xfs_file_sync_writes(file)) co_await xfs_log_force_inode(k, ip);
   xfs_iunlock(k, ip, iolock, "xfs_file_fallocate");
   co_return error;
 }

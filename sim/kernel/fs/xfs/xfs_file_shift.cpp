@@ -1,6 +1,6 @@
 // Collapsing and inserting ranges. See the header. Everything from one block before the range on is
 // written back and dropped, then each mapping moves in a transaction of a chain. Left out: realtime
-// files, and whether somebody has the file open (xfs_can_free_eofblocks of the last close).
+// files.
 #include "kernel/fs/xfs/xfs_file_shift.hpp"
 
 #include <cerrno>
@@ -9,11 +9,8 @@
 #include "kernel/fs/xfs/xfs_bmap_shift.hpp"
 #include "kernel/fs/xfs/xfs_bmap_util.hpp"
 #include "kernel/fs/xfs/xfs_defer.hpp"
-#include "kernel/fs/xfs/xfs_delalloc.hpp"
-#include "kernel/fs/xfs/xfs_icache.hpp"
+#include "kernel/fs/xfs/xfs_eofblocks.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
-#include "kernel/fs/xfs/xfs_ioctl.hpp"
-#include "kernel/fs/xfs/xfs_itruncate.hpp"
 #include "kernel/fs/xfs/xfs_reflink_cancel.hpp"
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
@@ -23,15 +20,6 @@ namespace {
 
 constexpr std::uint64_t to_fsb(std::uint64_t bytes) {
   return (bytes + (1ULL << block_log) - 1) >> block_log;
-}
-
-// Whether anything is mapped behind the end of the file.
-Path<bool> xfs_can_free_eofblocks(Kernel& k, inode& ip) {
-  co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_can_free_eofblocks");
-  const ExtentMap& map = ip.xfs->df.map;
-  const bool any = map.get(map.lookup(to_fsb(ip.i_size))).has_value();
-  xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_can_free_eofblocks");
-  co_return any;
 }
 
 Path<std::int64_t> xfs_prepare_shift(Kernel& k, inode& ip, std::uint64_t offset) {
@@ -72,7 +60,7 @@ HelperPath<std::int64_t> shift_on(Kernel& k, xfs_trans& tp, inode& ip, std::uint
 HelperPath<std::int64_t> end_shift(Kernel& k, xfs_trans& tp, inode& ip, std::int64_t error,
                                    const char* caller) {
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, caller);
   } else {
     co_await xfs_trans_commit(k, tp);
   }
@@ -81,31 +69,6 @@ HelperPath<std::int64_t> end_shift(Kernel& k, xfs_trans& tp, inode& ip, std::int
 }
 
 }  // namespace
-
-Path<std::int64_t> xfs_free_eofblocks(Kernel& k, inode& ip) {
-  if ((ip.xfs->xflags & FS_XFLAG_PREALLOC) !=
-      0) {  // who asked for blocks there keeps them; reservations go
-    co_await xfs_bmap_punch_delalloc_range(k, ip, to_fsb(ip.i_size) << block_log,
-                                           XFS_MAX_FILEOFF_END << block_log);
-    co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
-    co_return 0;
-  }
-  xfs_trans tp;
-  std::int64_t error = co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::itruncate, 0, 0, tp,
-                                                "xfs_free_eofblocks");
-  if (error) co_return error;
-  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_free_eofblocks");
-  xfs_trans_ijoin(tp, ip);
-  error = co_await xfs_itruncate_extents(k, tp, ip, ip.i_size);
-  if (error) {
-    co_await xfs_trans_cancel(k, tp);
-  } else {
-    co_await xfs_trans_commit(k, tp);
-    co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
-  }
-  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_free_eofblocks");
-  co_return error;
-}
 
 Path<std::int64_t> xfs_collapse_file_space(Kernel& k, inode& ip, std::uint64_t offset,
                                            std::uint64_t len) {

@@ -12,7 +12,5 @@ Path<std::int64_t> xfs_collapse_file_space(Kernel& k, inode& ip, std::uint64_t o
 /// xfs_insert_file_space: what is at `offset` and behind moves by `len`; a hole is left.
 Path<std::int64_t> xfs_insert_file_space(Kernel& k, inode& ip, std::uint64_t offset,
                                          std::uint64_t len);
-/// xfs_free_eofblocks: blocks behind the end of the file that nobody asked for are given back.
-Path<std::int64_t> xfs_free_eofblocks(Kernel& k, inode& ip);
 
 }  // namespace faultline::xfs

@@ -58,7 +58,7 @@ HelperPath<void> inactive_truncate(Kernel& k, inode& ip) {
   xfs_trans_log_inode(tp);
   const std::int64_t failed = co_await xfs_itruncate_extents(k, tp, ip, 0);
   if (failed) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_inactive_truncate");
   } else {
     co_await xfs_trans_commit(k, tp);
   }
@@ -124,7 +124,7 @@ Path<std::int64_t> xfs_remove(Kernel& k, inode& dp, inode& ip) {
   if (error) co_return error;
   co_await xfs_ilock(k, dp, XFS_ILOCK_EXCL, "xfs_lock_two_inodes");
   k.locks.set_class(ip.xfs->i_lock, k.cls.ilock_second);
-  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_lock_two_inodes");
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL | XFS_ILOCK_SECOND, "xfs_lock_two_inodes");
   xfs_trans_ijoin(tp, dp);
   xfs_trans_ijoin(tp, ip);
   tp.unlock_inode = true;

@@ -77,7 +77,7 @@ Path<std::int64_t> xfs_mmaplock_two_inodes_and_break_dax_layout(Kernel& k, inode
     }
     if (&a == &b) co_return 0;
     k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock_second);
-    co_await xfs_ilock(k, *pair.second, XFS_MMAPLOCK_EXCL,
+    co_await xfs_ilock(k, *pair.second, XFS_MMAPLOCK_EXCL | XFS_MMAPLOCK_SECOND,
                        "xfs_mmaplock_two_inodes_and_break_dax_layout");
     const std::optional<Pfn> busy =
         co_await dax_layout_busy_page_range(k, pair.second->i_data, Pgoff(0), Pgoff(~0ULL));
@@ -106,7 +106,8 @@ Path<void> xfs_lock_two_inodes(Kernel& k, inode& a, inode& b, unsigned flag) {
   } else {
     k.locks.set_class(pair.second->i_data.invalidate_lock, k.cls.invalidate_lock_second);
   }
-  co_await xfs_ilock(k, *pair.second, flag, "xfs_lock_two_inodes");
+  const unsigned second = flag == XFS_ILOCK_EXCL ? XFS_ILOCK_SECOND : XFS_MMAPLOCK_SECOND;
+  co_await xfs_ilock(k, *pair.second, flag | second, "xfs_lock_two_inodes");
 }
 
 HelperPath<void> lock_two_nondirectories(Kernel& k, inode& a, inode& b) {
@@ -151,9 +152,14 @@ Path<std::int64_t> xfs_ilock2_io_mmap(Kernel& k, inode& a, inode& b) {
 }
 
 void xfs_iunlock2_io_mmap(Kernel& k, inode& a, inode& b) {
-  const Pair pair = by_ino(a, b);
-  if (&a != &b) xfs_iunlock(k, *pair.second, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
-  xfs_iunlock(k, *pair.first, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
+  if ((a.dax && b.dax) || !k.profile.remap_demotes_source) {
+    const Pair pair = by_ino(a, b);
+    if (&a != &b) xfs_iunlock(k, *pair.second, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
+    xfs_iunlock(k, *pair.first, XFS_MMAPLOCK_EXCL, "xfs_iunlock2_io_mmap");
+  } else {  // filemap_invalidate_unlock_two()
+    up_write(a.i_data.invalidate_lock);
+    if (&a != &b) up_write(b.i_data.invalidate_lock);
+  }
   up_write(b.i_rwsem);
   if (&a != &b) up_write(a.i_rwsem);
   plain_again(k, a, b);

@@ -60,7 +60,7 @@ HelperPath<std::int64_t> set_xflags(Kernel& k, inode& ip, const Fileattr& fa) {
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_trans_alloc_ichange");
   error = check_change(k, ip, fa);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_ioctl_setattr");
     xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_trans_cancel");
     co_return error;
   }

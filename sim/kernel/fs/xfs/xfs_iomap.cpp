@@ -1,7 +1,6 @@
 // xfs_read_iomap_begin and xfs_direct_write_iomap_begin: a look-up under ILOCK and, for a write
 // that meets a hole or unwritten blocks, the allocating transaction. Linux 6.12 fs/xfs/xfs_iomap.c.
-// The answers to the page cache are in xfs_buffered_iomap.cpp. Left out: giving up blocks for
-// copies that were not written, quota.
+// The answers to the page cache are in xfs_buffered_iomap.cpp. Left out: quota.
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
+#include "kernel/fs/xfs/xfs_reflink_cancel.hpp"
 #include "kernel/fs/xfs/xfs_trans.hpp"
 
 namespace faultline::xfs {
@@ -93,7 +93,7 @@ Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t of
   const unsigned bmapi = ip.dax ? XFS_BMAPI_CONVERT | XFS_BMAPI_ZERO : XFS_BMAPI_PREALLOC;
   error = co_await xfs_bmapi_write(k, tp, ip, offset_fsb, count_fsb, bmapi, imap);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_iomap_write_direct");
   } else {
     co_await xfs_trans_commit(k, tp);
   }
@@ -140,11 +140,12 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
     const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, cow, true);
     if (!failed && cow.shared) found_cow(k, ip, offset, cow, map, srcmap);
     if (failed || cow.shared) {
-      xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
+      if (cow.locked) xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
       co_return failed;
     }
     imap = cow.imap;
     end_fsb = imap.end();
+    length = (end_fsb << block_shift) - offset;
   }
   xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
   if (!imap_needs_alloc(ip, imap, flags)) {
@@ -153,7 +154,8 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
     co_return 0;
   }
   if (flags & (IOMAP_NOWAIT | IOMAP_OVERWRITE_ONLY)) co_return -EAGAIN;
-  end_fsb = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
+  length = std::min(length, max_fsb << block_shift);
+  end_fsb = std::min(to_fsb(offset + length), imap.off + imap.len);
   const std::int64_t error =
       co_await xfs_iomap_write_direct(k, ip, offset_fsb, end_fsb - offset_fsb, imap);
   if (error) co_return error;
@@ -181,7 +183,7 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
     const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, copy, true);
     if (!failed && copy.shared) found_cow(k, ip, offset, copy, map, srcmap);
     if (failed || copy.shared) {
-      xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
+      if (copy.locked) xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
       co_return failed;
     }
     imap = copy.imap;
@@ -213,9 +215,12 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
 
 // Without shared extents there is nothing to finish; else what was written in the CoW fork moves.
 Path<std::int64_t> xfs_dax_write_iomap_end(Kernel& k, inode& ip, std::uint64_t offset,
-                                           std::uint64_t, std::int64_t written, unsigned, iomap&) {
+                                           std::uint64_t length, std::int64_t written, unsigned,
+                                           iomap&) {
   const TailCall call(k);
-  if (!ip.xfs->reflink || written == 0) return call.with(std::int64_t{0});
+  if (!ip.xfs->reflink) return call.with(std::int64_t{0});
+  // Blocks for copies that nothing was written to are given up.
+  if (written == 0) return call.to(xfs_reflink_cancel_cow_range(k, ip, offset, length, true));
   return call.to(xfs_reflink_end_cow(k, ip, offset, static_cast<std::uint64_t>(written)));
 }
 

@@ -27,6 +27,11 @@ void trace_cil_wait(Kernel& k, const xfs_mount& mp);
 Path<void> xfs_log_force_seq(Kernel& k, xfs_mount& mp, std::uint64_t seq, const char* caller);
 /// xfs_log_force(): all that is committed.
 Path<void> xfs_log_force(Kernel& k, xfs_mount& mp, const char* caller);
+/// xfs_file_sync_writes(): whether calls on the open file return only when their changes are
+/// durable.
+bool xfs_file_sync_writes(const file& file);
+/// xfs_log_force_inode(): makes all changes of the inode durable.
+Path<void> xfs_log_force_inode(Kernel& k, inode& ip);
 /// xfs_log_quiesce(): the log is on disk, all metadata are in place, and the log says so.
 Path<void> xfs_log_quiesce(Kernel& k, xfs_mount& mp);
 

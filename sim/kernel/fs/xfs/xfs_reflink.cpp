@@ -48,16 +48,23 @@ HelperPath<bool> find_trim_cow_extent(Kernel& k, inode& ip, CowMapping& cow) {
   co_return false;
 }
 
+// xfs_reflink_convert_cow_locked() of one mapping: it is about to be written.
+void convert_cow_extent(inode& ip, const Extent& cmap) {
+  AllocTrans no_buffers;
+  ForkEdit edit(ip.xfs->i_mount->space, no_buffers, ip.xfs->cow);
+  Extent written = cmap;
+  written.state = ExtState::written;
+  edit.add_extent_unwritten_real(written);
+}
+
 // xfs_reflink_convert_unwritten(): only what is about to be written becomes a candidate for the
 // move to the data fork.
 void xfs_reflink_convert_unwritten(Kernel& k, inode& ip, CowMapping& cow, bool convert_now) {
   cow.cmap = trimmed(cow.cmap, cow.imap.off, cow.imap.len);
   if (!convert_now || cow.cmap.state == ExtState::written) return;
   trace_irec<Event::xfs_reflink_convert_cow>(k, ip, cow.cmap);
+  convert_cow_extent(ip, cow.cmap);
   cow.cmap.state = ExtState::written;
-  AllocTrans no_buffers;
-  ForkEdit edit(ip.xfs->i_mount->space, no_buffers, ip.xfs->cow);
-  edit.add_extent_unwritten_real(cow.cmap);
 }
 
 // xfs_bmapi_write() into the CoW fork.
@@ -93,18 +100,18 @@ HelperPath<std::int64_t> xfs_reflink_fill_cow_hole(Kernel& k, inode& ip, CowMapp
   std::int64_t error = co_await xfs_trans_alloc_inode(
       k, ip, TransType::write, xfs_diostrat_space_res(geo, end - first), false, tp);
   if (error) {
-    co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_fill_cow_hole");
+    cow.locked = false;
     co_return error;
   }
   // ILOCK was given up: another task may have been here.
   const bool found = co_await find_trim_cow_extent(k, ip, cow);
   if (found || !cow.shared) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_reflink_fill_cow_hole");
     co_return 0;
   }
   error = co_await allocate(k, tp, ip, cow);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_reflink_fill_cow_hole");
     co_return error;
   }
   co_await xfs_blockgc_set_iflag(k, ip, XFS_ICOWBLOCKS);
@@ -154,7 +161,7 @@ Path<std::int64_t> xfs_reflink_end_cow_extent(Kernel& k, inode& ip, std::uint64_
   std::optional<Extent> del = written_cow_extent(ip.xfs->cow.map, off, end);
   if (!del) {
     off = end;
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_reflink_end_cow_extent");
     xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_end_cow_extent");
     co_return 0;
   }
@@ -222,9 +229,7 @@ Path<std::int64_t> xfs_reflink_convert_cow(Kernel& k, inode& ip, std::uint64_t o
     const Extent part = trimmed(*got, off, end - off);
     off = part.end();
     if (part.delalloc() || part.state == ExtState::written) continue;
-    CowMapping cow;
-    cow.imap = cow.cmap = part;
-    xfs_reflink_convert_unwritten(k, ip, cow, true);
+    convert_cow_extent(ip, part);
   }
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_convert_cow");
   co_return sealed ? -ETXTBSY : 0;

@@ -16,6 +16,7 @@ struct CowMapping {
   Extent imap;
   Extent cmap;
   bool shared = false;
+  bool locked = true;  ///< ILOCK is held on return; not where no transaction could be had
 };
 /// xfs_reflink_allocate_cow: a place in the CoW fork for what is about to be written, if the blocks
 /// are shared. ILOCK is held exclusively, and given up meanwhile. `convert_now`: the caller writes

@@ -12,6 +12,7 @@
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode_pair.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
+#include "kernel/fs/xfs/xfs_log.hpp"
 #include "kernel/fs/xfs/xfs_refcount_item.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
 
@@ -102,7 +103,7 @@ Path<std::int64_t> xfs_reflink_remap_extent(Kernel& k, inode& ip, Extent& dmap,
   // Both holes, both the same blocks, or nothing in either that could be read.
   const bool unwritten = dmap.state == ExtState::unwritten && smap.state == ExtState::unwritten;
   if (dmap.start == smap.start || (unwritten && is_real(dmap) && is_real(smap))) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_reflink_remap_extent");
     xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_remap_extent");
     co_return 0;
   }
@@ -112,7 +113,7 @@ Path<std::int64_t> xfs_reflink_remap_extent(Kernel& k, inode& ip, Extent& dmap,
     xfs_bmap_map_extent(tp, ip, dmap);
   }
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_reflink_remap_extent");
   } else {
     update_size(k, tp, ip, std::min(dmap.end() << block_log, new_isize));
     co_await xfs_trans_commit(k, tp);
@@ -127,9 +128,9 @@ Path<std::int64_t> xfs_reflink_remap_blocks(Kernel& k, inode& src, inode& dest,
   std::uint64_t destoff = range.pos_out >> block_log;
   std::uint64_t len = (range.length + (1ULL << block_log) - 1) >> block_log;
   const std::uint64_t new_isize = range.pos_out + range.length;
+  k.trace<Event::xfs_reflink_remap_blocks>(src.i_sb->s_dev, len, src.i_ino, srcoff, dest.i_ino,
+                                           destoff);
   while (len > 0) {
-    k.trace<Event::xfs_reflink_remap_blocks>(src.i_sb->s_dev, len, src.i_ino, srcoff, dest.i_ino,
-                                             destoff);
     co_await xfs_ilock(k, src, XFS_ILOCK_SHARED, "xfs_ilock_data_map_shared");
     Extent imap = xfs_bmapi_read(src.xfs->df.map, srcoff, len);
     k.engine.charge(k.costs.extent_lookup);
@@ -175,9 +176,9 @@ HelperPath<std::int64_t> prepare_locked(Kernel& k, inode& src, inode& dest, Rema
   if (refused) co_return -EINVAL;
   std::int64_t error = co_await generic_remap_file_range_prep(k, src, dest, range);
   if (error || range.length == 0) co_return error;
-  error = co_await xfs_reflink_set_inode_flag(k, src, dest);
-  if (error) co_return error;
   error = co_await xfs_reflink_zero_posteof(k, dest, range.pos_out);
+  if (error) co_return error;
+  error = co_await xfs_reflink_set_inode_flag(k, src, dest);
   if (error) co_return error;
   const std::uint64_t first = std::min(range.pos_out, dest.i_size);
   error = co_await xfs_flush_unmap_range(k, dest, first, range.pos_out + range.length - first);
@@ -216,6 +217,10 @@ Path<std::int64_t> xfs_file_remap_range(Kernel& k, file& in, file& out, const Re
   error = co_await xfs_reflink_remap_blocks(k, src, dest, range);
   if (!error) {
     error = co_await xfs_reflink_update_dest(k, dest, range.pos_out + range.length);
+  }
+  const bool durable = xfs_file_sync_writes(in) || xfs_file_sync_writes(out);
+  if (!error && durable && k.profile.remap_demotes_source) {
+    co_await xfs_log_force_inode(k, dest);
   }
   if (k.profile.remap_demotes_source) {
     xfs_iunlock2_remapping(k, src, dest);

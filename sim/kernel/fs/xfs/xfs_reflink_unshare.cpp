@@ -69,8 +69,10 @@ Path<std::int64_t> xfs_reflink_unshare(Kernel& k, inode& ip, std::uint64_t offse
     error = co_await iomap_file_unshare(k, ip, offset, len, xfs_buffered_write_iomap_ops);
   }
   if (error) co_return error;
-  // All of the file: with the flag the reservations of dirty pages elsewhere go, too.
-  error = co_await filemap_write_and_wait_range(k, ip.i_data, 0, ~0ULL >> 1);
+  // Of the page cache all of the file: with the flag the reservations of dirty pages elsewhere go.
+  const std::uint64_t first = ip.dax ? offset : 0;
+  const std::uint64_t last = ip.dax ? offset + len - 1 : ~0ULL >> 1;
+  error = co_await filemap_write_and_wait_range(k, ip.i_data, first, last);
   if (!error) error = co_await xfs_reflink_try_clear_inode_flag(k, ip);
   co_return error;
 }

@@ -67,7 +67,7 @@ HelperPath<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize
     if (!error) co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
   }
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_setattr_size");
   } else {
     setattr_time(k, ip, tp);
     xfs_trans_log_inode(tp);

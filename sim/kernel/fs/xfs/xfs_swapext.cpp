@@ -93,7 +93,7 @@ HelperPath<std::int64_t> swap_locked(Kernel& k, inode& ip, inode& tip, const Swa
   xfs_trans_ijoin(tp, tip);
   error = check_request(ip, tip, sx);
   if (error) {
-    co_await xfs_trans_cancel(k, tp);
+    co_await xfs_trans_cancel(k, tp, "xfs_swap_extents");
   } else {
     k.engine.charge(k.costs.extent_lookup);
     xfs_swap_extent_forks(tp, ip, tip);

@@ -123,13 +123,14 @@ Path<std::int64_t> xfs_trans_alloc(Kernel& k, xfs_mount& mp, TransType type, std
   tp.type = type;
   tp.flags = flags;
   tp.tid = mp.next_tid++;
-  k.might_alloc();
-  const bool counted = !(flags & XFS_TRANS_NO_WRITECOUNT);
-  if (counted) co_await sb_start_intwrite(*mp.m_super);
-  const std::int64_t error = co_await xfs_trans_reserve(k, tp, blocks);
-  if (error) {
-    if (counted) sb_end_intwrite(*mp.m_super);
-    co_return error;
+  // Without blocks it is tried once more, after the collector had its chance: nothing here.
+  for (bool retry = k.profile.trans_retries_enospc;; retry = false) {
+    k.might_alloc();
+    if (!(flags & XFS_TRANS_NO_WRITECOUNT)) co_await sb_start_intwrite(*mp.m_super);
+    const std::int64_t error = co_await xfs_trans_reserve(k, tp, blocks);
+    if (!error) break;
+    co_await xfs_trans_cancel(k, tp, "xfs_trans_alloc");
+    if (!retry) co_return error;
   }
   if (tp.ticket.permanent) tp.flags |= XFS_TRANS_PERM_LOG_RES;
   trace_trans<Event::xfs_trans_alloc>(k, tp, caller);
@@ -246,13 +247,13 @@ Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp) {
   if (tp.ticket.count == 0) co_await xfs_log_regrant(k, *tp.mp, tp.ticket);
 }
 
-Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp) {
-  trace_trans<Event::xfs_trans_cancel>(k, tp, "xfs_trans_cancel");
+Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp, const char* caller) {
+  trace_trans<Event::xfs_trans_cancel>(k, tp, caller);
   give_back_blocks(tp);
-  xfs_log_ticket_ungrant(k, *tp.mp, tp.ticket);
+  if (tp.ticket.task) xfs_log_ticket_ungrant(k, *tp.mp, tp.ticket);
   co_await xfs_buf_perform(k, *tp.mp, tp.alloc.bufs.commit(), "xfs_buf_item_release");
   trace_trans<Event::xfs_trans_free>(k, tp, "xfs_trans_cancel");
-  sb_end_intwrite(*tp.mp->m_super);
+  if (!(tp.flags & XFS_TRANS_NO_WRITECOUNT)) sb_end_intwrite(*tp.mp->m_super);
 }
 
 }  // namespace faultline::xfs

@@ -63,6 +63,6 @@ Path<void> xfs_trans_commit(Kernel& k, xfs_trans& tp);
 /// the next transaction of the chain, with the inode still joined and its lock held.
 Path<void> xfs_trans_roll(Kernel& k, xfs_trans& tp);
 /// Gives everything back. Nothing may have been changed (XFS would shut down).
-Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp);
+Path<void> xfs_trans_cancel(Kernel& k, xfs_trans& tp, const char* caller);
 
 }  // namespace faultline::xfs
