@@ -65,10 +65,10 @@ enum class Verb : std::uint8_t {
   fallocate, clone, dedupe, exchange, fcntl, fsxattr, fiemap, unlink, freeze, thaw, fork, exec,
   exit, wait, kill, pin, unpin, remap_file_pages, sleep, compute, crash, repeat, lock, unlock,
   downgrade, init, might_alloc, snapshot, read_maps, unmap_mapping, fadvise,
-  layoutget, layoutreturn, uffd_register, uffd_read, uffd_copy
+  layoutget, layoutreturn, uffd_register, uffd_read, uffd_copy, start_commit
 };
 // clang-format on
-inline constexpr int verb_count = static_cast<int>(Verb::uffd_copy) + 1;
+inline constexpr int verb_count = static_cast<int>(Verb::start_commit) + 1;
 
 /// The verb as a scenario writes it.
 std::string_view verb_name(Verb verb);
@@ -82,7 +82,7 @@ struct OpenArgs {
   std::uint64_t flags = 0;
 };
 
-/// close fsync fdatasync fiemap layoutget
+/// close fsync fdatasync fiemap layoutget start_commit
 struct FdArgs {
   FdRef fd;
 };
@@ -156,6 +156,7 @@ struct CloneArgs {
   std::uint64_t at = 0, length = 0;
   FdRef to_fd;
   std::uint64_t to_at = 0;
+  StepRef since;  ///< of exchange: the start_commit since which the target may not have changed
 };
 struct FcntlArgs {
   FdRef fd;
@@ -171,8 +172,8 @@ struct UffdCopyArgs {
 };
 struct FsxattrArgs {
   FdRef fd;
-  std::uint64_t set = 0, clear = 0, extsize = 0;
-  bool has_extsize = false;
+  std::uint64_t set = 0, clear = 0, extsize = 0, cowextsize = 0;
+  bool has_extsize = false, has_cowextsize = false;
 };
 
 /// unlink exec

@@ -40,6 +40,25 @@ void BlockLayout::settle() {
   add(next, geo_.dblocks);
   used_.clear();
   used_.shrink_to_fit();
+  set_aside();
+}
+
+// A group that is full to the last block could not even change its own trees.
+void BlockLayout::set_aside() {
+  constexpr std::uint64_t per_group = 12;
+  std::uint64_t ag = geo_.agcount;  // whose share has been kept
+  std::uint64_t kept = 0;
+  for (auto gap = gaps_.rbegin(); gap != gaps_.rend(); ++gap) {
+    if (gap->first / geo_.agblocks != ag) {
+      ag = gap->first / geo_.agblocks;
+      kept = 0;
+    }
+    const std::uint64_t n = std::min(per_group - kept, gap->count);
+    if (n == 0) continue;
+    gap->count -= n;
+    kept += n;
+    skipped_.push_back({gap->first + gap->count, n});
+  }
 }
 
 bool BlockLayout::reserve_inodes(std::uint64_t count) {
@@ -61,6 +80,12 @@ BlockRange BlockLayout::take(std::uint64_t count) {
   gap.first += got.count;
   gap.count -= got.count;
   return got;
+}
+
+std::uint64_t BlockLayout::free_blocks() const {
+  std::uint64_t blocks = 0;
+  for (const BlockRange& gap : gaps_) blocks += gap.count;
+  return blocks;
 }
 
 void BlockLayout::skip(std::uint64_t count) {

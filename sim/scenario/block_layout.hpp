@@ -28,6 +28,8 @@ class BlockLayout {
   bool reserve_inodes(std::uint64_t count);
   /// Takes up to `count` blocks from the lowest gap; none are left when the answer is empty.
   BlockRange take(std::uint64_t count);
+  /// Blocks that take() can still give.
+  std::uint64_t free_blocks() const;
   /// Leaves `count` blocks of the current gap free.
   void skip(std::uint64_t count);
   /// What is free, by allocation group.
@@ -36,10 +38,11 @@ class BlockLayout {
   static FsBlock fsblock(const xfs::Geometry& geo, std::uint64_t linear);
 
  private:
+  void set_aside();
   const xfs::Geometry& geo_;
   std::vector<BlockRange> used_;
   std::vector<BlockRange> gaps_;
-  std::vector<BlockRange> skipped_;  // gaps left behind by skip()
+  std::vector<BlockRange> skipped_;  // gaps left behind by skip(), and what groups need themselves
   std::size_t at_ = 0;               // the gap that take() takes from
 };
 

@@ -1,5 +1,5 @@
-// Laying out declared files on declared devices. Extents with `phys` keep their place; those
-// without one take the lowest free blocks, in order of declaration. What is left is the free space.
+// Making the file systems and inodes that a scenario declares. Where the blocks of files lie is
+// decided in file_placement.cpp; what is left is the free space.
 #include "scenario/build_fs.hpp"
 
 #include <algorithm>
@@ -12,21 +12,17 @@
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "scenario/block_layout.hpp"
 #include "scenario/build_cache.hpp"
+#include "scenario/build_delalloc.hpp"
 #include "scenario/build_drivers.hpp"
 #include "scenario/build_files.hpp"
 #include "scenario/build_log.hpp"
+#include "scenario/file_placement.hpp"
 
 namespace faultline {
 
 namespace {
 
 using namespace xfs;
-
-// Blocks that are there but not written were asked for with fallocate(2).
-bool preallocated(const std::vector<Extent>& extents) {
-  const auto unwritten = [](const Extent& e) { return e.state == ExtState::unwritten; };
-  return std::any_of(extents.begin(), extents.end(), unwritten);
-}
 
 constexpr std::uint64_t first_user_inode =
     0x83;  // after the root directory and the realtime inodes
@@ -40,13 +36,10 @@ struct Device {
   std::uint64_t size() const { return pmem ? pmem->size() : block->size(); }
 };
 
-Diagnostic complain(const Scenario& scenario, const std::string& pointer, const std::string& what) {
-  Diagnostic d;
-  d.complaint = Complaint::meaning;
-  d.file = scenario.file;
-  d.pointer = pointer;
-  d.what = what;
-  return d;
+// Blocks that are there but not written were asked for with fallocate(2).
+bool preallocated(const std::vector<Extent>& extents) {
+  const auto unwritten = [](const Extent& e) { return e.state == ExtState::unwritten; };
+  return std::any_of(extents.begin(), extents.end(), unwritten);
 }
 
 class FsBuilder {
@@ -56,58 +49,24 @@ class FsBuilder {
         k_(k),
         fs_(fs),
         spec_(std::get<XfsSpec>(scenario.filesystems[fs].what)),
-        device_(device) {}
+        device_(device),
+        placement_(scenario, FsRef(fs)) {}
 
   void build(std::vector<inode*>& inodes, std::vector<Diagnostic>& errors);
 
  private:
-  struct Layout {
-    std::vector<Extent> extents;
-  };
   Geometry choose_geometry() const;
-  bool crosses_headers(const Geometry& geo) const;
-  void place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors);
-  void place_shared(const Geometry& geo, std::vector<Diagnostic>& errors);
-  bool place_free(const Geometry& geo, std::size_t file, BlockLayout& blocks);
-  void add_extent(const Geometry& geo, Layout& layout, std::uint64_t off, std::uint64_t block,
-                  std::uint64_t count, ExtState state);
+  void check_lengths(const Geometry& geo, std::vector<Diagnostic>& errors) const;
   super_block& make_super(const Geometry& geo);
   inode& make_inode(std::size_t file, super_block& sb, Ino ino);
-  std::vector<std::size_t> my_files() const;
 
   const Scenario& scenario_;
   Kernel& k_;
   std::uint32_t fs_;
   const XfsSpec& spec_;
   Device device_;
-  std::vector<Layout> layouts_;  // by file index of the scenario; only ours are used
-  std::vector<Extent> shared_;   // blocks with one user more than the file that declares them
-  std::vector<bool> reflink_;    // by file index
+  FilePlacement placement_;
 };
-
-std::vector<std::size_t> FsBuilder::my_files() const {
-  std::vector<std::size_t> files;
-  for (std::size_t f = 0; f < scenario_.files.size(); ++f) {
-    if (lies_on(scenario_.files[f], FsRef(fs_))) files.push_back(f);
-  }
-  return files;
-}
-
-// Whether a declared extent lies on the headers of some allocation group.
-bool FsBuilder::crosses_headers(const Geometry& geo) const {
-  for (const std::size_t f : my_files()) {
-    for (const ExtentSpec& e : scenario_.files[f].extents) {
-      if (!e.phys) continue;
-      const std::uint64_t first = *e.phys >> block_log;
-      const std::uint64_t last = first + (e.length >> block_log) - 1;
-      const std::uint64_t ag_start = last / geo.agblocks * geo.agblocks;
-      if (first / geo.agblocks != last / geo.agblocks || first < ag_start + geo.prealloc_blocks()) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
 
 // As mkfs would, unless a declared extent then lies on the headers of a later group: one group
 // holds up to 1 TiB, so that a scenario may place its extents freely.
@@ -116,117 +75,32 @@ Geometry FsBuilder::choose_geometry() const {
   choice.device_bytes = device_.size();
   choice.agcount = spec_.agcount;
   choice.reflink = spec_.reflink;
+  choice.dsunit = static_cast<ExtLen>(spec_.sunit >> block_log);
+  choice.dswidth = static_cast<ExtLen>(spec_.swidth >> block_log);
   Geometry geo = make_geometry(choice);
-  if (spec_.agcount == 0 && crosses_headers(geo)) {
+  if (spec_.agcount == 0 && placement_.crosses_headers(geo)) {
     choice.agcount = 1;
     geo = make_geometry(choice);
   }
   return geo;
 }
 
-// Cuts at the ends of allocation groups and at the longest length of a record.
-void FsBuilder::add_extent(const Geometry& geo, Layout& layout, std::uint64_t off,
-                           std::uint64_t block, std::uint64_t count, ExtState state) {
-  while (count != 0) {
-    const std::uint64_t in_ag = geo.agblocks - block % geo.agblocks;
-    const std::uint64_t n = std::min({count, in_ag, std::uint64_t{max_extlen}});
-    const FsBlock start = geo.fsb(static_cast<AgNumber>(block / geo.agblocks),
-                                  static_cast<AgBlock>(block % geo.agblocks));
-    layout.extents.push_back({off, start, static_cast<ExtLen>(n), state});
-    off += n;
-    block += n;
-    count -= n;
-  }
-}
-
-ExtState state_of(ExtentState state) {
-  return state == ExtentState::unwritten ? ExtState::unwritten : ExtState::written;
-}
-
-void FsBuilder::place_fixed(const Geometry& geo, std::vector<Diagnostic>& errors) {
-  for (const std::size_t f : my_files()) {
+// Hints and stripe units that the kernel or mkfs would not take.
+void FsBuilder::check_lengths(const Geometry& geo, std::vector<Diagnostic>& errors) const {
+  const std::uint64_t most = std::min<std::uint64_t>(geo.agblocks / 2, max_extlen);
+  for (const std::size_t f : placement_.files()) {
     const FileSpec& file = scenario_.files[f];
-    for (std::size_t i = 0; i < file.extents.size(); ++i) {
-      const ExtentSpec& e = file.extents[i];
-      if (!e.phys) continue;
-      const std::uint64_t block = *e.phys >> block_log;
-      const std::uint64_t ag_start = block / geo.agblocks * geo.agblocks;
-      if (block - ag_start < geo.prealloc_blocks()) {
-        errors.push_back(complain(
-            scenario_, "/files/" + file.name + "/extents/" + std::to_string(i) + "/phys",
-            "the extent lies on the file system's own blocks; an allocation group's data begin " +
-                std::to_string(geo.prealloc_blocks() * PAGE_SIZE) + " bytes after its start"));
-        continue;
-      }
-      add_extent(geo, layouts_[f], e.at >> block_log, block, e.length >> block_log,
-                 state_of(e.state));
-    }
+    if (file.extsize >> block_log <= most) continue;
+    errors.push_back(
+        placement_complaint(scenario_, "/files/" + file.name + "/extsize",
+                            "an extent-size hint is at most half an allocation group, here " +
+                                std::to_string(most << block_log) + " bytes"));
   }
-}
-
-// Extents that another file has given blocks to: the same blocks, with one user more.
-void FsBuilder::place_shared(const Geometry& geo, std::vector<Diagnostic>& errors) {
-  for (const std::size_t f : my_files()) {
-    const FileSpec& file = scenario_.files[f];
-    for (std::size_t i = 0; i < file.extents.size(); ++i) {
-      const ExtentSpec& e = file.extents[i];
-      if (e.shared_with == no_file) continue;
-      std::uint64_t found = 0;
-      const std::uint64_t first = e.shared_at >> block_log;
-      const std::uint64_t end = first + (e.length >> block_log);
-      const std::vector<Extent> theirs = layouts_[e.shared_with.v].extents;
-      for (const Extent& t : theirs) {
-        const std::uint64_t from = std::max(first, t.off), to = std::min(end, t.end());
-        if (from >= to) continue;
-        const Extent mine{(e.at >> block_log) + (from - first), t.start + (from - t.off),
-                          static_cast<ExtLen>(to - from), t.state};
-        layouts_[f].extents.push_back(mine);
-        shared_.push_back(mine);
-        found += to - from;
-      }
-      reflink_[f] = reflink_[e.shared_with.v] = true;
-      const bool ours = lies_on(scenario_.files[e.shared_with.v], FsRef(fs_));
-      if (geo.reflink && ours && found == end - first) continue;
-      errors.push_back(complain(
-          scenario_, "/files/" + file.name + "/extents/" + std::to_string(i) + "/shared_with",
-          "the other file must have blocks for all of the range, on the same file system, which "
-          "must be made with reflink"));
-    }
+  if (spec_.sunit >> block_log > geo.agblocks) {
+    errors.push_back(placement_complaint(
+        scenario_, "/filesystems/" + scenario_.filesystems[fs_].name + "/xfs/sunit",
+        "a stripe unit is not larger than an allocation group"));
   }
-}
-
-bool FsBuilder::place_free(const Geometry& geo, std::size_t f, BlockLayout& blocks) {
-  const FileSpec& file = scenario_.files[f];
-  Layout& layout = layouts_[f];
-  for (const ExtentSpec& e : file.extents) {
-    if (e.phys || e.shared_with != no_file) continue;
-    std::uint64_t off = e.at >> block_log;
-    std::uint64_t left = e.length >> block_log;
-    while (left != 0) {
-      const BlockRange got = blocks.take(left);
-      if (got.count == 0) return false;
-      add_extent(geo, layout, off, got.first, got.count, state_of(e.state));
-      off += got.count;
-      left -= got.count;
-    }
-  }
-  if (!file.pattern) return true;
-  const ExtentPattern& p = *file.pattern;
-  // Extents that follow each other in the file must not do so on the device, or they would be one.
-  const bool gap = p.every == p.length;
-  for (std::uint64_t i = 0; i < p.count; ++i) {
-    std::uint64_t off = i * p.every >> block_log;
-    std::uint64_t left = p.length >> block_log;
-    while (left != 0) {
-      const BlockRange got = blocks.take(left);
-      if (got.count == 0) return false;
-      add_extent(geo, layout, off, got.first, got.count, state_of(p.state));
-      off += got.count;
-      left -= got.count;
-    }
-    if (gap) blocks.skip(1);
-  }
-  return true;
 }
 
 super_block& FsBuilder::make_super(const Geometry& geo) {
@@ -240,7 +114,9 @@ super_block& FsBuilder::make_super(const Geometry& geo) {
   init_super_locks(k_, sb);
   sb.mount = std::make_unique<xfs_mount>();
   sb.mount->m_super = &sb;
-  init_log(k_, *sb.mount, geo, spec_.log_size);
+  sb.mount->m_dalign = static_cast<ExtLen>(spec_.sunit >> block_log);
+  sb.mount->m_swidth = static_cast<ExtLen>(spec_.swidth >> block_log);
+  init_log(k_, *sb.mount, geo, spec_);
   init_lock(sb.mount->m_perags_lock, k_.locks, k_.cls.xa_lock, lock_id(LockOwner::perags, fs_));
   return sb;
 }
@@ -275,11 +151,11 @@ inode& FsBuilder::make_inode(std::size_t f, super_block& sb, Ino ino) {
   node.xfs->df.ino = ino;
   node.xfs->cow.ino = ino;
   node.xfs->cow.in_core = true;
-  node.xfs->reflink = reflink_[f];
+  node.xfs->reflink = placement_.reflink(f);
   node.xfs->xflags = (node.immutable ? FS_XFLAG_IMMUTABLE : 0) |
                      (node.append ? FS_XFLAG_APPEND : 0) |
                      (file.extsize != 0 ? FS_XFLAG_EXTSIZE : 0) |
-                     (preallocated(layouts_[f].extents) ? FS_XFLAG_PREALLOC : 0);
+                     (preallocated(placement_.extents(f)) ? FS_XFLAG_PREALLOC : 0);
   node.i_flags->set_locked((node.immutable ? S_IMMUTABLE : 0) | (node.append ? S_APPEND : 0) |
                            (node.dax ? S_DAX : 0));
   init_lock(node.xfs->i_lock, k_.locks, k_.cls.ilock, lock_id(LockOwner::inode, index, 2));
@@ -291,34 +167,22 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
   const std::string pointer = "/filesystems/" + scenario_.filesystems[fs_].name;
   const Geometry geo = choose_geometry();
   if (auto wrong = log_size_error(geo, spec_.log_size)) {
-    errors.push_back(complain(scenario_, pointer + "/xfs/log_size", *wrong));
+    errors.push_back(placement_complaint(scenario_, pointer + "/xfs/log_size", *wrong));
   }
-  layouts_.resize(scenario_.files.size());
-  reflink_.resize(scenario_.files.size());
-  place_fixed(geo, errors);
+  check_lengths(geo, errors);
+  placement_.place_fixed(geo, errors);
   if (!errors.empty()) return;
-
   BlockLayout blocks(geo);
-  for (const Layout& layout : layouts_) {
-    for (const Extent& e : layout.extents) blocks.use(geo, e);
-  }
+  placement_.mark_used(geo, blocks);
   blocks.settle();
-  const std::vector<std::size_t> files = my_files();
+  const std::vector<std::size_t> files = placement_.files();
   const bool inodes_fit = blocks.reserve_inodes(files.size() + (first_user_inode & 63));
-  std::vector<std::vector<FsBlock>> trees(files.size());
-  bool fits = inodes_fit;
-  for (std::size_t i = 0; fits && i < files.size(); ++i) fits = place_free(geo, files[i], blocks);
-  if (fits) place_shared(geo, errors);
+  bool fits = inodes_fit && placement_.place_free(geo, blocks);
+  if (fits) placement_.place_shared(geo, errors);
   if (!errors.empty()) return;
+  std::vector<std::vector<FsBlock>> trees(files.size());
   for (std::size_t i = 0; fits && i < files.size(); ++i) {
-    auto& extents = layouts_[files[i]].extents;
-    std::sort(extents.begin(), extents.end(),
-              [](const Extent& a, const Extent& b) { return a.off < b.off; });
-    for (std::uint64_t n = bmbt_blocks_needed(geo, extents.size()); fits && n > 0; --n) {
-      const BlockRange got = blocks.take(1);
-      fits = got.count == 1;
-      if (fits) trees[i].push_back(BlockLayout::fsblock(geo, got.first));
-    }
+    fits = placement_.place_tree(geo, files[i], blocks, trees[i]);
   }
   if (fits) {
     super_block& sb = make_super(geo);
@@ -326,20 +190,22 @@ void FsBuilder::build(std::vector<inode*>& inodes, std::vector<Diagnostic>& erro
     fits = made.fits;
     sb.mount->space = std::move(made.fs);
     sb.mount->fdblocks = made.fdblocks;
-    for (const Extent& e : shared_) {
+    for (const Extent& e : placement_.shared()) {
       sb.mount->space.ags[geo.agno(e.start)].refcounts.increase(geo.agbno(e.start), e.len);
     }
     for (std::size_t i = 0; i < files.size(); ++i) {
       inode& node = make_inode(files[i], sb, Ino(first_user_inode + i));
-      load_fork(geo, node.xfs->df, layouts_[files[i]].extents, trees[i]);
+      load_fork(geo, node.xfs->df, placement_.extents(files[i]), trees[i]);
       inodes[files[i]] = &node;
+      if (!declare_delalloc(scenario_.files[files[i]], node)) fits = false;
       declare_cache(k_, scenario_.files[files[i]], node);
     }
   }
   if (!fits) {
-    errors.push_back(complain(scenario_, pointer,
-                              "the declared extents and the file system's own blocks do not fit "
-                              "on the device"));
+    errors.push_back(
+        placement_complaint(scenario_, pointer,
+                            "the declared extents and the file system's own blocks do not fit "
+                            "on the device"));
   }
 }
 

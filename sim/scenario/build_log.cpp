@@ -2,11 +2,28 @@
 // xfs_fs.h (XFS_MAX_LOG_BYTES).
 #include "scenario/build_log.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace faultline {
 
 using namespace xfs;
+
+namespace {
+
+// The log's stripe unit is that of the data; 32 KiB if that is more than 256.
+LogGeometry striped_log(LogGeometry log, std::uint64_t sunit) {
+  constexpr std::uint64_t largest = 256 << 10;
+  constexpr std::uint32_t header_covers = 32 << 10;  // bytes of a log buffer
+  if (sunit == 0) return log;
+  log.roundoff = sunit > largest ? 32u << 10 : static_cast<std::uint32_t>(sunit);
+  log.iclog_size = std::max(log.iclog_size, log.roundoff);
+  log.iclog_hsize = (log.iclog_size + header_covers - 1) / header_covers * 512;
+  return log;
+}
+
+}  // namespace
 
 std::optional<std::string> log_size_error(const Geometry& geo, std::uint64_t bytes) {
   constexpr std::uint64_t most = 2ULL << 30;
@@ -15,10 +32,10 @@ std::optional<std::string> log_size_error(const Geometry& geo, std::uint64_t byt
   return fmt::format("the log of this file system has {} to {} bytes", least, most);
 }
 
-void init_log(Kernel& k, xfs_mount& mp, const Geometry& geo, std::uint64_t bytes) {
+void init_log(Kernel& k, xfs_mount& mp, const Geometry& geo, const XfsSpec& spec) {
   const std::uint32_t fs = mp.m_super->id;
-  LogGeometry log = log_geometry(geo);
-  log.size = bytes;
+  LogGeometry log = striped_log(log_geometry(geo), spec.sunit);
+  log.size = spec.log_size;
   mp.log = Log(log);
   LogSpace& space = mp.log.space;
   mp.covered_head = space.head();

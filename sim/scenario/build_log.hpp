@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include <faultline/scenario.hpp>
+
 #include "kernel/fs/xfs/xfs_mount.hpp"
 #include "kernel/kernel.hpp"
 
@@ -12,8 +14,8 @@ namespace faultline {
 /// What is wrong with a log of `bytes`; nothing if a kernel would mount it.
 std::optional<std::string> log_size_error(const xfs::Geometry& geo, std::uint64_t bytes);
 
-/// Makes the log of a mount, which is empty.
-void init_log(Kernel& k, xfs::xfs_mount& mp, const xfs::Geometry& geo, std::uint64_t bytes);
+/// Makes the log of a mount, which is empty, with the stripe unit of the data.
+void init_log(Kernel& k, xfs::xfs_mount& mp, const xfs::Geometry& geo, const XfsSpec& spec);
 
 /// What works on the log of a mount: `add(name, task)` for each place where such a task belongs.
 template <class Add>

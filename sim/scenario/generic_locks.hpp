@@ -22,7 +22,7 @@ namespace faultline {
 /// of what is not held, initialising what is) is left to those who watch the order of locks.
 struct LockVerdict {
   bool ok = true;
-  std::string wrong;  ///< misuse that no record shows
+  std::string wrong;                 ///< misuse that no record shows
   std::string kind = "kernel-warn";  ///< of the finding about it
 };
 

@@ -79,6 +79,15 @@ constexpr RuleField clone_fields[] = {
     {"to_fd", &fd_rule, required},
     {"to_at", &argument_rule},
 };
+constexpr Rule start_commit_step{.kind = step_name, .what = "a step that is start_commit"};
+constexpr RuleField exchange_fields[] = {
+    {"fd", &fd_rule, required},
+    {"at", &argument_rule},
+    {"length", &argument_rule},
+    {"to_fd", &fd_rule, required},
+    {"to_at", &argument_rule},
+    {"since", &start_commit_step, optional, "",
+     "a start_commit step: only if the file of to_fd has not changed since"}};
 constexpr RuleField fcntl_fields[] = {
     {"fd", &fd_rule, required},
     {"cmd", &fcntl_command_rule, required},
@@ -90,10 +99,12 @@ constexpr RuleField uffd_copy_fields[] = {
     {"addr", &address_rule, required},
     {"length", &argument_rule, optional, "", "4KiB if absent"},
     {"value", &argument_rule, optional, "", "the first eight bytes of each page"}};
-constexpr RuleField fsxattr_fields[] = {{"fd", &fd_rule, required},
-                                        {"set", &fsxattr_flags_rule},
-                                        {"clear", &fsxattr_flags_rule},
-                                        {"extsize", &argument_rule}};
+constexpr RuleField fsxattr_fields[] = {
+    {"fd", &fd_rule, required},
+    {"set", &fsxattr_flags_rule},
+    {"clear", &fsxattr_flags_rule},
+    {"extsize", &argument_rule, optional, "", "extent-size hint, bytes; sets FS_XFLAG_EXTSIZE"},
+    {"cowextsize", &argument_rule, optional, "", "the hint for copies; sets FS_XFLAG_COWEXTSIZE"}};
 constexpr RuleField file_fields[] = {{"file", &text_rule, required}};
 constexpr RuleField fs_fields[] = {{"fs", &text_rule, required}};
 constexpr RuleField fork_fields[] = {{"child", &ident_rule, required}};
@@ -141,13 +152,14 @@ constexpr Rule fd_args = arguments(fd_fields), open_args = arguments(open_fields
                io_args = arguments(io_fields), aio_args = arguments(aio_fields),
                fiemap_args = arguments(fiemap_fields), ftruncate_args = arguments(ftruncate_fields),
                fallocate_args = arguments(fallocate_fields), clone_args = arguments(clone_fields),
-               fcntl_args = arguments(fcntl_fields), fsxattr_args = arguments(fsxattr_fields),
-               file_args = arguments(file_fields), fs_args = arguments(fs_fields),
-               fork_args = arguments(fork_fields), exit_args = arguments(exit_fields),
-               wait_args = arguments(wait_fields), kill_args = arguments(kill_fields),
-               pin_args = arguments(pin_fields), remap_args = arguments(remap_fields),
-               duration_args = arguments(duration_fields), repeat_args = arguments(repeat_fields),
-               lock_args = arguments(lock_fields), lock_name_args = arguments(lock_name_fields),
+               exchange_args = arguments(exchange_fields), fcntl_args = arguments(fcntl_fields),
+               fsxattr_args = arguments(fsxattr_fields), file_args = arguments(file_fields),
+               fs_args = arguments(fs_fields), fork_args = arguments(fork_fields),
+               exit_args = arguments(exit_fields), wait_args = arguments(wait_fields),
+               kill_args = arguments(kill_fields), pin_args = arguments(pin_fields),
+               remap_args = arguments(remap_fields), duration_args = arguments(duration_fields),
+               repeat_args = arguments(repeat_fields), lock_args = arguments(lock_fields),
+               lock_name_args = arguments(lock_name_fields),
                might_alloc_args = arguments(might_alloc_fields),
                unmap_mapping_args = arguments(unmap_mapping_fields),
                fadvise_args = arguments(fadvise_fields),
@@ -189,7 +201,7 @@ constexpr RuleField step_fields[] = {
     verb("fallocate", fallocate_args),
     verb("clone", clone_args),
     verb("dedupe", clone_args),
-    verb("exchange", clone_args),
+    verb("exchange", exchange_args),
     verb("fcntl", fcntl_args),
     verb("fsxattr", fsxattr_args),
     verb("fiemap", fiemap_args),
@@ -222,6 +234,7 @@ constexpr RuleField step_fields[] = {
     verb("uffd_register", range_args),
     verb("uffd_read", empty_object_rule),
     verb("uffd_copy", uffd_copy_args),
+    verb("start_commit", fd_args),
     {"id", &ident_rule},
     {"after", &after_rule, optional, "", "steps that must have ended before, in any way"},
     {"expect", &step_expectation_rule},

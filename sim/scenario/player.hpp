@@ -39,6 +39,7 @@ class Player {
   HelperPath<std::int64_t> perform(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_syscall(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_memory(Kernel& k, Verb verb, const SyscallFrame& frame);
+  HelperPath<std::int64_t> perform_ioctl(Kernel& k, const Step& step, std::int64_t fd);
   HelperPath<std::int64_t> perform_layout(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_uffd(Kernel& k, const Step& step);
   HelperPath<std::int64_t> perform_file(Kernel& k, const Step& step, const SyscallFrame& frame);

@@ -43,8 +43,9 @@ HelperPath<std::int64_t> at_position(Kernel& k, const Step& step, const SyscallF
 }
 
 HelperPath<std::int64_t> fssetxattr(Kernel& k, std::int64_t fd, const FsxattrArgs& args) {
-  xfs::FsxattrChange change{args.set, args.clear, {}};
+  xfs::FsxattrChange change{args.set, args.clear, {}, {}};
   if (args.has_extsize) change.extsize = args.extsize;
+  if (args.has_cowextsize) change.cowextsize = args.cowextsize;
   const std::int64_t error = co_await xfs::ioctl_fssetxattr(k, fd, change);
   co_return error;
 }
@@ -80,7 +81,12 @@ HelperPath<std::int64_t> Player::two_files(Kernel& k, Verb verb, const CloneArgs
   std::int64_t result = 0;
   if (verb == Verb::exchange) {
     const xfs::ExchangeRange range{args.at, args.to_at, args.length};
-    result = co_await xfs::xfs_ioc_exchange(k, to, from, range);
+    if (args.since.index == no_index) {
+      result = co_await xfs::xfs_ioc_exchange(k, to, from, range);
+      co_return result;
+    }
+    const xfs::CommitFreshness fresh = w_.commits_[{args.since.task.v, args.since.index}];
+    result = co_await xfs::xfs_ioc_commit_range(k, to, from, range, fresh);
     co_return result;
   }
   const RemapRange range{args.at, args.to_at, args.length};
@@ -130,9 +136,6 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::fiemap:
       result = co_await fiemap(k, std::get<IoArgs>(step.args));
       break;
-    case Verb::fsxattr:
-      result = co_await fssetxattr(k, as_signed(a[0]), std::get<FsxattrArgs>(step.args));
-      break;
     case Verb::ftruncate:
       result = co_await do_sys_ftruncate(k, as_signed(a[0]), as_signed(a[1]));
       break;
@@ -144,13 +147,29 @@ HelperPath<std::int64_t> Player::perform_file(Kernel& k, const Step& step,
     case Verb::exchange:
       result = co_await two_files(k, step.verb, std::get<CloneArgs>(step.args));
       break;
+    case Verb::start_commit:
+    case Verb::fsxattr:
     case Verb::freeze:
     case Verb::thaw:
-      result =
-          co_await freeze_or_thaw(k, std::get<FsArgs>(step.args).fs, step.verb == Verb::freeze);
+      result = co_await perform_ioctl(k, step, as_signed(a[0]));
       break;
     default:
       FL_BUG("a verb without a system call");
+  }
+  co_return result;
+}
+
+// The calls that are ioctl(2) on one descriptor.
+HelperPath<std::int64_t> Player::perform_ioctl(Kernel& k, const Step& step, std::int64_t fd) {
+  std::int64_t result = 0;
+  if (step.verb == Verb::start_commit) {
+    xfs::CommitFreshness& told = w_.commits_[{task_.v, k.engine.current().position.step}];
+    result = co_await xfs::xfs_ioc_start_commit(k, fd, told);
+  } else if (const auto* const args = std::get_if<FsxattrArgs>(&step.args)) {
+    result = co_await fssetxattr(k, fd, *args);
+  } else {
+    const FsRef fs = std::get<FsArgs>(step.args).fs;
+    result = co_await freeze_or_thaw(k, fs, step.verb == Verb::freeze);
   }
   co_return result;
 }

@@ -66,6 +66,7 @@ StepArgs Reader::read_args(NodeId step_node, Step& step) {
     case Verb::fadvise:
     case Verb::layoutget:
     case Verb::layoutreturn:
+    case Verb::start_commit:
       return read_file_args(node, step.verb);
     default:
       return read_other_args(node, step);
@@ -167,17 +168,22 @@ StepArgs Reader::read_file_args(NodeId node, Verb verb) {
     case Verb::clone:
     case Verb::dedupe:
     case Verb::exchange:
-      return CloneArgs{fd(fd_node), argument("at"), argument("length"), fd(get(node, "to_fd")),
-                       argument("to_at")};
+      return CloneArgs{fd(fd_node),        argument("at"),
+                       argument("length"), fd(get(node, "to_fd")),
+                       argument("to_at"),  start_commit(get(node, "since"))};
     case Verb::fcntl:
       return FcntlArgs{fd(fd_node), values_.flags(get(node, "cmd"), fcntl_commands),
                        values_.flags(get(node, "arg"), fcntl_args)};
     case Verb::layoutreturn:
       return LayoutReturnArgs{fd(fd_node), values_.truth(get(node, "on_recall"), false)};
     case Verb::fsxattr:
-      return FsxattrArgs{fd(fd_node), values_.flags(get(node, "set"), fsxattr_flags),
-                         values_.flags(get(node, "clear"), fsxattr_flags), argument("extsize"),
-                         get(node, "extsize") != no_node};
+      return FsxattrArgs{fd(fd_node),
+                         values_.flags(get(node, "set"), fsxattr_flags),
+                         values_.flags(get(node, "clear"), fsxattr_flags),
+                         argument("extsize"),
+                         argument("cowextsize"),
+                         get(node, "extsize") != no_node,
+                         get(node, "cowextsize") != no_node};
     case Verb::unlink:
     case Verb::exec:
       return FileArgs{file()};

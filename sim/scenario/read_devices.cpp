@@ -104,6 +104,23 @@ void Reader::read_filesystems(NodeId filesystems) {
   }
 }
 
+/// A stripe unit is whole blocks, a width whole units; without a width there is one disk.
+void Reader::check_stripe(NodeId node, XfsSpec& xfs) {
+  const NodeId sunit = get(node, "sunit");
+  const NodeId swidth = get(node, "swidth");
+  check_blocks(sunit, "a stripe unit");
+  if (swidth != no_node && xfs.sunit == 0) {
+    wrong(swidth, [] { return std::string("a stripe width needs \"sunit\", the stripe unit"); });
+  } else if (swidth != no_node && (xfs.swidth == 0 || xfs.swidth % xfs.sunit != 0)) {
+    wrong(swidth, [&] {
+      return fmt::format("a stripe width is a multiple of the stripe unit, {}",
+                         size_text(xfs.sunit));
+    });
+  } else if (swidth == no_node) {
+    xfs.swidth = xfs.sunit;
+  }
+}
+
 void Reader::read_xfs(NodeId node, FilesystemSpec& fs) {
   XfsSpec xfs;
   const NodeId device = get(node, "device");
@@ -118,6 +135,7 @@ void Reader::read_xfs(NodeId node, FilesystemSpec& fs) {
   const NodeId log_size = get(node, "log_size");
   if (log_size != no_node) xfs.log_size = values_.size(log_size);
   check_blocks(log_size, "the size of a log");
+  check_stripe(node, xfs);
   if (index) {
     for (const FilesystemSpec& other : scenario_.filesystems) {
       const auto* its = std::get_if<XfsSpec>(&other.what);

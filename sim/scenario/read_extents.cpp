@@ -68,6 +68,7 @@ void Reader::read_extent(NodeId node, const FileSpec& file, ExtentSpec& extent) 
     extent.shared_at = values_.size(get(shared, "at"));
     if (other) shared_.push_back({shared, file.fs, extent});
   }
+  if (extent.state == ExtentState::delalloc) check_delalloc(node, file);
   if (phys == no_node) return;
   extent.phys = values_.size(phys);
   check_blocks(phys, "the place of an extent");
@@ -83,6 +84,29 @@ void Reader::read_extent(NodeId node, const FileSpec& file, ExtentSpec& extent) 
     });
   } else {
     physical_.push_back({file.device.v, *extent.phys, extent.length, node});
+  }
+}
+
+/// Reservations are made for dirty pages of the page cache.
+void Reader::check_delalloc(NodeId node, const FileSpec& file) {
+  const NodeId state = get(node, "state");
+  if (const NodeId shared = get(node, "shared_with"); shared != no_node) {
+    wrong(shared, [] { return std::string("a delalloc extent has no blocks to share yet"); });
+  }
+  if (file.type != FileType::regular) {
+    return wrong(state, [] { return std::string("only a regular file has delalloc extents"); });
+  }
+  if (file.fs.v == no_index || file.fs.v >= scenario_.filesystems.size()) return;
+  const auto* const xfs = std::get_if<XfsSpec>(&scenario_.filesystems[file.fs.v].what);
+  if (xfs == nullptr) {
+    return wrong(state, [] { return std::string("only a file on XFS has delalloc extents"); });
+  }
+  if (xfs->dax == DaxMode::always && pmem_of(file) != nullptr) {
+    wrong(state, [] {
+      return std::string(
+          "a DAX file has no delayed allocation: its blocks are allocated when it is written; "
+          "\"dax\": \"never\" or a block device gives it a page cache");
+    });
   }
 }
 
@@ -125,6 +149,7 @@ void Reader::read_pattern(NodeId node, FileSpec& file) {
   if (__builtin_mul_overflow(pattern.every, pattern.count, &end) || end > largest_file) {
     return wrong(node, [] { return std::string("the pattern ends beyond the largest file"); });
   }
+  if (pattern.state == ExtentState::delalloc) check_delalloc(node, file);
   file.pattern = pattern;
 }
 
@@ -141,7 +166,7 @@ void Reader::check_shared() {
     for (const ExtentSpec& theirs : other.extents) {
       const std::uint64_t from = std::max(begin, theirs.at);
       const std::uint64_t to = std::min(end, theirs.at + theirs.length);
-      if (from < to) found += to - from;
+      if (from < to && theirs.state != ExtentState::delalloc) found += to - from;
     }
     // A pattern is measured when it is laid out.
     const bool covered = other.pattern || found == each.extent.length;

@@ -59,6 +59,9 @@ void Reader::read_file(NodeId node, FileSpec& file) {
   const NodeId extsize = get(node, "extsize");
   file.extsize = values_.size(extsize);
   check_blocks(extsize, "an extent-size hint");
+  if (file.extsize != 0 && file.type != FileType::regular) {
+    wrong(extsize, [] { return std::string("only a regular file has an extent-size hint"); });
+  }
   const NodeId extents = get(node, "extents");
   if (extents != no_node && tree_[extents].kind == JsonKind::array)
     read_extents(extents, file);
@@ -106,6 +109,18 @@ FileTime Reader::read_time(NodeId node) const {
   return {FileTime::Kind::at, values_.duration(node)};
 }
 
+/// Blocks are reserved for what has been written and is not on the device yet.
+void Reader::check_clean(NodeId node, const FileSpec& file, const CachedRange& range) {
+  if (range.dirty) return;
+  for (const ExtentSpec& e : file.extents) {
+    if (e.state != ExtentState::delalloc) continue;
+    if (e.at >= range.at + range.length || e.at + e.length <= range.at) continue;
+    return wrong(node, [] {
+      return std::string("the pages of a delalloc extent are dirty; they need not be declared");
+    });
+  }
+}
+
 void Reader::read_cached(NodeId list, FileSpec& file) {
   for (const NodeId node : Children(tree_, list)) {
     CachedRange range;
@@ -115,6 +130,7 @@ void Reader::read_cached(NodeId list, FileSpec& file) {
     range.folio = values_.size(get(node, "folio"));
     check_blocks(get(node, "at"), "the start of a cached range");
     check_blocks(get(node, "length"), "the length of a cached range");
+    check_clean(node, file, range);
     file.cached.push_back(range);
   }
 }

@@ -76,6 +76,7 @@ class Reader {
   void read_block(NodeId node, DeviceSpec& device);
   void read_pmem(NodeId node, DeviceSpec& device);
   void read_filesystems(NodeId filesystems);
+  void check_stripe(NodeId node, XfsSpec& xfs);
   void read_xfs(NodeId node, FilesystemSpec& fs);
 
   // read_drivers.cpp and check_drivers.cpp
@@ -103,8 +104,10 @@ class Reader {
   void read_extents(NodeId list, FileSpec& file);
   void read_extent(NodeId node, const FileSpec& file, ExtentSpec& extent);
   void read_pattern(NodeId node, FileSpec& file);
+  void check_clean(NodeId node, const FileSpec& file, const CachedRange& range);
   void read_cached(NodeId list, FileSpec& file);
   FileTime read_time(NodeId node) const;
+  void check_delalloc(NodeId node, const FileSpec& file);
   void check_overlaps(const FileSpec& file, const std::vector<NodeId>& nodes);
   void check_shared();
   void check_space();
@@ -139,6 +142,8 @@ class Reader {
 
   // resolve.cpp
   AddressRef address(NodeId node);
+  /// The step whose sample an exchange compares with; none if `node` is absent.
+  StepRef start_commit(NodeId node);
   FdRef fd(NodeId node);
   std::optional<StepRef> find_step(NodeId node, std::string_view task, std::string_view step);
   struct Found {

@@ -191,4 +191,19 @@ FdRef Reader::fd(NodeId node) {
   return {-1, *step};
 }
 
+StepRef Reader::start_commit(NodeId node) {
+  if (node == no_node) return {};
+  const auto name = split_step_name(values_.text(node));
+  if (!name) return {};
+  const auto step = find_step(node, name->task, name->step);
+  if (!step) return {};
+  if (const auto verb = verb_of(*step); verb && *verb != Verb::start_commit) {
+    wrong(node, [&] {
+      return fmt::format("the step {} is {}, not start_commit", json_quote(name->step),
+                         verb_name(*verb));
+    });
+  }
+  return *step;
+}
+
 }  // namespace faultline

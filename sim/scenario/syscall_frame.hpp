@@ -45,6 +45,8 @@ std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& s
     return SyscallFrame{263, {at_fdcwd, 0, 0}};  // unlinkat
   }
   if (const auto* const a = std::get_if<FdArgs>(&step.args)) {
+    constexpr std::uint64_t start_commit = 0x80585882;
+    if (step.verb == Verb::start_commit) return SyscallFrame{16, {resolve(a->fd), start_commit}};
     const int nr = step.verb == Verb::fsync ? 74 : step.verb == Verb::fdatasync ? 75 : 3;
     return SyscallFrame{nr, {resolve(a->fd)}};
   }
@@ -64,11 +66,14 @@ std::optional<SyscallFrame> describe_file_syscall(const Kernel& k, const Step& s
   if (const auto* const a = std::get_if<CloneArgs>(&step.args)) {
     // Their arguments are in user memory.
     constexpr std::uint64_t ficlonerange = 0x4020940d, fideduperange = 0xc0189436,
-                            exchange_range = 0x40285881, swapext = 0xc0c0586d;
+                            exchange_range = 0x40285881, commit_range = 0x40585883,
+                            swapext = 0xc0c0586d;
     if (step.verb == Verb::dedupe) return SyscallFrame{16, {resolve(a->fd), fideduperange}};
     const bool ranges = k.profile.exchange == XfsExchange::exchange_range;
     if (step.verb == Verb::exchange) {
-      return SyscallFrame{16, {resolve(a->to_fd), ranges ? exchange_range : swapext}};
+      const bool commits = a->since.index != no_index;
+      const std::uint64_t range = commits ? commit_range : exchange_range;
+      return SyscallFrame{16, {resolve(a->to_fd), ranges || commits ? range : swapext}};
     }
     return SyscallFrame{16, {resolve(a->to_fd), ficlonerange}};
   }

@@ -2,8 +2,10 @@
 // one process, interleaved or on two threads.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <faultline/scenario.hpp>
@@ -11,6 +13,7 @@
 #include "base/diagnostic.hpp"
 #include "engine/engine.hpp"
 #include "kernel/fs/power_cut.hpp"
+#include "kernel/fs/xfs/xfs_exchrange.hpp"
 #include "kernel/kernel.hpp"
 #include "machine/cpu.hpp"
 #include "scenario/generic_locks.hpp"
@@ -111,6 +114,8 @@ class World final : public FinalState {
   std::vector<std::size_t> unforked_of_;          ///< by task: index in it
   std::vector<Diagnostic> errors_;
   std::vector<std::vector<StepResult>> results_;
+  /// What start_commit steps have been told, by task and step.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, xfs::CommitFreshness> commits_;
   std::vector<bool> ended_;                             ///< by task: it will begin no more steps
   std::vector<std::pair<StepRef, ProcessRef>> enders_;  ///< steps, and whom they may end
   std::vector<Task*> step_waiters_;                     ///< tasks in `after`

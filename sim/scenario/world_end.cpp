@@ -11,10 +11,14 @@ std::vector<FinalExtent> World::extents(FileRef file) const {
   const inode& node = *inodes_[file.v];
   if (!node.xfs) return out;
   const auto add = [&](const xfs::Extent& e) {
-    const bool written = e.state == xfs::ExtState::written;
-    out.push_back({e.off << PAGE_SHIFT, std::uint64_t{e.len} << PAGE_SHIFT,
-                   written ? ExtentState::written : ExtentState::unwritten,
-                   node.xfs->i_mount->space.geo.device_offset(e.start).v});
+    FinalExtent extent{e.off << PAGE_SHIFT, std::uint64_t{e.len} << PAGE_SHIFT,
+                       ExtentState::delalloc, 0};
+    if (!e.delalloc()) {
+      const bool written = e.state == xfs::ExtState::written;
+      extent.state = written ? ExtentState::written : ExtentState::unwritten;
+      extent.phys = node.xfs->i_mount->space.geo.device_offset(e.start).v;
+    }
+    out.push_back(extent);
   };
   if (power_cut_) {
     for (const FsAfterCut& fs : power_cut_->filesystems) {
@@ -26,7 +30,7 @@ std::vector<FinalExtent> World::extents(FileRef file) const {
   }
   const auto& map = node.xfs->df.map;
   for (auto at = map.first(); const auto e = map.get(at); map.next(at)) {
-    if (!e->delalloc()) add(*e);
+    add(*e);
   }
   return out;
 }

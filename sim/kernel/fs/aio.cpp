@@ -28,7 +28,7 @@ static HelperPath<std::int64_t> submit(Kernel& k, file& f, const DaxIo& io) {
   const bool direct = (f.f_flags & O_DIRECT) && !io.host->dax;
   std::int64_t done = 0;
   if (direct && io.write) {
-    done = co_await xfs::xfs_file_dio_write(k, f, io, DioWait::queue);
+    done = co_await xfs::xfs_file_direct_write(k, f, io, DioWait::queue);
   } else if (direct) {
     done = co_await xfs::xfs_file_dio_read(k, f, io, DioWait::queue);
   } else if (io.write) {

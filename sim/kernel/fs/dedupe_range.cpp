@@ -1,43 +1,16 @@
 // Deduplication: two ranges that hold the same are to share their blocks. Linux 6.12
-// fs/remap_range.c vfs_dedupe_file_range, fs/ioctl.c. The comparison reads both ranges from the
-// device, after everything was written back; the kernel reads files without DAX into their page
-// caches. Left out: several destinations in one call, who may do it beyond having opened the files.
+// fs/remap_range.c vfs_dedupe_file_range, fs/ioctl.c. What is compared is compare_ranges.cpp's.
+// Left out: several destinations in one call, who may do it beyond having opened the files.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "kernel/fs/open.hpp"
 #include "kernel/fs/remap_range.hpp"
 #include "kernel/fs/super.hpp"
-#include "kernel/fs/xfs/xfs_mount.hpp"
 
 namespace faultline {
 
 namespace {
-
-using Page = std::array<std::byte, PAGE_SIZE>;
-
-// The block of a file at `pos`; what has no data is zero.
-HelperPath<void> read_block(Kernel& k, const inode& node, std::uint64_t pos, Page& page) {
-  page.fill(std::byte{});
-  const xfs::Extent e = xfs::xfs_bmapi_read(node.xfs->df.map, pos >> PAGE_SHIFT, 1);
-  const bool hole = e.start == xfs::HOLESTARTBLOCK || e.delalloc();
-  if (hole || e.state == xfs::ExtState::unwritten) co_return;
-  const std::uint64_t at = node.xfs->i_mount->space.geo.device_offset(e.start).v;
-  if (PmemDevice* const pmem = node.dax ? node.i_sb->s_daxdev : nullptr) {
-    k.engine.charge(pmem->read(k.now(), PAGE_SIZE, Pattern::sequential));
-    pmem->content().read(at, page);
-    co_return;
-  }
-  BlockDevice& device = *node.i_sb->s_bdev;
-  const Nanos done = device.submit(k.now(), PAGE_SIZE);
-  if (device.synchronous()) {
-    co_await k.engine.spend(done - k.now());
-  } else {
-    co_await k.engine.block_until(done);
-  }
-  device.content().read(at, page);
-}
 
 // vfs_dedupe_file_range_one()
 HelperPath<std::int64_t> vfs_dedupe_file_range_one(Kernel& k, file& in, file& out,
@@ -71,20 +44,6 @@ std::int64_t check_source(const file& in, const RemapRange& range) {
 }
 
 }  // namespace
-
-Path<bool> vfs_dedupe_file_range_compare(Kernel& k, inode& in, inode& out,
-                                         const RemapRange& range) {
-  Page one;
-  Page two;
-  for (std::uint64_t done = 0; done < range.length; done += PAGE_SIZE) {
-    co_await read_block(k, in, range.pos_in + done, one);
-    co_await read_block(k, out, range.pos_out + done, two);
-    co_await k.engine.spend(k.costs.page_copy);
-    const auto bytes = static_cast<std::ptrdiff_t>(std::min(PAGE_SIZE, range.length - done));
-    if (!std::equal(one.begin(), one.begin() + bytes, two.begin())) co_return false;
-  }
-  co_return true;
-}
 
 Path<std::int64_t> ioctl_file_dedupe_range(Kernel& k, std::int64_t fd_in, std::int64_t fd_out,
                                            RemapRange range, std::int64_t* status) {

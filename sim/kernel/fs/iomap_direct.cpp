@@ -1,6 +1,8 @@
 // Direct reads and writes. See the header. Dirty pages of the range are written back first and, for
 // a write, dropped; then each mapping is one request to the device, and the last of them completes
-// the whole. Left out: merging, errors of the device, user buffers of asynchronous requests.
+// the whole, with a log force where the file is open for synchronous writes. Left out: merging,
+// errors of the device, user buffers of asynchronous requests, writing through the device's cache
+// instead of the log force (FUA).
 #include "kernel/fs/iomap_direct.hpp"
 
 #include <algorithm>
@@ -8,6 +10,8 @@
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/fs/inode.hpp"
+#include "kernel/fs/open.hpp"
+#include "kernel/fs/sync.hpp"
 #include "kernel/mm/filemap.hpp"
 #include "kernel/mm/gup.hpp"
 #include "kernel/mm/truncate.hpp"
@@ -38,7 +42,10 @@ HelperPath<std::int64_t> flush_pages(Kernel& k, const DaxIo& io) {
   if (mapping.nrpages == 0) co_return 0;
   const std::uint64_t last = io.pos + io.length - 1;
   const std::int64_t error = co_await filemap_write_and_wait_range(k, mapping, io.pos, last);
-  if (!error && io.write) co_await truncate_pagecache_range(k, *io.host, io.pos, last);
+  // Whole pages go: what a part of one keeps would be old.
+  if (!error && io.write) {
+    co_await truncate_pagecache_range(k, *io.host, io.pos & PAGE_MASK, last | ~PAGE_MASK);
+  }
   co_return error;
 }
 
@@ -87,12 +94,36 @@ HelperPath<std::int64_t> get_pages(Kernel& k, const DaxIo& io, Vaddr at, std::ui
   co_return static_cast<std::int64_t>(std::min(bytes, reach & ~sector_mask));
 }
 
+// iomap_dio_zero(): a request of its own.
+void zero_on_device(Kernel& k, const iomap_iter& iter, Dio& dio, std::uint64_t pos,
+                    std::uint64_t bytes) {
+  BlockDevice& device = *iter.host->i_sb->s_bdev;
+  device.content().fill(iter.map.addr + (pos - iter.map.offset), bytes, 0);
+  dio.whole.done = std::max(dio.whole.done, device.submit(k.now(), bytes));
+}
+
+// What a write leaves of its first and its last block must not show what was there before.
+void zero_around(Kernel& k, const iomap_iter& iter, Dio& dio, std::uint64_t bytes) {
+  constexpr std::uint64_t block_mask = PAGE_SIZE - 1;
+  const bool fresh = iter.map.type == IOMAP_UNWRITTEN || (iter.map.flags & IOMAP_F_NEW);
+  const std::uint64_t head = iter.pos & block_mask;
+  const bool first = iter.pos == dio.io.pos;
+  if (fresh && first && head != 0) zero_on_device(k, iter, dio, iter.pos - head, head);
+  const std::uint64_t end = iter.pos + bytes;
+  const bool at_eof = end >= iter.host->i_size;
+  const std::uint64_t tail = (PAGE_SIZE - (end & block_mask)) & block_mask;
+  if ((fresh || at_eof) && tail != 0) zero_on_device(k, iter, dio, end, tail);
+}
+
 // iomap_dio_iter(): bytes of the mapping that were submitted, or a negative errno.
 HelperPath<std::int64_t> iomap_dio_iter(Kernel& k, const iomap_iter& iter, Dio& dio) {
   const iomap& map = iter.map;
   std::uint64_t bytes = std::min(iter.len, map.offset + map.length - iter.pos);
   const bool data = map.type == IOMAP_MAPPED || (dio.io.write && map.type == IOMAP_UNWRITTEN);
   if (!data && dio.io.write) co_return -EIO;
+  const std::uint64_t buffer = dio.io.buffer ? dio.io.buffer->v : 0;
+  const bool asks = data || k.profile.dio_unaligned == DioUnaligned::exclusive;
+  if (asks && ((iter.pos | bytes | buffer) & sector_mask)) co_return -EINVAL;
   const std::uint64_t addr = data ? map.addr + (iter.pos - map.offset) : IOMAP_NULL_ADDR;
   LineContent& content = iter.host->i_sb->s_bdev->content();
   if (dio.io.buffer) {
@@ -110,19 +141,21 @@ HelperPath<std::int64_t> iomap_dio_iter(Kernel& k, const iomap_iter& iter, Dio& 
   }
   iomap_ioend& whole = dio.whole;
   if (data) whole.done = std::max(whole.done, iter.host->i_sb->s_bdev->submit(k.now(), bytes));
+  if (dio.io.write) zero_around(k, iter, dio, bytes);
   if (map.type == IOMAP_UNWRITTEN) whole.type = IOMAP_UNWRITTEN;
   if (map.flags & IOMAP_F_SHARED) whole.flags |= IOMAP_F_SHARED;
   whole.size += bytes;
   co_return static_cast<std::int64_t>(bytes);
 }
 
-HelperPath<std::int64_t> submit_all(Kernel& k, Dio& dio, const iomap_ops& ops) {
+HelperPath<std::int64_t> submit_all(Kernel& k, Dio& dio, const iomap_ops& ops, unsigned dio_flags) {
   const DaxIo& io = dio.io;
   iomap_iter iter;
   iter.host = io.host;
   iter.pos = io.pos;
   iter.len = io.length;
   iter.flags = IOMAP_DIRECT | (io.write ? IOMAP_WRITE : 0);
+  if (dio_flags & IOMAP_DIO_OVERWRITE_ONLY) iter.flags |= IOMAP_OVERWRITE_ONLY;
   for (;;) {
     const std::int64_t more = co_await iomap_iter_next(k, iter, ops, "__iomap_dio_rw");
     if (more <= 0) co_return more;
@@ -130,29 +163,50 @@ HelperPath<std::int64_t> submit_all(Kernel& k, Dio& dio, const iomap_ops& ops) {
   }
 }
 
-// iomap_dio_complete() in the task that has waited.
-HelperPath<std::int64_t> wait_and_complete(Kernel& k, Dio& dio, const DioOps& dops) {
+// A read ends where the file does.
+std::int64_t readable(const iomap_ioend& whole) {
+  const std::uint64_t size = whole.host->i_size;
+  const std::uint64_t there = size > whole.offset ? size - whole.offset : 0;
+  return static_cast<std::int64_t>(std::min(whole.size, there));
+}
+
+// Bytes, or the first error.
+Path<std::int64_t> iomap_dio_complete(Kernel& k, const iomap_ioend& whole) {
+  std::int64_t error = whole.error;
+  if (whole.end_io) {
+    const std::int64_t failed = co_await whole.end_io(k, whole);
+    if (failed) error = failed;
+  }
+  std::int64_t result = whole.writes ? static_cast<std::int64_t>(whole.size) : readable(whole);
+  if (error) result = error;
+  inode_dio_end(k, *whole.host);
+  if (whole.writes) result = co_await generic_write_sync(k, *whole.filp, whole.offset, result);
+  co_return result;
+}
+
+// The task has waited.
+HelperPath<std::int64_t> wait_and_complete(Kernel& k, Dio& dio) {
   if (k.now() < dio.whole.done) co_await k.engine.block_until(dio.whole.done);
   const LineContent& content = dio.io.host->i_sb->s_bdev->content();
   for (const Transfer& transfer : dio.reads) read_from_device(k, content, transfer);
-  const std::int64_t result = co_await dops.end_io(k, dio.whole);
+  const std::int64_t result = co_await iomap_dio_complete(k, dio.whole);
   if (dio.io.buffer) co_await unpin_user_pages(k, *dio.io.buffer, dio.whole.size);
   co_return result;
 }
 
-// The same in a kernel worker.
+// In a kernel worker, which has the last use of the request's file.
 Path<void> iomap_dio_complete_work(Kernel& k, iomap_ioend& whole) {
-  co_await whole.end_io(k, whole);
-}
-
-std::int64_t check_alignment(const DaxIo& io) {
-  const std::uint64_t buffer = io.buffer ? io.buffer->v : 0;
-  return (io.pos | io.length | buffer) & sector_mask ? -EINVAL : 0;
+  const std::int64_t result = co_await iomap_dio_complete(k, whole);
+  const inode& host = *whole.host;
+  k.trace<Event::sim_aio_complete>(host.i_sb->s_dev, host.i_ino, whole.offset, result);
+  fput(k, *whole.filp);
+  co_await task_work_run(k);
 }
 
 }  // namespace
 
-Path<std::int64_t> iomap_dio_rw(Kernel& k, const DaxIo& asked, const DioOps& dops, DioWait wait) {
+Path<std::int64_t> iomap_dio_rw(Kernel& k, file& filp, const DaxIo& asked, const DioOps& dops,
+                                DioWait wait, unsigned dio_flags) {
   DaxIo io = asked;
   if (!io.write) {
     // What is behind the end of the file is not asked for, but for the rest of its block.
@@ -160,26 +214,30 @@ Path<std::int64_t> iomap_dio_rw(Kernel& k, const DaxIo& asked, const DioOps& dop
     if (io.pos >= io.host->i_size) co_return 0;
     io.length = std::min(io.length, end - io.pos);
   }
-  std::int64_t error = check_alignment(asked);
-  if (!error) error = co_await flush_pages(k, io);
+  const bool extends = io.pos + io.length > io.host->i_size;
+  if ((dio_flags & IOMAP_DIO_OVERWRITE_ONLY) && extends) co_return -EAGAIN;
+  std::int64_t error = co_await flush_pages(k, io);
   if (error) co_return error;
   ++io.host->i_dio_count;
   auto whole = std::make_unique<iomap_ioend>();
   whole->host = io.host;
   whole->type = IOMAP_MAPPED;
   whole->offset = io.pos;
+  whole->filp = &filp;
+  whole->writes = io.write;
+  whole->end_io = dops.end_io;
   Dio dio{io, *whole, {}};
-  error = co_await submit_all(k, dio, *dops.ops);
+  error = co_await submit_all(k, dio, *dops.ops, dio_flags);
   if (whole->size == 0) {
     inode_dio_end(k, *io.host);
     co_return error;
   }
   whole->error = error;
-  if (wait == DioWait::wait) {
-    const std::int64_t result = co_await wait_and_complete(k, dio, dops);
+  if (wait == DioWait::wait || (dio_flags & IOMAP_DIO_FORCE_WAIT)) {
+    const std::int64_t result = co_await wait_and_complete(k, dio);
     co_return result;
   }
-  whole->end_io = dops.end_io;
+  ++filp.f_count;
   whole->finish = iomap_dio_complete_work;
   queue_completion(k, std::move(whole));
   co_return -EIOCBQUEUED;

@@ -19,9 +19,12 @@ struct iomap_ioend {
   std::vector<folio*> folios;
   Nanos done{};  ///< when the device has it
   Path<void> (*finish)(Kernel&, iomap_ioend&) = nullptr;
-  /// Of direct I/O: what ends it, and the error that stopped its submission half-way.
+  /// Of direct I/O: the file system's part of its end, the error that stopped its submission
+  /// half-way, and the open file, which stays until then.
   Path<std::int64_t> (*end_io)(Kernel&, const iomap_ioend&) = nullptr;
   std::int64_t error = 0;
+  file* filp = nullptr;
+  bool writes = false;
 };
 
 struct iomap_writepage_ctx;

@@ -85,7 +85,7 @@ std::int64_t generic_remap_check_len(const inode& out, RemapRange& range) {
 }  // namespace
 
 Path<std::int64_t> generic_remap_file_range_prep(Kernel& k, inode& in, inode& out,
-                                                 RemapRange& range) {
+                                                 RemapRange& range, const iomap_ops& dax_read_ops) {
   if (out.immutable) co_return -EPERM;
   const bool in_sealed = co_await is_iomap_sealed(in);
   const bool out_sealed = co_await is_iomap_sealed(out);
@@ -105,7 +105,13 @@ Path<std::int64_t> generic_remap_file_range_prep(Kernel& k, inode& in, inode& ou
   error = co_await filemap_write_and_wait_range(k, out.i_data, range.pos_out, range.pos_out + last);
   if (error) co_return error;
   if (range.dedupe && range.length != 0) {
-    const bool same = co_await vfs_dedupe_file_range_compare(k, in, out, range);
+    bool same = false;
+    if (in.dax) {
+      error = co_await dax_dedupe_file_range_compare(k, in, out, range, same, dax_read_ops);
+    } else {
+      error = co_await vfs_dedupe_file_range_compare(k, in, out, range, same);
+    }
+    if (error) co_return error;
     if (!same) co_return -EBADE;
   }
   error = generic_remap_check_len(out, range);

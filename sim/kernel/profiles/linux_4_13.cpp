@@ -41,6 +41,8 @@ constexpr std::array v5{
     KnobValue{"xfs.reflink_dax", "false"},
     KnobValue{"xfs.remap_demotes_source", "false"},
     KnobValue{"xfs.exchange", "swapext"},
+    KnobValue{"xfs.extsize_check", "lenient"},
+    KnobValue{"xfs.dio_unaligned", "exclusive"},
     KnobValue{"xfs.inactivates_later", "false"},
     KnobValue{"xfs.cil_throttles", "false"},
     KnobValue{"xfs.freeze_covers_log", "false"},

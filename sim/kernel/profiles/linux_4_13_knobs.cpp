@@ -118,6 +118,16 @@ constexpr std::array knobs{
          "By which call two files exchange their blocks: XFS_IOC_EXCHANGE_RANGE (6.10 and later), "
          "or XFS_IOC_SWAPEXT, of whole files.",
          set_member<&Profile::exchange>},
+    Knob{"xfs.extsize_check", KnobKind::word, "lenient|extents|filedata", "extents",
+         "When an extent-size hint may change: while the file has no mappings, a hint without its "
+         "flag being dropped (4.13); the same, but hint and flag go together (6.12); while nothing "
+         "is reserved for it either (6.13 and later).",
+         set_member<&Profile::extsize_check>},
+    Knob{"xfs.dio_unaligned", KnobKind::word, "overwrite_shared|exclusive", "overwrite_shared",
+         "A direct write of parts of blocks shares IOLOCK and tries to overwrite what is written, "
+         "and is alone only if that cannot be (5.12 and later); or is alone from the start, but "
+         "not until an asynchronous one is complete (4.13).",
+         set_member<&Profile::dio_unaligned>},
     Knob{"mm.longterm_refuses_fsdax", KnobKind::boolean, "", "true",
          "Long-term pins of DAX files are refused (4.15 and later); before, there is no such kind "
          "of pin and all are granted.",

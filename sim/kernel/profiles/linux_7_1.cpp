@@ -29,6 +29,7 @@ constexpr std::array values{
     KnobValue{"xfs.page_mkwrite_ops", "false"},
     KnobValue{"xfs.fsync_ilock", "never"},
     KnobValue{"fs.writeback_by_folio", "true"},
+    KnobValue{"xfs.extsize_check", "filedata"},
     KnobValue{"mm.merges_untouched", "true"},
     KnobValue{"mm.ra_order_kept", "true"},
     KnobValue{"mm.huge_zero_replaced", "true"},

@@ -37,6 +37,12 @@ enum class DaxEntries : std::uint8_t { xarray, radix_tree };
 enum class DaxFlagSwitch : std::uint8_t { deferred, live, off };
 /// By which call two XFS files exchange their blocks.
 enum class XfsExchange : std::uint8_t { exchange_range, swapext };
+/// What a change of a file's extent-size hint asks: nothing but that the file has no mappings, a
+/// hint without its flag being dropped; the same, and that both go together; that nothing is
+/// reserved for it either.
+enum class ExtsizeCheck : std::uint8_t { lenient, extents, filedata };
+/// Which lock a direct write of parts of blocks takes first.
+enum class DioUnaligned : std::uint8_t { overwrite_shared, exclusive };
 /// The locks of an XFS inode under which MAP_DIRECT seals it and lifts the seal.
 enum class SealLocks : std::uint8_t {
   none,
@@ -139,17 +145,19 @@ struct Profile {
   bool reflink_dax = true;                                  ///< xfs.reflink_dax
   bool remap_demotes_source = true;                         ///< xfs.remap_demotes_source
   XfsExchange exchange = XfsExchange::exchange_range;       ///< xfs.exchange
-  bool longterm_refuses_fsdax = true;                       ///< mm.longterm_refuses_fsdax
-  bool busy_scan_needs_mapping = true;                      ///< fs.busy_scan_needs_mapping
-  bool discard_keeps_page = true;                           ///< fs.discard_keeps_page
-  bool inactivates_later = true;                            ///< xfs.inactivates_later
-  bool cil_throttles = true;                                ///< xfs.cil_throttles
-  bool freeze_covers_log = true;                            ///< xfs.freeze_covers_log
-  bool known_events_only = false;                           ///< trace.known_events_only
-  HugetlbMode hugetlb = HugetlbMode::empty;                 ///< hugetlb
-  OvercommitMode overcommit = OvercommitMode::guess;        ///< mm.overcommit_memory
-  std::uint64_t overcommit_ratio = 50;                      ///< mm.overcommit_ratio, percent
-  std::uint64_t wakeup_preemption = 0;                      ///< sched.wakeup_preemption_ns
+  ExtsizeCheck extsize_check = ExtsizeCheck::extents;       ///< xfs.extsize_check
+  DioUnaligned dio_unaligned = DioUnaligned::overwrite_shared;  ///< xfs.dio_unaligned
+  bool longterm_refuses_fsdax = true;                           ///< mm.longterm_refuses_fsdax
+  bool busy_scan_needs_mapping = true;                          ///< fs.busy_scan_needs_mapping
+  bool discard_keeps_page = true;                               ///< fs.discard_keeps_page
+  bool inactivates_later = true;                                ///< xfs.inactivates_later
+  bool cil_throttles = true;                                    ///< xfs.cil_throttles
+  bool freeze_covers_log = true;                                ///< xfs.freeze_covers_log
+  bool known_events_only = false;                               ///< trace.known_events_only
+  HugetlbMode hugetlb = HugetlbMode::empty;                     ///< hugetlb
+  OvercommitMode overcommit = OvercommitMode::guess;            ///< mm.overcommit_memory
+  std::uint64_t overcommit_ratio = 50;                          ///< mm.overcommit_ratio, percent
+  std::uint64_t wakeup_preemption = 0;                          ///< sched.wakeup_preemption_ns
   WakePlacementMode wake_placement = WakePlacementMode::least_loaded;  ///< sched.wake_placement
   bool dax_recovery_write = true;                                      ///< fs.dax_recovery_write
 };

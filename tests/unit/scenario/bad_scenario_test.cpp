@@ -231,13 +231,36 @@ TEST_CASE("words of other layers are checked when they are given") {
               "dax_pte_fault?"});
 }
 
-TEST_CASE("what is not built yet is refused by name") {
+TEST_CASE("stripes and reservations that cannot be are refused") {
   CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-6.12"},
 "devices": {"z": {"pmem": {"size": "64MiB"}}},
 "filesystems": {"y": {"xfs": {"device": "z", "sunit": 8, "swidth": 16}}},
 "tasks": {"t": {"steps": []}}})") ==
-        Lines{"s.json:3:46: /filesystems/y/xfs/sunit: the xfs key \"sunit\" is not built yet",
-              "s.json:3:58: /filesystems/y/xfs/swidth: the xfs key \"swidth\" is not built yet"});
+        Lines{"s.json:3:55: /filesystems/y/xfs/sunit: a stripe unit is a multiple of 4096 bytes"});
+  CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-6.12"},
+"devices": {"z": {"pmem": {"size": "64MiB"}}},
+"filesystems": {"y": {"xfs": {"device": "z", "sunit": "8KiB", "swidth": "12KiB"}},
+"w": {"tmpfs": {}}},
+"files": {"f": {"fs": "y", "size": 8192,
+"extents": [{"at": 0, "length": 4096, "state": "delalloc"}]},
+"g": {"fs": "w", "size": 8192,
+"extents": [{"at": 0, "length": 4096, "state": "delalloc"}]}},
+"tasks": {"t": {"steps": []}}})") ==
+        Lines{"s.json:3:73: /filesystems/y/xfs/swidth: a stripe width is a multiple of the stripe "
+              "unit, 8KiB",
+              "s.json:6:48: /files/f/extents/0/state: a DAX file has no delayed allocation: its "
+              "blocks are allocated when it is written; \"dax\": \"never\" or a block device gives "
+              "it a page cache",
+              "s.json:8:48: /files/g/extents/0/state: only a file on XFS has delalloc extents"});
+  CHECK(complaints(R"({"format": 1, "kernel": {"profile": "linux-6.12"},
+"devices": {"z": {"block": {"size": "64MiB"}}},
+"filesystems": {"y": {"xfs": {"device": "z"}}},
+"files": {"f": {"fs": "y", "size": 8192,
+"extents": [{"at": 0, "length": 4096, "state": "delalloc"}],
+"cached": [{"at": 0, "length": 8192}]}},
+"tasks": {"t": {"steps": []}}})") ==
+        Lines{"s.json:6:12: /files/f/cached/0: the pages of a delalloc extent are dirty; they need "
+              "not be declared"});
 }
 
 TEST_CASE("a hundred complaints are shown and the rest is counted") {

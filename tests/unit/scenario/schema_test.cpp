@@ -157,6 +157,7 @@ TEST_CASE("the verbs of the grammar stand in the order of the enumeration") {
   CHECK(verb_name(Verb::might_alloc) == "might_alloc");
   CHECK(verb_name(Verb::fadvise) == "fadvise");
   CHECK(verb_name(Verb::uffd_copy) == "uffd_copy");
+  CHECK(verb_name(Verb::start_commit) == "start_commit");
   int choices = 0;
   for (const RuleField& field : step_rule.fields) choices += field.need == Need::choice ? 1 : 0;
   CHECK(choices == verb_count);

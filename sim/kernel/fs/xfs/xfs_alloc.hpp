@@ -42,6 +42,7 @@ struct AllocArgs {
   AgBlock min_agbno = 0;
   AgBlock max_agbno = 0;
   unsigned datatype = 0;
+  bool wasdel = false;     ///< for a reservation
   ExtLen len = 0;          ///< out
   bool wasfromfl = false;  ///< out: the block came from the free list
 };

@@ -54,7 +54,7 @@ HelperPath<void> perform_steps(Kernel& k, xfs_trans& tp) {
 void trace_vextent_finish(Kernel& k, const xfs_mount& mp, const AllocArgs& a, AgNumber highest) {
   k.trace<Event::xfs_alloc_vextent_finish>(mp.m_super->s_dev, a.agno, a.agbno, a.minlen, a.maxlen,
                                            a.mod, a.prod, a.minleft, a.total, a.alignment,
-                                           a.alignslop, a.len, 0, a.wasfromfl, 0, a.datatype,
+                                           a.alignslop, a.len, a.wasdel, a.wasfromfl, 0, a.datatype,
                                            highest == null_agno ? a.agno : highest);
 }
 

@@ -115,10 +115,11 @@ struct BmapAlloc {
   ExtLen minleft = 0;       ///< xfs_bmapi_minleft
   bool eof = true;          ///< no mapping behind `offset`
   bool aeof = false;        ///< allocating behind the last block, worth aligning
-  bool converting = false;  ///< unwritten blocks are being replaced
+  bool converting = false;  ///< unwritten blocks become written too: no rounding to a hint
+  bool wasdel = false;      ///< for a reservation: that is `got`
   unsigned datatype = 0;
   ExtLen extsize = 0;  ///< extent-size (or CoW extent-size) hint, 0: none
-  ExtLen stripe = 0;   ///< stripe unit or width to align to, 0: none
+  ExtLen stripe = 0;   ///< stripe unit to align to behind the last block, 0: none
   std::optional<NeighbourExtent> prev;
   std::optional<NeighbourExtent> got;  ///< the next mapping, when not eof
 };
@@ -137,10 +138,12 @@ class BtallocWalk {
   const AllocArgs& args() const { return args_; }
 
  private:
-  enum class Stage : std::uint8_t { at_eof, start_ag, unaligned, low_minlen, last_ditch, end };
+  enum class Stage : std::uint8_t { exact_eof, aligned_eof, start_ag, low_minlen, last_ditch, end };
   void compute_alignments();
   void choose_target();
   void select_lengths();
+  void prepare_exact();
+  void prepare_aligned();
   bool begin(Stage stage);
   void settle();
 
@@ -151,7 +154,9 @@ class BtallocWalk {
   ExtLen orig_length_;
   AllocArgs args_;
   FsBlock target_ = null_fsblock;
-  Stage stage_ = Stage::at_eof;
+  ExtLen longest_ = 0;      // free extent of any AG, as far as they were looked at
+  ExtLen next_minlen_ = 1;  // of the aligned attempt that follows an exact one
+  Stage stage_ = Stage::start_ag;
   std::optional<VextentWalk> walk_;
   FsBlock result_ = null_fsblock;
 };

@@ -6,6 +6,8 @@
 #include <cerrno>
 
 #include "kernel/fs/xfs/xfs_alloc_run.hpp"
+#include "kernel/fs/xfs/xfs_delalloc.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 
 namespace faultline::xfs {
 
@@ -24,6 +26,13 @@ void find_neighbours(const ExtentMap& map, std::uint64_t off, BmapAlloc& ap) {
   if (const auto prev = map.peek_prev(at)) ap.prev = neighbour(*prev);
 }
 
+// xfs_bmap_isaeof(): the request lies behind the last block, or in a reservation at the end.
+bool is_aeof(const ExtentMap& map, std::uint64_t off) {
+  const std::optional<Extent> last = map.peek_prev(map.end());
+  if (!last) return true;
+  return off >= last->end() || (off >= last->off && last->delalloc());
+}
+
 // New blocks are zeroed before the transaction commits (XFS_BMAPI_ZERO).
 void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_t blocks) {
   PmemDevice& device = *mp.m_super->s_daxdev;
@@ -36,8 +45,9 @@ void xfs_zero_extent(Kernel& k, const xfs_mount& mp, FsBlock start, std::uint64_
 HelperPath<std::int64_t> xfs_bmapi_allocate(Kernel& k, xfs_trans& tp, inode& ip, std::uint64_t off,
                                             std::uint64_t count, unsigned flags, Extent& imap) {
   xfs_mount& mp = *tp.mp;
-  BtallocWalk walk(mp.space, tp.alloc,
-                   bmap_request(*ip.xfs, ip.xfs->df, tp, off, count, ExtLen(ip.xfs->extsize)));
+  BmapAlloc request = bmap_request(*ip.xfs, ip.xfs->df, tp, off, count, xfs_get_extsz_hint(ip));
+  request.converting = flags & XFS_BMAPI_CONVERT;
+  BtallocWalk walk(mp.space, tp.alloc, request);
   co_await run_walk(k, tp, walk);
   if (walk.result() == null_fsblock) co_return -ENOSPC;
   trace_vextent_finish(k, mp, walk.args(), tp.alloc.highest_agno);
@@ -86,6 +96,8 @@ BmapAlloc bmap_request(const xfs_inode& ip, const DataFork& fork, const xfs_tran
   ap.datatype = XFS_ALLOC_USERDATA | XFS_ALLOC_NOBUSY;
   if (off == 0) ap.datatype |= XFS_ALLOC_INITIAL_USER_DATA;
   ap.extsize = hint;
+  ap.stripe = ip.i_mount->m_dalign;
+  ap.aeof = ap.stripe != 0 && ap.length >= ap.stripe && is_aeof(fork.map, off);
   find_neighbours(fork.map, off, ap);
   return ap;
 }
@@ -115,6 +127,9 @@ Path<std::int64_t> xfs_bmapi_write(Kernel& k, xfs_trans& tp, inode& ip, std::uin
     error = co_await xfs_bmapi_allocate(k, tp, ip, off, got.len, flags, imap);
   } else if (got.state == ExtState::unwritten && (flags & XFS_BMAPI_CONVERT)) {
     error = co_await xfs_bmapi_convert_unwritten(k, tp, ip, got, flags, imap);
+  } else if (got.delalloc()) {
+    error = co_await xfs_bmapi_allocate_delayed(k, tp, ip, Fork::data, got);
+    if (!error) imap = xfs_bmapi_read(ip.xfs->df.map, off, count);
   } else {
     imap = got;
   }

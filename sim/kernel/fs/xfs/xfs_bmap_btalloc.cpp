@@ -1,6 +1,6 @@
 // Where to put new blocks of a file: near its other blocks, else near its inode; long extents
 // first, then whatever there is. linux 6.12 fs/xfs/libxfs/xfs_bmap.c (xfs_bmap_btalloc and what it
-// calls, xfs_bmap_adjacent, xfs_bmap_extsize_align).
+// calls, xfs_bmap_btalloc_at_eof, xfs_bmap_adjacent, xfs_bmap_extsize_align).
 #include "base/bug.hpp"
 #include "kernel/fs/xfs/xfs_alloc_vextent.hpp"
 
@@ -74,15 +74,16 @@ BtallocWalk::BtallocWalk(FsSpace& fs, AllocTrans& tp, const BmapAlloc& request)
     : fs_(&fs), tp_(&tp), ap_(request), orig_offset_(request.offset), orig_length_(request.length) {
   args_.minleft = ap_.minleft;
   args_.datatype = ap_.datatype;
+  args_.wasdel = ap_.wasdel;
   compute_alignments();
   args_.maxlen = std::min(ap_.length, fs_->geo.ag_max_usable());
   choose_target();
   select_lengths();
-  stage_ = tp_->lowmode ? Stage::low_minlen : Stage::at_eof;
+  const bool at_eof = ap_.stripe != 0 && ap_.aeof && !tp_->lowmode;
+  stage_ = at_eof ? Stage::exact_eof : Stage::start_ag;
 }
 
 void BtallocWalk::compute_alignments() {
-  args_.alignment = std::max<ExtLen>(1, ap_.stripe);
   if (ap_.extsize == 0) return;
   if (!ap_.converting) {
     const auto next = ap_.eof ? std::nullopt : ap_.got;
@@ -127,46 +128,60 @@ void BtallocWalk::select_lengths() {
     best =
         std::max(best, xfs_alloc_longest_free_extent(geo, pag, xfs_alloc_min_freelist(geo, pag)));
   }
+  longest_ = best;
   if (best > args_.alignment) best -= args_.alignment;
-  best = best < ap_.minlen ? ap_.minlen : std::min(best, args_.maxlen);
-  if (args_.alignment > 1) {
-    best = std::max(best / args_.alignment * args_.alignment, ap_.minlen);
+  args_.minlen = best < ap_.minlen ? ap_.minlen : std::min(best, args_.maxlen);
+}
+
+/// xfs_bmap_btalloc_at_eof(), first half: right behind the file's last block. The slop keeps what
+/// the free list needs from growing when that fails and an aligned extent is looked for.
+void BtallocWalk::prepare_exact() {
+  const ExtLen stripe = ap_.stripe;
+  next_minlen_ = longest_ > stripe && longest_ <= args_.maxlen ? longest_ - stripe : args_.minlen;
+  const bool slop = next_minlen_ + stripe > args_.minlen + 1;
+  args_.alignslop = slop ? next_minlen_ + stripe - args_.minlen - 1 : 0;
+}
+
+/// The second half: an extent that begins at a stripe unit, rather shorter than not aligned.
+void BtallocWalk::prepare_aligned() {
+  args_.alignment = ap_.stripe;
+  args_.alignslop = 0;
+  if (ap_.offset != 0) {
+    args_.minlen = next_minlen_;
+  } else if (longest_ > ap_.stripe && longest_ <= args_.maxlen + ap_.stripe) {
+    args_.minlen = longest_ - ap_.stripe;
   }
-  args_.minlen = best;
 }
 
 /// Sets up the attempt of one stage; false if that stage does not apply.
 bool BtallocWalk::begin(Stage stage) {
-  AllocArgs args = args_;
   VextentType type = VextentType::start_ag;
   FsBlock target = target_;
   switch (stage) {
-    case Stage::at_eof:
-      if (!ap_.aeof || ap_.offset == 0) return false;
+    case Stage::exact_eof:
+      if (ap_.offset == 0) return false;
+      prepare_exact();
       type = VextentType::exact_bno;
-      args.alignslop = args.alignment - 1;
-      args.alignment = 1;
+      break;
+    case Stage::aligned_eof:
+      prepare_aligned();
       break;
     case Stage::start_ag:
-      break;
-    case Stage::unaligned:
-      if (args_.alignment == 1) return false;
-      args.alignment = args_.alignment = 1;
+      args_.alignment = 1;
       break;
     case Stage::low_minlen:
-      args.alignment = args_.alignment = 1;
       if (args_.minlen <= ap_.minlen) return false;
-      args.minlen = args_.minlen = ap_.minlen;
+      args_.minlen = ap_.minlen;
       break;
     case Stage::last_ditch:
-      args.total = args_.total = ap_.minlen;
+      args_.total = ap_.minlen;
       type = VextentType::first_ag;
       target = FsBlock(0);
       break;
     case Stage::end:
       return false;
   }
-  walk_.emplace(*fs_, *tp_, type, target, args);
+  walk_.emplace(*fs_, *tp_, type, target, args_);
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "kernel/fs/xfs/xfs_bmap.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
@@ -40,15 +41,8 @@ Path<std::int64_t> xfs_unmap_extent(Kernel& k, inode& ip, std::uint64_t off, std
 // One mapping of the range, which may end before it: returned in `got`.
 HelperPath<std::int64_t> alloc_one(Kernel& k, inode& ip, std::uint64_t off, std::uint64_t count,
                                    Extent& got) {
-  const std::uint64_t extsz = ip.xfs->extsize;
-  std::uint64_t start = 0;
-  std::uint64_t end = count;
-  if (extsz != 0) {
-    start = off / extsz * extsz;
-    end = off + count + off % extsz;
-    end = (end + extsz - 1) / extsz * extsz;
-  }
-  const std::uint64_t resblks = std::min<std::uint64_t>(end - start, max_extlen);
+  const std::uint64_t aligned = xfs_aligned_fsb_count(off, count, xfs_get_extsz_hint(ip));
+  const std::uint64_t resblks = std::min<std::uint64_t>(aligned, max_extlen);
   const std::uint64_t dblocks = xfs_diostrat_space_res(ip.xfs->i_mount->space.geo, resblks);
   xfs_trans tp;
   std::int64_t error = co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, false, tp);

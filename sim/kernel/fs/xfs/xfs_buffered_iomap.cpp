@@ -1,13 +1,14 @@
 // What XFS answers a write to the page cache: the mapping that is there, or a reservation of
 // blocks. Linux 6.12 fs/xfs/xfs_iomap.c xfs_buffered_write_iomap_begin; xfs_bmap_util.c users of
-// zeroing. Blocks that are shared get a reservation in the CoW fork to be copied to. Left out:
-// extent-size hints with delayed allocation, taking back what a failed copy had reserved.
+// zeroing. Blocks that are shared get a reservation in the CoW fork to be copied to. A file with an
+// extent-size hint gets its blocks at once. Left out: taking back what a failed copy had reserved.
 #include <algorithm>
 #include <cerrno>
 
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/iomap_write.hpp"
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
@@ -35,7 +36,10 @@ std::uint64_t prealloc_blocks(const inode& ip, std::uint64_t offset, std::uint64
   const std::uint64_t blocks = xfs_iomap_prealloc_size(ip, offset, count);
   if (blocks == 0) return 0;
   const std::uint64_t last = (offset + count - 1) >> block_log;
-  const std::uint64_t end = last / align * align + blocks;
+  std::uint64_t end = last / align * align + blocks;
+  if (const std::uint64_t stripe = xfs_eof_alignment(ip); stripe != 0) {
+    end = (end + stripe - 1) / stripe * stripe;
+  }
   return end > end_fsb ? end - end_fsb : 0;
 }
 
@@ -188,6 +192,11 @@ HelperPath<std::int64_t> convert_behind_eof(Kernel& k, inode& ip, std::uint64_t 
 Path<std::int64_t> xfs_buffered_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                                   std::uint64_t length, unsigned flags, iomap& map,
                                                   iomap& srcmap) {
+  if (xfs_get_extsz_hint(ip) != 0) {
+    const std::int64_t direct =
+        co_await xfs_direct_write_iomap_begin(k, ip, offset, length, flags, map, srcmap);
+    co_return direct;
+  }
   co_await k.engine.spend(k.costs.iomap_begin);
   co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_ilock_for_iomap");
   const Target to{map, srcmap};

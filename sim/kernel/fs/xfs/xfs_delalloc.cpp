@@ -9,6 +9,7 @@
 
 #include "kernel/fs/xfs/xfs_alloc_run.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_refcount_item.hpp"
@@ -93,11 +94,6 @@ struct Range {
   std::uint64_t off, len;
 };
 
-// xfs_get_cowextsz_hint()
-std::uint64_t cow_hint(const inode& ip) {
-  return std::max<std::uint64_t>(XFS_DEFAULT_COWEXTSZ_HINT, ip.xfs->extsize);
-}
-
 // xfs_bmap_extsize_align(): from multiple to multiple of the hint. Where the next mapping is in the
 // way the range moves towards the start, and where the one before is, it is cut.
 Range extsize_align(Range range, const std::optional<Extent>& prev,
@@ -115,16 +111,48 @@ Range extsize_align(Range range, const std::optional<Extent>& prev,
   return out;
 }
 
-// xfs_bmapi_allocate() for a reservation: unwritten, so that a crash before the data are on the
-// device shows zeros.
-HelperPath<std::int64_t> allocate_reserved(Kernel& k, xfs_trans& tp, inode& ip, Fork which,
-                                           const Extent& delayed) {
+Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, Fork fork,
+                                                  std::uint64_t offset, Extent& got) {
+  xfs_trans tp;
+  std::int64_t error =
+      co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::write, 0, XFS_TRANS_RESERVE, tp,
+                               "xfs_bmapi_convert_one_delalloc");
+  if (error) co_return error;
+  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
+  tp.joined = &ip;
+  const ExtentMap& map = fork_of(ip, fork).map;
+  const std::uint64_t fsb = offset >> block_log;
+  const std::optional<Extent> there = map.get(map.lookup(fsb));
+  if (!there || there->off > fsb) {
+    error = -EAGAIN;  // truncated while ILOCK was not held
+  } else if (there->delalloc()) {
+    const bool sealed = co_await is_iomap_sealed(ip);  // xfs_bmapi_write() of MAP_DIRECT
+    error = sealed ? -ETXTBSY : co_await xfs_bmapi_allocate_delayed(k, tp, ip, fork, *there);
+  }
+  const bool allocated = there && there->delalloc() && !error;
+  if (!error) got = *map.get(map.lookup(fsb < there->off ? there->off : fsb));
+  if (allocated) {
+    co_await xfs_trans_commit(k, tp);
+  } else {
+    co_await xfs_trans_cancel(k, tp, "xfs_bmapi_convert_one_delalloc");
+  }
+  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
+  co_return error;
+}
+
+}  // namespace
+
+HelperPath<std::int64_t> xfs_bmapi_allocate_delayed(Kernel& k, xfs_trans& tp, inode& ip, Fork which,
+                                                    const Extent& delayed) {
   xfs_mount& mp = *tp.mp;
   DataFork& fork = fork_of(ip, which);
   tp.alloc.busy_seq = mp.log.current_seq();
   tp.logs_core = true;
-  BtallocWalk walk(mp.space, tp.alloc,
-                   bmap_request(*ip.xfs, fork, tp, delayed.off, delayed.len, 0));
+  BmapAlloc request =
+      bmap_request(*ip.xfs, fork, tp, delayed.off, delayed.len,
+                   which == Fork::cow ? xfs_get_cowextsz_hint(ip) : xfs_get_extsz_hint(ip));
+  request.wasdel = true;
+  BtallocWalk walk(mp.space, tp.alloc, request);
   co_await run_walk(k, tp, walk);
   if (walk.result() == null_fsblock) co_return -ENOSPC;
   trace_vextent_finish(k, mp, walk.args(), tp.alloc.highest_agno);
@@ -148,37 +176,6 @@ HelperPath<std::int64_t> allocate_reserved(Kernel& k, xfs_trans& tp, inode& ip, 
   co_return 0;
 }
 
-Path<std::int64_t> xfs_bmapi_convert_one_delalloc(Kernel& k, inode& ip, Fork fork,
-                                                  std::uint64_t offset, Extent& got) {
-  xfs_trans tp;
-  std::int64_t error =
-      co_await xfs_trans_alloc(k, *ip.xfs->i_mount, TransType::write, 0, XFS_TRANS_RESERVE, tp,
-                               "xfs_bmapi_convert_one_delalloc");
-  if (error) co_return error;
-  co_await xfs_ilock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
-  tp.joined = &ip;
-  const ExtentMap& map = fork_of(ip, fork).map;
-  const std::uint64_t fsb = offset >> block_log;
-  const std::optional<Extent> there = map.get(map.lookup(fsb));
-  if (!there || there->off > fsb) {
-    error = -EAGAIN;  // truncated while ILOCK was not held
-  } else if (there->delalloc()) {
-    const bool sealed = co_await is_iomap_sealed(ip);  // xfs_bmapi_write() of MAP_DIRECT
-    error = sealed ? -ETXTBSY : co_await allocate_reserved(k, tp, ip, fork, *there);
-  }
-  const bool allocated = there && there->delalloc() && !error;
-  if (!error) got = *map.get(map.lookup(fsb < there->off ? there->off : fsb));
-  if (allocated) {
-    co_await xfs_trans_commit(k, tp);
-  } else {
-    co_await xfs_trans_cancel(k, tp, "xfs_bmapi_convert_one_delalloc");
-  }
-  xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_bmapi_convert_one_delalloc");
-  co_return error;
-}
-
-}  // namespace
-
 Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t off,
                                               std::uint64_t len, std::uint64_t prealloc,
                                               Extent& got) {
@@ -191,7 +188,8 @@ Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, Fork fork, s
   for (;;) {
     Range range{off, std::min<std::uint64_t>(len + prealloc, max_extlen)};
     if (next) range.len = std::min(range.len, next->off - off);
-    if (fork == Fork::cow) range = extsize_align(range, map.peek_prev(at), next, cow_hint(ip));
+    if (fork == Fork::cow)
+      range = extsize_align(range, map.peek_prev(at), next, xfs_get_cowextsz_hint(ip));
     const unsigned indlen = xfs_bmap_worst_indlen(geo, range.len);
     if (mp.fdblocks < range.len + indlen) {
       // Blocks that nobody has asked for are given up first.
@@ -290,6 +288,7 @@ std::uint64_t xfs_iomap_prealloc_size(const inode& ip, std::uint64_t offset, std
   const xfs_mount& mp = *ip.xfs->i_mount;
   if (offset + count <= ip.i_size) return 0;
   if (ip.i_size < allocsize_blocks << block_log) return 0;
+  if (ip.i_size < std::uint64_t{mp.m_dalign} << block_log) return allocsize_blocks;
   const ExtentMap& map = ip.xfs->df.map;
   const std::uint64_t off = offset >> block_log;
   ExtentMap::Cursor at = map.lookup(off);

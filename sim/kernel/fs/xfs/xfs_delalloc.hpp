@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernel/fs/xfs/xfs_mount.hpp"
+#include "kernel/fs/xfs/xfs_trans.hpp"
 #include "kernel/kernel.hpp"
 
 namespace faultline::xfs {
@@ -31,6 +32,11 @@ std::uint64_t xfs_bmap_cut_delay(const Geometry& geo, ExtentMap& map, ExtentMap:
 Path<std::int64_t> xfs_bmapi_reserve_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t off,
                                               std::uint64_t len, std::uint64_t prealloc,
                                               Extent& got);
+/// xfs_bmapi_allocate() for all or a part of a reservation, `delayed`: from its begin on as much as
+/// is found in one piece; unwritten, so that a crash before the data are on the device shows zeros.
+/// In the caller's transaction, with ILOCK exclusively. 0 or -ENOSPC.
+HelperPath<std::int64_t> xfs_bmapi_allocate_delayed(Kernel& k, xfs_trans& tp, inode& ip, Fork fork,
+                                                    const Extent& delayed);
 /// Allocates blocks for the reservation at `offset` (bytes) until they reach that far; `got` is the
 /// mapping there. 0, or a negative errno: -EAGAIN when nothing is there any more.
 Path<std::int64_t> xfs_bmapi_convert_delalloc(Kernel& k, inode& ip, Fork fork, std::uint64_t offset,

@@ -1,7 +1,7 @@
 // XFS_IOC_EXCHANGE_RANGE. See the header. After both files are locked and written back one mapping
 // of each after the other changes places, in one chain of transactions of deferred unmappings and
-// mappings, so that a crash in between is finished by recovery. Left out: XFS_IOC_COMMIT_RANGE and
-// its freshness check, XFS_EXCHANGE_RANGE_FILE1_WRITTEN, quota, realtime files, the intent of the
+// mappings, so that a crash in between is finished by recovery. Left out:
+// XFS_EXCHANGE_RANGE_FILE1_WRITTEN, quota, realtime files, the intent of the
 // whole exchange, which the intents of its parts stand for.
 #include "kernel/fs/xfs/xfs_exchrange.hpp"
 
@@ -32,6 +32,7 @@ struct Exchange {
   inode* ip2;
   ExchangeRange range;
   bool to_eof = false;
+  const CommitFreshness* fresh = nullptr;  // null: changes of the second file are no matter
   std::uint64_t end1() const { return range.file1_offset + range.length; }
   std::uint64_t end2() const { return range.file2_offset + range.length; }
 };
@@ -99,9 +100,17 @@ Path<std::int64_t> xfs_exchange_range_prep(Kernel& k, Exchange& x) {
   co_return error;
 }
 
+// xfs_exchrange_check_freshness(): with both files locked nothing can change any more. Times have
+// the grain of a tick: a change in the same one is not seen.
+bool is_stale(const Exchange& x) {
+  return x.fresh->file2_ino != x.ip2->i_ino || x.fresh->file2_ctime != x.ip2->i_ctime ||
+         x.fresh->file2_mtime != x.ip2->i_mtime;
+}
+
 Path<std::int64_t> xfs_exchrange_prep(Kernel& k, Exchange& x) {
   std::int64_t error = co_await xfs_exchange_range_prep(k, x);
   if (error || x.range.length == 0) co_return error;
+  if (x.fresh && is_stale(x)) co_return -EBUSY;
   error = co_await xfs_flush_unmap_range(k, *x.ip2, x.range.file2_offset, x.range.length);
   if (error) co_return error;
   error = co_await xfs_flush_unmap_range(k, *x.ip1, x.range.file1_offset, x.range.length);
@@ -266,12 +275,13 @@ std::int64_t check_files(const file& file1, const file& file2) {
 
 }  // namespace
 
-Path<std::int64_t> xfs_exchange_range(Kernel& k, file& file1, file& file2, ExchangeRange range) {
+Path<std::int64_t> xfs_exchange_range(Kernel& k, file& file1, file& file2, ExchangeRange range,
+                                      const CommitFreshness* fresh) {
   std::int64_t error = check_files(file1, file2);
   if (!error && range.length != 0) error = xfs_exchange_range_verify_area(range);
   if (error) co_return error;
   super_block& sb = *file2.f_inode->i_sb;
-  Exchange x{file1.f_inode, file2.f_inode, range, range.length == 0};
+  Exchange x{file1.f_inode, file2.f_inode, range, range.length == 0, fresh};
   co_await sb_start_write(sb);
   error = co_await xfs_exchrange_contents(k, x);
   sb_end_write(sb);
@@ -280,14 +290,15 @@ Path<std::int64_t> xfs_exchange_range(Kernel& k, file& file1, file& file2, Excha
 
 namespace {
 
-HelperPath<std::int64_t> by_profile(Kernel& k, file& file1, file& file2,
-                                    const ExchangeRange& range) {
+HelperPath<std::int64_t> by_profile(Kernel& k, file& file1, file& file2, const ExchangeRange& range,
+                                    const CommitFreshness* fresh) {
   if (!file2.f_inode->xfs) co_return -ENOTTY;
   std::int64_t error = 0;
   if (k.profile.exchange == XfsExchange::exchange_range) {
-    error = co_await xfs_exchange_range(k, file1, file2, range);
+    error = co_await xfs_exchange_range(k, file1, file2, range, fresh);
     co_return error;
   }
+  if (fresh) co_return -ENOTTY;
   super_block& sb = *file2.f_inode->i_sb;
   co_await sb_start_write(sb);  // mnt_want_write_file()
   error = co_await xfs_ioc_swapext(k, file2, file1, range);
@@ -295,10 +306,8 @@ HelperPath<std::int64_t> by_profile(Kernel& k, file& file1, file& file2,
   co_return error;
 }
 
-}  // namespace
-
-Path<std::int64_t> xfs_ioc_exchange(Kernel& k, std::int64_t fd2, std::int64_t fd1,
-                                    const ExchangeRange& range) {
+HelperPath<std::int64_t> with_files(Kernel& k, std::int64_t fd2, std::int64_t fd1,
+                                    const ExchangeRange& range, const CommitFreshness* fresh) {
   file* const file2 = fget(k, fd2);
   if (!file2) co_return -EBADF;
   file* const file1 = fget(k, fd1);
@@ -306,10 +315,39 @@ Path<std::int64_t> xfs_ioc_exchange(Kernel& k, std::int64_t fd2, std::int64_t fd
     fput(k, *file2);
     co_return -EBADF;
   }
-  const std::int64_t error = co_await by_profile(k, *file1, *file2, range);
+  const std::int64_t error = co_await by_profile(k, *file1, *file2, range, fresh);
   fput(k, *file1);
   fput(k, *file2);
   co_return error;
+}
+
+}  // namespace
+
+Path<std::int64_t> xfs_ioc_exchange(Kernel& k, std::int64_t fd2, std::int64_t fd1,
+                                    const ExchangeRange& range) {
+  const std::int64_t error = co_await with_files(k, fd2, fd1, range, nullptr);
+  co_return error;
+}
+
+Path<std::int64_t> xfs_ioc_commit_range(Kernel& k, std::int64_t fd2, std::int64_t fd1,
+                                        const ExchangeRange& range, const CommitFreshness& fresh) {
+  const std::int64_t error = co_await with_files(k, fd2, fd1, range, &fresh);
+  co_return error;
+}
+
+Path<std::int64_t> xfs_ioc_start_commit(Kernel& k, std::int64_t fd2, CommitFreshness& sample) {
+  constexpr unsigned locks = XFS_IOLOCK_SHARED | XFS_MMAPLOCK_SHARED | XFS_ILOCK_SHARED;
+  file* const f = fget(k, fd2);
+  if (!f) co_return -EBADF;
+  inode& ip = *f->f_inode;
+  const bool knows = ip.xfs && k.profile.exchange == XfsExchange::exchange_range;
+  if (knows) {
+    co_await xfs_ilock(k, ip, locks, "xfs_ioc_start_commit");
+    sample = {ip.i_ino, ip.i_mtime, ip.i_ctime};
+    xfs_iunlock(k, ip, locks, "xfs_ioc_start_commit");
+  }
+  fput(k, *f);
+  co_return knows ? 0 : -ENOTTY;
 }
 
 }  // namespace faultline::xfs

@@ -233,7 +233,7 @@ Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io) {
     co_return 0;
   }
   if (!ip.dax && (file.f_flags & O_DIRECT)) {
-    const std::int64_t written = co_await xfs_file_dio_write(k, file, io, DioWait::wait);
+    const std::int64_t written = co_await xfs_file_direct_write(k, file, io, DioWait::wait);
     co_return written;
   }
   co_await sb_start_write(*ip.i_sb);

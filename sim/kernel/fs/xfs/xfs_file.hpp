@@ -35,7 +35,8 @@ Path<std::int64_t> xfs_file_read_iter(Kernel& k, file& file, DaxIo io);
 Path<std::int64_t> xfs_file_write_iter(Kernel& k, file& file, DaxIo io);
 
 /// Direct I/O of a file without DAX: bytes, -EIOCBQUEUED, or a negative errno.
-Path<std::int64_t> xfs_file_dio_write(Kernel& k, file& file, const DaxIo& io, DioWait wait);
+HelperPath<std::int64_t> xfs_file_direct_write(Kernel& k, file& file, const DaxIo& io,
+                                               DioWait wait);
 Path<std::int64_t> xfs_file_dio_read(Kernel& k, file& file, const DaxIo& io, DioWait wait);
 
 // The same for a file with a page cache.

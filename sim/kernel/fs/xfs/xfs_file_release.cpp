@@ -1,7 +1,6 @@
 // The last close of an open XFS file: blocks that appending writes had preallocated behind the end
 // of the file go, the first time that a writer closes it. Linux 6.12 fs/xfs/xfs_file.c
-// xfs_file_release, fs/xfs/xfs_bmap_util.c xfs_can_free_eofblocks, xfs_free_eofblocks. Left out:
-// the early write-back of a file that was cut off while it was open.
+// xfs_file_release. Left out: the early write-back of a file that was cut off while it was open.
 #include "kernel/fs/xfs/xfs_eofblocks.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"

@@ -1,5 +1,6 @@
-// Sizes of allocation groups and worst-case tree heights. mkfs.xfs 6.1 (one plain device) and
-// linux 6.12 xfs_alloc_compute_maxlevels, xfs_bmap_compute_maxlevels, xfs_rmapbt/refcountbt.
+// Sizes of allocation groups and worst-case tree heights. mkfs.xfs 6.1 (calc_default_ag_geometry,
+// align_ag_geometry) and linux 6.12 xfs_alloc_compute_maxlevels, xfs_bmap_compute_maxlevels,
+// xfs_rmapbt/refcountbt.
 #include "kernel/fs/xfs/xfs_format.hpp"
 
 #include <bit>
@@ -12,12 +13,36 @@ namespace {
 constexpr std::uint64_t min_ag_blocks = 64;
 constexpr std::uint64_t max_ag_blocks = (1ULL << 28) - 1;  // one block less than 1 TiB
 
+constexpr std::uint64_t mib(std::uint64_t n) { return n << (20 - block_log); }
+
+/// Of many disks, more groups: up to 32.
+unsigned multidisk_shift(std::uint64_t dblocks) {
+  unsigned shift = 5;
+  for (const std::uint64_t below : {mib(512 << 10), mib(8 << 10), mib(128), mib(64), mib(32)}) {
+    if (dblocks < below) --shift;
+  }
+  return shift;
+}
+
 /// AG size as mkfs.xfs picks it: four AGs from 128 MiB to 4 TiB, fewer below 64 MiB.
-std::uint64_t default_agblocks(std::uint64_t dblocks) {
-  constexpr auto mib = [](std::uint64_t n) { return n << (20 - block_log); };
-  if (dblocks >= mib(4ULL << 20)) return max_ag_blocks;
-  const unsigned shift = dblocks >= mib(64) ? 2 : dblocks >= mib(32) ? 1 : 0;
+std::uint64_t default_agblocks(std::uint64_t dblocks, bool multidisk) {
+  if (dblocks >= mib((multidisk ? 32ULL : 4ULL) << 20)) return max_ag_blocks;
+  unsigned shift = dblocks >= mib(64) ? 2 : dblocks >= mib(32) ? 1 : 0;
+  if (multidisk) shift = multidisk_shift(dblocks);
   return (dblocks >> shift) + ((dblocks & ((1ULL << shift) - 1)) != 0 ? 1 : 0);
+}
+
+/// A whole number of stripe units; and where every group would begin on the same disk, one unit
+/// less, unless the number of groups was asked for.
+std::uint64_t aligned_agblocks(const GeometryChoice& choice, std::uint64_t dblocks,
+                               std::uint64_t size) {
+  const std::uint64_t unit = choice.dsunit;
+  if (unit == 0) return size;
+  const std::uint64_t up = (size + unit - 1) / unit * unit;
+  size = up > max_ag_blocks ? size / unit * unit : up;
+  const bool same_disk = size % choice.dswidth == 0 && choice.dswidth != unit && dblocks > size;
+  if (!same_disk || choice.agcount != 0) return size;
+  return size - unit >= mib(16) ? size - unit : size + unit;
 }
 
 /// Worst height of a file's extent tree, whose root has only three pointers in the tightest inode.
@@ -37,8 +62,9 @@ Geometry make_geometry(const GeometryChoice& choice) {
   Geometry geo;
   geo.dblocks = choice.device_bytes >> block_log;
   FL_ASSERT(geo.dblocks >= (16u << (20 - block_log)) && choice.device_bytes < (1ULL << 63));
-  std::uint64_t size = choice.agcount == 0 ? default_agblocks(geo.dblocks)
+  std::uint64_t size = choice.agcount == 0 ? default_agblocks(geo.dblocks, choice.dsunit != 0)
                                            : (geo.dblocks + choice.agcount - 1) / choice.agcount;
+  size = aligned_agblocks(choice, geo.dblocks, size);
   size = std::clamp(size, min_ag_blocks, std::min(max_ag_blocks, geo.dblocks));
   // A last AG too short to hold its own metadata is given up, as mkfs does.
   if (const auto tail = geo.dblocks % size; tail != 0 && tail < min_ag_blocks) geo.dblocks -= tail;

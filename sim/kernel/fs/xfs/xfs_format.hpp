@@ -1,7 +1,8 @@
 // Where things lie on an XFS of 4 KiB blocks: allocation groups, their headers and first B+tree
 // blocks, how many records a tree block takes, what fits into a 512-byte inode.
 // Source: linux 6.12 fs/xfs/libxfs/xfs_format.h, xfs_types.c, xfs_alloc.c (maxlevels), xfs_bmap.c;
-// AG sizes as mkfs.xfs chooses them for one plain device. Left out: other block sizes, realtime.
+// AG sizes as mkfs.xfs chooses them for one plain device or a striped one. Left out: other block
+// sizes, realtime.
 #pragma once
 
 #include <algorithm>
@@ -104,6 +105,8 @@ struct Geometry {
 struct GeometryChoice {
   std::uint64_t device_bytes = 0;
   AgNumber agcount = 0;
+  ExtLen dsunit = 0;   ///< stripe unit, blocks; 0: none
+  ExtLen dswidth = 0;  ///< stripe width, a multiple of it
   unsigned sectsize = 4096;
   bool reflink = false;
   bool rmapbt = false;

@@ -8,6 +8,7 @@
 
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/xfs/xfs_bmap.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
 #include "kernel/fs/xfs/xfs_reflink_cancel.hpp"
@@ -78,13 +79,17 @@ Path<std::int64_t> xfs_read_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
 }
 
 // Allocates or converts [offset_fsb, +count_fsb) in a transaction of its own; the blocks are zeroed
-// and marked written before the commit, since a DAX mapping shows them at once.
+// and marked written before the commit, since a DAX mapping shows them at once. A hint rounds what
+// is reserved here, and what is allocated unless it is written at once.
 Path<std::int64_t> xfs_iomap_write_direct(Kernel& k, inode& ip, std::uint64_t offset_fsb,
                                           std::uint64_t count_fsb, Extent& imap) {
   const Geometry& geo = ip.xfs->i_mount->space.geo;
-  const bool unwritten = imap.start != HOLESTARTBLOCK && imap.state == ExtState::unwritten;
+  const bool unwritten =
+      ip.dax && imap.start != HOLESTARTBLOCK && imap.state == ExtState::unwritten;
   const std::uint64_t dblocks =
-      unwritten ? xfs_diostrat_space_res(geo, 0) << 1 : xfs_diostrat_space_res(geo, count_fsb);
+      unwritten ? xfs_diostrat_space_res(geo, 0) << 1
+                : xfs_diostrat_space_res(
+                      geo, xfs_aligned_fsb_count(offset_fsb, count_fsb, xfs_get_extsz_hint(ip)));
   xfs_trans tp;
   std::int64_t error =
       co_await xfs_trans_alloc_inode(k, ip, TransType::write, dblocks, unwritten, tp);
@@ -119,14 +124,44 @@ void found_cow(Kernel& k, const inode& ip, std::uint64_t offset, const CowMappin
   xfs_bmbt_to_iomap(ip, map, cow.cmap, IOMAP_F_SHARED);
 }
 
+// Whether a write is one mapping's, all of it (imap_spans_range), and needs nothing zeroed around
+// it.
+bool overwrites(const Extent& imap, std::uint64_t offset, std::uint64_t length) {
+  const bool whole = ((offset | length) & ((1u << block_shift) - 1)) == 0;
+  return imap.end() >= to_fsb(offset + length) && (whole || imap.state == ExtState::written);
+}
+
+// Larger allocations would hold ILOCK for too long.
+constexpr std::uint64_t max_alloc = 1024 * PAGE_SIZE;
+
+// Where an allocation for a write of `length` bytes ends.
+std::uint64_t allocation_end(const inode& ip, std::uint64_t offset, std::uint64_t length,
+                             const Extent& imap) {
+  const std::uint64_t end_fsb = to_fsb(offset + length);
+  if (offset + length > ip.i_size) return xfs_iomap_eof_align_last_fsb(ip, end_fsb);
+  return imap.start == HOLESTARTBLOCK ? std::min(end_fsb, imap.end()) : end_fsb;
+}
+
+}  // namespace
+
+std::uint64_t xfs_iomap_eof_align_last_fsb(const inode& ip, std::uint64_t end_fsb) {
+  const std::uint64_t hint = xfs_get_extsz_hint(ip);
+  std::uint64_t align = xfs_eof_alignment(ip);
+  if (hint != 0) align = align != 0 ? (align + hint - 1) / hint * hint : hint;
+  if (align == 0) return end_fsb;
+  const std::uint64_t aligned = (end_fsb + align - 1) / align * align;
+  const ExtentMap& map = ip.xfs->df.map;
+  const std::optional<Extent> last = map.peek_prev(map.end());
+  return !last || aligned >= last->end() ? aligned : end_fsb;
+}
+
 Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                                 std::uint64_t length, unsigned flags, iomap& map,
                                                 iomap& srcmap) {
-  constexpr std::uint64_t max_fsb = 1024;  // larger DAX allocations would hold ILOCK for too long
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint16_t iomap_flags = offset + length > ip.i_size ? IOMAP_F_DIRTY : 0;
   const std::uint64_t offset_fsb = offset >> block_shift;
-  std::uint64_t end_fsb = to_fsb(offset + length);
+  const std::uint64_t end_fsb = to_fsb(offset + length);
   const unsigned lockmode = ip.xfs->reflink ? XFS_ILOCK_EXCL : XFS_ILOCK_SHARED;
   co_await xfs_ilock_for_iomap(k, ip, lockmode);
   Extent imap = xfs_bmapi_read(ip.xfs->df.map, offset_fsb, end_fsb - offset_fsb);
@@ -137,42 +172,44 @@ Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint6
     }
     CowMapping cow;
     cow.imap = imap;
-    const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, cow, true);
+    const bool now = ip.dax || (flags & IOMAP_DIRECT);
+    const std::int64_t failed = co_await xfs_reflink_allocate_cow(k, ip, cow, now);
     if (!failed && cow.shared) found_cow(k, ip, offset, cow, map, srcmap);
     if (failed || cow.shared) {
       if (cow.locked) xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
       co_return failed;
     }
     imap = cow.imap;
-    end_fsb = imap.end();
-    length = (end_fsb << block_shift) - offset;
+    length = (imap.end() << block_shift) - offset;
   }
   xfs_iunlock(k, ip, lockmode, "xfs_direct_write_iomap_begin");
   if (!imap_needs_alloc(ip, imap, flags)) {
+    if ((flags & IOMAP_OVERWRITE_ONLY) && !overwrites(imap, offset, length)) co_return -EAGAIN;
     trace_iomap<Event::xfs_iomap_found>(k, ip, offset, length, imap);
     xfs_bmbt_to_iomap(ip, map, imap, iomap_flags);
     co_return 0;
   }
   if (flags & (IOMAP_NOWAIT | IOMAP_OVERWRITE_ONLY)) co_return -EAGAIN;
-  length = std::min(length, max_fsb << block_shift);
-  end_fsb = std::min(to_fsb(offset + length), imap.off + imap.len);
+  length = std::min(length, max_alloc);
+  const std::uint64_t end = allocation_end(ip, offset, length, imap);
   const std::int64_t error =
-      co_await xfs_iomap_write_direct(k, ip, offset_fsb, end_fsb - offset_fsb, imap);
+      co_await xfs_iomap_write_direct(k, ip, offset_fsb, end - offset_fsb, imap);
   if (error) co_return error;
   trace_iomap<Event::xfs_iomap_alloc>(k, ip, offset, length, imap);
   xfs_bmbt_to_iomap(ip, map, imap, iomap_flags | IOMAP_F_NEW);
   co_return 0;
 }
 
+namespace {
+
 // xfs_file_iomap_begin(): what 4.13 has instead of one function for each purpose. A direct write to
 // shared blocks goes to the CoW fork.
 Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
                                         std::uint64_t length, unsigned flags, iomap& map,
                                         iomap& srcmap) {
-  constexpr std::uint64_t max_fsb = 1024;
   co_await k.engine.spend(k.costs.iomap_begin);
   const std::uint64_t offset_fsb = offset >> block_shift;
-  std::uint64_t end_fsb = to_fsb(offset + length);
+  const std::uint64_t end_fsb = to_fsb(offset + length);
   const bool cow = ip.xfs->reflink && (flags & IOMAP_WRITE) && (flags & IOMAP_DIRECT);
   const unsigned lockmode = cow ? XFS_ILOCK_EXCL : XFS_ILOCK_SHARED;
   co_await xfs_ilock(k, ip, lockmode, cow ? "xfs_file_iomap_begin" : "xfs_ilock_data_map_shared");
@@ -187,7 +224,7 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
       co_return failed;
     }
     imap = copy.imap;
-    end_fsb = imap.end();
+    length = (imap.end() << block_shift) - offset;
   }
   if (!(flags & IOMAP_WRITE) || !imap_needs_alloc(ip, imap, flags)) {
     xfs_iunlock(k, ip, lockmode, "xfs_file_iomap_begin");
@@ -204,7 +241,8 @@ Path<std::int64_t> xfs_file_iomap_begin(Kernel& k, inode& ip, std::uint64_t offs
     }
   }
   xfs_iunlock(k, ip, lockmode, "xfs_iomap_write_direct");
-  const std::uint64_t end = std::min({end_fsb, offset_fsb + max_fsb, imap.off + imap.len});
+  length = std::min(length, max_alloc);
+  const std::uint64_t end = allocation_end(ip, offset, length, imap);
   const std::int64_t error =
       co_await xfs_iomap_write_direct(k, ip, offset_fsb, end - offset_fsb, imap);
   if (error) co_return error;

@@ -16,6 +16,11 @@ extern const iomap_ops xfs_buffered_write_iomap_ops;
 /// Linux 4.13: one table for everything.
 extern const iomap_ops xfs_iomap_ops;
 
+/// Of a write that gets its blocks at once: direct, DAX, or of a file with an extent-size hint.
+Path<std::int64_t> xfs_direct_write_iomap_begin(Kernel& k, inode& ip, std::uint64_t offset,
+                                                std::uint64_t length, unsigned flags, iomap& map,
+                                                iomap& srcmap);
+
 /// An extent as iomap sees it; `flags` IOMAP_F_*.
 void xfs_bmbt_to_iomap(const inode& ip, iomap& map, const Extent& imap, std::uint16_t flags);
 

@@ -28,6 +28,8 @@ struct xfs_mount {
   std::vector<std::uint32_t> tickets;  ///< log grants that are held, by task
   std::uint64_t covered_head = 0;      ///< where the log ended when it was last covered
   BufCache buffers;
+  ExtLen m_dalign = 0;  ///< stripe unit, blocks; 0: none
+  ExtLen m_swidth = 0;  ///< stripe width, blocks
   std::uint64_t next_tid = 1;
   inode* m_rootip = nullptr;  ///< the root directory; null until something is done in it
 };
@@ -48,6 +50,7 @@ struct xfs_inode {
   unsigned i_flags = 0;              ///< XFS_I*
   std::uint32_t xflags = 0;          ///< FS_XFLAG_* on disk
   std::uint64_t extsize = 0;         ///< extent-size hint, blocks
+  std::uint64_t cowextsize = 0;      ///< the same for copies of shared blocks
   bool core_in_cil = false;          ///< more than timestamps is logged since the last fsync
   std::uint64_t ili_commit_seq = 0;  ///< newest checkpoint with a change of the inode
   std::optional<Shared<std::int32_t>> i_mapdcount;  ///< MAP_DIRECT mappings of it

@@ -88,6 +88,20 @@ std::vector<BlockRun> Refcounts::decrease(AgBlock bno, ExtLen len) {
   return unused;
 }
 
+// Neighbours are one record, as they are one mapping of a CoW fork, which may be freed at once.
+void Refcounts::alloc_cow(AgBlock bno, ExtLen len) {
+  auto next = cow_.lower_bound(bno);
+  if (next != cow_.end() && next->first == bno + len) {
+    len += next->second;
+    next = cow_.erase(next);
+  }
+  if (next != cow_.begin() && std::prev(next)->first + std::prev(next)->second == bno) {
+    std::prev(next)->second += len;
+  } else {
+    cow_.emplace(bno, len);
+  }
+}
+
 void Refcounts::free_cow(AgBlock bno, ExtLen len) {
   auto it = cow_.upper_bound(bno);
   FL_ASSERT(it != cow_.begin());

@@ -25,7 +25,7 @@ class Refcounts {
   void increase(AgBlock bno, ExtLen len);
   /// One user fewer; returns the parts that nobody uses any more.
   std::vector<BlockRun> decrease(AgBlock bno, ExtLen len);
-  void alloc_cow(AgBlock bno, ExtLen len) { cow_.emplace(bno, len); }
+  void alloc_cow(AgBlock bno, ExtLen len);
   /// Takes a part of the blocks set aside for copies out.
   void free_cow(AgBlock bno, ExtLen len);
   std::size_t records() const { return shared_.size() + cow_.size(); }

@@ -10,6 +10,7 @@
 #include "kernel/fs/xfs/xfs_bmap.hpp"
 #include "kernel/fs/xfs/xfs_bmap_item.hpp"
 #include "kernel/fs/xfs/xfs_delalloc.hpp"
+#include "kernel/fs/xfs/xfs_hints.hpp"
 #include "kernel/fs/xfs/xfs_icache.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_refcount_item.hpp"
@@ -73,7 +74,7 @@ HelperPath<std::int64_t> allocate(Kernel& k, xfs_trans& tp, inode& ip, CowMappin
   const bool sealed = co_await is_iomap_sealed(ip);
   if (sealed) co_return -ETXTBSY;
   tp.alloc.busy_seq = mp.log.current_seq();
-  const ExtLen hint = std::max<ExtLen>(XFS_DEFAULT_COWEXTSZ_HINT, ExtLen(ip.xfs->extsize));
+  const ExtLen hint = xfs_get_cowextsz_hint(ip);
   BtallocWalk walk(mp.space, tp.alloc,
                    bmap_request(*ip.xfs, ip.xfs->cow, tp, cow.imap.off, cow.imap.len, hint));
   co_await run_walk(k, tp, walk);
@@ -92,7 +93,7 @@ HelperPath<std::int64_t> allocate(Kernel& k, xfs_trans& tp, inode& ip, CowMappin
 
 HelperPath<std::int64_t> xfs_reflink_fill_cow_hole(Kernel& k, inode& ip, CowMapping& cow) {
   const Geometry& geo = ip.xfs->i_mount->space.geo;
-  const ExtLen hint = std::max<ExtLen>(XFS_DEFAULT_COWEXTSZ_HINT, ExtLen(ip.xfs->extsize));
+  const ExtLen hint = xfs_get_cowextsz_hint(ip);
   const std::uint64_t first = cow.imap.off / hint * hint;
   const std::uint64_t end = (cow.imap.end() + hint - 1) / hint * hint;
   xfs_iunlock(k, ip, XFS_ILOCK_EXCL, "xfs_reflink_fill_cow_hole");

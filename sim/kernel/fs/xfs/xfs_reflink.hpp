@@ -5,9 +5,6 @@
 
 namespace faultline::xfs {
 
-/// Blocks that are allocated for a copy at once, where the file has no hint of its own.
-inline constexpr ExtLen XFS_DEFAULT_COWEXTSZ_HINT = 32;
-
 /// xfs_reflink_trim_around_shared: cuts a mapping so that all of it is shared, or none. ILOCK held.
 Path<bool> xfs_reflink_trim_around_shared(Kernel& k, inode& ip, Extent& imap);
 

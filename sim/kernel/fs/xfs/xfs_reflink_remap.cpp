@@ -174,7 +174,8 @@ HelperPath<std::int64_t> prepare_locked(Kernel& k, inode& src, inode& dest, Rema
   // 4.13 refuses both kinds before anything else; later kernels only the mixture.
   const bool refused = k.profile.reflink_dax ? src.dax != dest.dax : src.dax || dest.dax;
   if (refused) co_return -EINVAL;
-  std::int64_t error = co_await generic_remap_file_range_prep(k, src, dest, range);
+  std::int64_t error =
+      co_await generic_remap_file_range_prep(k, src, dest, range, xfs_read_iomap_ops_of(k.profile));
   if (error || range.length == 0) co_return error;
   error = co_await xfs_reflink_zero_posteof(k, dest, range.pos_out);
   if (error) co_return error;
