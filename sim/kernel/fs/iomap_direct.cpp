@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "kernel/arch/x86/access.hpp"
 #include "kernel/fs/inode.hpp"
@@ -199,7 +200,7 @@ Path<void> iomap_dio_complete_work(Kernel& k, iomap_ioend& whole) {
   const std::int64_t result = co_await iomap_dio_complete(k, whole);
   const inode& host = *whole.host;
   k.trace<Event::sim_aio_complete>(host.i_sb->s_dev, host.i_ino, whole.offset, result);
-  fput(k, *whole.filp);
+  fput(k, *std::exchange(whole.filp, nullptr));
   co_await task_work_run(k);
 }
 

@@ -16,11 +16,11 @@ namespace {
 // What a kernel worker does with the completions that have been queued for it.
 Path<void> worker_thread(Kernel& k) {
   while (!k.completions.empty()) {
-    const std::unique_ptr<iomap_ioend> ioend = std::move(k.completions.front());
+    iomap_ioend& ioend = *k.completions.front();  // stays in the queue while it is worked on
+    if (k.now() < ioend.done) co_await k.engine.block_until(ioend.done);
+    co_await ioend.finish(k, ioend);
+    for (folio* const f : ioend.folios) folio_end_writeback(k, *f);
     k.completions.pop_front();
-    if (k.now() < ioend->done) co_await k.engine.block_until(ioend->done);
-    co_await ioend->finish(k, *ioend);
-    for (folio* const f : ioend->folios) folio_end_writeback(k, *f);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "kernel/fs/iomap_writeback.hpp"
 #include "kernel/mm/check_mm_parts.hpp"
 #include "kernel/mm/i_mmap.hpp"
 
@@ -87,6 +88,9 @@ void check_file_references(const Kernel& k, MmLook& look) {
   for (const char_device& device : k.char_devices) {
     if (device.inner_file) ++users[device.inner_file];
     if (device.replacement) ++users[device.replacement];
+  }
+  for (const auto& request : k.completions) {  // asynchronous ones keep their file open
+    if (request->filp) ++users[request->filp];
   }
   for (const file& f : k.files) {
     const auto found = users.find(&f);

@@ -1,7 +1,7 @@
-// Random sequences of everything that moves, shares, copies or exchanges blocks of two mapped files
-// against a model that knows the value of each block, and of DAX files whether it has one; and the
-// file system's own account of free space. On DAX files and through and past the page cache, also
-// with extent-size hints, stripes, and blocks that are reserved at the start.
+// Random sequences of everything that moves, shares, copies, cuts off or exchanges blocks of two
+// mapped files against a model that knows the value of each block, and of DAX files whether it has
+// one; and the file system's own account of free space. On DAX files and through and past the page
+// cache, also with extent-size hints, stripes, and blocks that are reserved at the start.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -104,7 +104,7 @@ class Sequence {
     const auto end = begin + std::ptrdiff_t(r.count);
     const auto had = has_[f].begin() + std::ptrdiff_t(r.first);
     const auto had_end = had + std::ptrdiff_t(r.count);
-    switch (rng_.below(14)) {
+    switch (rng_.below(15)) {
       case 0:
       case 1:
         return two_files(f, r);
@@ -136,6 +136,11 @@ class Sequence {
         return falloc(f, r, "\"KEEP_SIZE\"", "\"errno\": 0");
       case 8:
         return write_directly(f, r);
+      case 9:  // cut off, and as long as it was
+        add("ftruncate", fd(f) + ", \"length\": " + bytes(r.first), id());
+        std::fill(begin, value[f].end(), Block{});
+        std::fill(had, has_[f].end(), Has::nothing);
+        return restore_size(f);
       default:
         value[f][r.first][0] = std::uint64_t(count_) + 1;
         *had = Has::written;
