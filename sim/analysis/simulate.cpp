@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analysis/fault_parts.hpp"
+#include "analysis/hung_tasks.hpp"
 #include "analysis/invariants.hpp"
 #include "analysis/lock_order_sink.hpp"
 #include "scenario/report_words.hpp"
@@ -71,14 +72,24 @@ struct OrderFeed {
 // Whether somebody wants the records of lock events anyway. Locks that a scenario declares may be
 // misused, which only records tell all about.
 bool lock_records_exist(const Scenario& scenario, const SimulateOptions& options,
-                        const EventMask& expected) {
+                        const EventMask& expected, bool check_invariants) {
   const EventMask locks = EventMask::of_level(Level::locks);
   const EventMask kernel = EventMask::of_level(Level::kernel);
   if (options.trace_text || !options.trace_path.empty() || options.digest || options.watcher.fn ||
-      options.check_invariants) {
+      check_invariants) {
     return true;
   }
   return !scenario.locks.empty() || (expected & locks) != (expected & kernel);
+}
+
+// A scenario that expects a broken rule wants to have it looked for.
+bool wants_invariants(const Scenario& scenario, const SimulateOptions& options) {
+  const auto expects = [](const RunExpectation& e) {
+    const ExpectFinding* const finding = std::get_if<ExpectFinding>(&e.what);
+    return finding && finding->kind == "invariant";
+  };
+  return options.check_invariants ||
+         std::any_of(scenario.expect.begin(), scenario.expect.end(), expects);
 }
 
 WorldOptions world_options(const SimulateOptions& options) {
@@ -102,7 +113,8 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   std::optional<TextWriter> writer;
   const bool traced = options.trace_text || !options.trace_path.empty();
   ExpectationSink expectations(scenario, tracer.symbols());
-  const bool by_records = lock_records_exist(scenario, options, expectations.mask());
+  const bool checked = wants_invariants(scenario, options);
+  const bool by_records = lock_records_exist(scenario, options, expectations.mask(), checked);
   LockOrderOptions order_options;
   order_options.paths = by_records;
   LockOrderSink order(order_options, &tracer.symbols());
@@ -117,8 +129,10 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   StepFaults faults(tracer.symbols());
   if (options.fault_parts) tracer.add_sink(sink_ref(faults), StepFaults::mask());
   if (options.watcher.fn) tracer.add_sink(options.watcher, EventMask::all());
+  HungTasks hung(tracer);
+  tracer.add_sink(sink_ref(hung), HungTasks::mask());
   InvariantWatch invariants(tracer);
-  if (options.check_invariants) tracer.add_sink(sink_ref(invariants), EventMask::all());
+  if (checked) tracer.add_sink(sink_ref(invariants), EventMask::all());
 
   World world(scenario, tracer, world_options(options));
   out.errors = world.errors();
@@ -128,7 +142,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   if (options.lock_order && !by_records) {
     world.kernel().locks.set_order_watch({&feed, &OrderFeed::tell});
   }
-  if (options.check_invariants) invariants.watch(world.kernel());
+  if (checked) invariants.watch(world.kernel());
   Watchdog watchdog{&world.engine(), options.interrupted, writer ? &*writer : nullptr};
   world.engine().set_watch(&watchdog, &Watchdog::look);
   out.result = world.run();
@@ -136,7 +150,8 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
   out.choices = world.engine().choices();
   out.schedule_failed = world.engine().schedule_failed();
 
-  if (options.check_invariants) add(invariants.findings(), out.result);
+  add(hung.findings(), out.result);
+  if (checked) add(invariants.findings(), out.result);
   if (options.lock_order) {
     const auto name = [&](TaskId task) { return tracer.tasks().name(task).comm; };
     add(order.findings(tracer.symbols(), name), out.result);

@@ -5,9 +5,11 @@
 // the old one, close-on-exec, credentials.
 #include "kernel/exec.hpp"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <faultline/errno.hpp>
 
 #include "kernel/arch/x86/fault.hpp"
 #include "kernel/fs/open.hpp"
@@ -87,6 +89,11 @@ Path<std::int64_t> do_execve(Kernel& k, inode& node) {
   fput(k, *f);
   if (at >= 0) co_return 0;
   // Past the point of no return.
+  if (at != -ENOMEM && at != -EINTR) {
+    k.broken_rule("exec-killed", fmt::format("exec of {} fails with {} when the old program is "
+                                             "gone: its process is killed",
+                                             node.name, errno_name(static_cast<int>(-at))));
+  }
   constexpr int si_kernel = 0x80;
   force_sig_fault(k, SIGSEGV, si_kernel, Vaddr(0));
   co_return at;

@@ -14,6 +14,10 @@ namespace faultline {
 
 // The mm has no user any more, so before 5.14 nothing was locked.
 Path<void> exit_mmap(Kernel& k, mm_struct& mm) {
+  // Threads that had nothing left to do are gone too: nobody looks at what is taken apart here.
+  for (task_struct& t : k.tasks) {
+    if (t.mm == &mm) t.mm = nullptr;
+  }
   const bool locks = k.profile.exit_locks_mm;
   if (locks) co_await mmap_read_lock(k, mm);
   mmu_gather tlb;

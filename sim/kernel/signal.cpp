@@ -82,6 +82,7 @@ void complete_signal(Kernel& k, task_struct& target, int sig) {
 
 // All threads have done what they had to do, and sleep: one of them wakes up to die.
 void kill_idle_process(Kernel& k, task_struct& t) {
+  if (!t.mm) return;  // a thread that left last has taken it apart
   ++t.mm->mm_users;
   k.engine.fork(k.engine.task(t.id),
                 [&] { return do_exit(k, ChildCode::killed, ExitScope::group); });

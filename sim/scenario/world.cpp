@@ -302,6 +302,18 @@ FindingLock World::describe(const DeadlockMember& member, bool wanted) const {
   return describe(member.task, lock, mode, calls, wanted ? "wanted" : "held");
 }
 
+std::string World::tell_cycle() const {
+  std::string out;
+  for (const DeadlockMember& member : kernel_->locks.deadlock()) {
+    const auto name = [&](const LockBase& lock) { return kernel_->locks.class_of(lock).name; };
+    if (!out.empty()) out += ", ";
+    out += tracer_.tasks().name(member.task).comm;
+    if (member.held.lock) out += " has " + name(*member.held.lock) + " and";
+    out += member.wants.lock ? " wants " + name(*member.wants.lock) : " waits for another task";
+  }
+  return out;
+}
+
 void World::add_lock_findings(RunResult& result) {
   for (const std::string& what : kernel_->unmodelled_uses) {
     Finding finding;
@@ -322,14 +334,14 @@ void World::add_lock_findings(RunResult& result) {
   }
   for (const auto& [rule, what] : kernel_->broken_rules) {
     Finding finding;
-    finding.kind = "invariant";
-    finding.text = rule + ": " + what;
+    finding.kind = rule == "livelock" ? rule : "invariant";  // about progress: a kind of its own
+    finding.text = rule == "livelock" ? what : rule + ": " + what;
     result.findings.push_back(std::move(finding));
   }
   if (result.outcome == Outcome::deadlock) {
     Finding finding;
     finding.kind = "deadlock";
-    finding.text = result.reason;
+    finding.text = result.reason + ": " + tell_cycle();
     for (const DeadlockMember& member : kernel_->locks.deadlock()) {
       if (member.held.lock) finding.locks.push_back(describe(member, false));
       if (member.wants.lock || !member.held.lock) finding.locks.push_back(describe(member, true));

@@ -93,6 +93,8 @@ class World final : public FinalState {
   FindingLock describe(TaskId task, const LockBase* lock, HoldMode mode, CallNode calls,
                        const char* role) const;
   FindingLock describe(const DeadlockMember& member, bool wanted) const;
+  /// The cycle in words: who has what and wants what.
+  std::string tell_cycle() const;
   // world_stuck.cpp
   void add_stuck_finding(RunResult& result);
   std::string tell_blocked(const Task& task, std::vector<FindingLock>& locks);

@@ -10,8 +10,10 @@
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/mapdirect.hpp"
 #include "kernel/fs/xfs/xfs_file.hpp"
+#include "kernel/fs/xfs/xfs_ioctl.hpp"
 #include "kernel/fs/xfs/xfs_map_direct.hpp"
 #include "kernel/fs/xfs/xfs_mount.hpp"
+#include "kernel/mm/check_direct.hpp"
 #include "kernel/mm/check_mm_parts.hpp"
 
 namespace faultline {
@@ -34,6 +36,12 @@ std::string_view dax_rule_name(DaxRule rule) {
       return "seal-lost";
     case DaxRule::seal_left:
       return "seal-left";
+    case DaxRule::sealed_size:
+      return "sealed-size";
+    case DaxRule::direct_page:
+      return "direct-page";
+    case DaxRule::flags_lost:
+      return "flags-lost";
     case DaxRule::seal_shared:
       return "seal-shared";
     case DaxRule::lease_gone:
@@ -88,12 +96,20 @@ class MappingCheck {
       // A driver's mapping that has taken the file for its own shows the driver's memory.
       if (!vma->vm_ops || !vma->vm_ops->pfn_mkwrite) return;
       const inode& node = *vma->vm_file->f_inode;
+      if (leaf.ordinary() && is_direct(*vma)) memory_page(*vma, node, leaf);
       if (node.dax && node.xfs && !leaf.ordinary()) file_page(*vma, node, leaf);
     });
   }
 
  private:
   void wrong(DaxRule rule, const std::string& what) { look_.broken.push_back({rule, what}); }
+
+  void memory_page(const vm_area_struct& vma, const inode& node, const Leaf& leaf) {
+    wrong(DaxRule::direct_page,
+          fmt::format("a MAP_DIRECT mapping shows a page of memory, not the file's block, at page "
+                      "{} of {}",
+                      linear_page_index(vma, leaf.at).v, node.name));
+  }
 
   void file_page(const vm_area_struct& vma, const inode& node, const Leaf& leaf) {
     const Pgoff index = linear_page_index(vma, leaf.at);
@@ -165,15 +181,18 @@ void check_sealed_maps(const Kernel& k, DaxHistory& history, DaxLook& look) {
     }
     std::vector<xfs::Extent> now = blocks_of(node);
     look.cost += node.xfs->df.map.size();
-    const auto [before, first] = history.sealed.try_emplace(node.index, now);
-    if (first || before->second == now) continue;
-    look.broken.push_back(
-        {DaxRule::sealed_map, "the block map of " + node.name + " has changed under its seal"});
+    const DaxHistory::Sealed first{now, node.i_size};
+    const DaxHistory::Sealed& before = history.sealed.try_emplace(node.index, first).first->second;
+    if (before.blocks != now) {
+      look.broken.push_back(
+          {DaxRule::sealed_map, "the block map of " + node.name + " has changed under its seal"});
+    }
+    if (before.size != node.i_size) {
+      look.broken.push_back({DaxRule::sealed_size,
+                             fmt::format("the size of {} has changed under its seal: {}, was {}",
+                                         node.name, node.i_size, before.size)});
+    }
   }
-}
-
-bool seals(const vm_area_struct& vma) {
-  return xfs::v4_13::is_direct_mapping(vma) || vma.vm_ops == &xfs::xfs_file_vm_direct_ops;
 }
 
 std::int64_t direct_leases(const Kernel& k, const inode& node) {
@@ -229,7 +248,7 @@ void check_direct_mappings(const Kernel& k, DaxLook& look) {
     if (being_torn_down(k, mm)) return;
     look.cost += mm.mm_mt.size();
     for (const vm_area_struct* v = find_vma(mm, Vaddr(0)); v; v = find_vma(mm, v->vm_end)) {
-      if (v->vm_file && seals(*v)) ++direct[v->vm_file->f_inode];
+      if (v->vm_file && is_direct(*v)) ++direct[v->vm_file->f_inode];
     }
   }
   for (const inode& node : k.inodes) {
@@ -248,6 +267,22 @@ void check_direct_mappings(const Kernel& k, DaxLook& look) {
   }
 }
 
+// Two words say the same, and of i_flags a whole update may be lost.
+void check_flags(const inode& node, std::vector<BrokenDaxRule>& broken) {
+  constexpr std::pair<std::uint32_t, std::uint32_t> same[] = {{xfs::FS_XFLAG_SYNC, S_SYNC},
+                                                              {xfs::FS_XFLAG_NOATIME, S_NOATIME}};
+  if (!node.xfs || !node.i_flags) return;
+  for (const auto& [xflag, flag] : same) {
+    const bool wanted = node.xfs->xflags & xflag;
+    const bool set = node.i_flags->peek() & flag;
+    if (wanted == set) continue;
+    broken.push_back({DaxRule::flags_lost,
+                      fmt::format("{} {} its flag {:#x}, but not so in i_flags: of two who write "
+                                  "that word one was lost",
+                                  node.name, wanted ? "has" : "does not have", xflag)});
+  }
+}
+
 }  // namespace
 
 std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
@@ -256,6 +291,7 @@ std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
   std::erase_if(look.broken, [](const BrokenDaxRule& b) { return b.rule != DaxRule::seal_lost; });
   for (const inode& node : k.inodes) {
     const bool counted = node.xfs && node.xfs->i_mapdcount && node.xfs->i_mapdcount->peek() != 0;
+    check_flags(node, look.broken);
     if (is_sealed(node) && has_lease(node, FL_LAYOUT)) {
       look.broken.push_back(
           {DaxRule::seal_shared, node.name + " is sealed, but a client has a layout of it"});
@@ -269,17 +305,15 @@ std::vector<BrokenDaxRule> check_seals(const Kernel& k) {
 
 DaxLook check_dax(const Kernel& k, DaxHistory& history) {
   DaxLook look;
-  const bool dax = has_dax_files(k);
-  if (!dax && !has_sealed_files(k)) {
+  const bool sealed = has_sealed_files(k);
+  if (!sealed && !has_dax_files(k)) {
     history.sealed.clear();
     return look;
   }
   const AtWork work = who_is_at_work(k);
   if (work.on_blocks) return look;
   MappingCheck mappings(look);
-  if (dax) {
-    for (const mm_struct& mm : k.mms) mappings.process(mm);
-  }
+  for (const mm_struct& mm : k.mms) mappings.process(mm);
   check_sealed_maps(k, history, look);
   if (!work.any) check_direct_mappings(k, look);
   return look;

@@ -27,6 +27,9 @@ enum class DaxRule : std::uint8_t {
   direct_count,    ///< i_mapdcount is the number of direct mappings
   seal_lost,       ///< a file that has direct mappings is sealed
   seal_left,       ///< one that has none is not
+  sealed_size,     ///< nor does its size change
+  direct_page,     ///< a direct mapping shows blocks or zeros, no page of memory
+  flags_lost,      ///< S_SYNC and S_NOATIME of i_flags are what the flags of the file say
   seal_shared,     ///< while a file is sealed no client of a server has its blocks
   lease_gone,      ///< no page of a direct mapping is mapped whose lease has been taken away
 };
@@ -42,13 +45,17 @@ struct DaxLook {
   std::uint64_t cost = 0;  ///< tables, pages and extents looked at
 };
 
-/// The block maps of sealed files as they were when the seal was first seen, by index of the inode.
+/// Sealed files as they were when the seal was first seen, by index of the inode.
 struct DaxHistory {
-  std::map<std::uint32_t, std::vector<xfs::Extent>> sealed;
+  struct Sealed {
+    std::vector<xfs::Extent> blocks;
+    std::uint64_t size = 0;
+  };
+  std::map<std::uint32_t, Sealed> sealed;
 };
 
 /// At the end of a run in which nobody is in the middle of anything: files that have direct
-/// mappings and no seal, or a seal and no mapping that would ever lift it.
+/// mappings and no seal, or a seal and no mapping that would ever lift it, or have lost a flag.
 std::vector<BrokenDaxRule> check_seals(const Kernel& k);
 
 DaxLook check_dax(const Kernel& k, DaxHistory& history);

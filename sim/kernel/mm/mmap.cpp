@@ -1,6 +1,7 @@
 // The system calls mmap and munmap: every check of do_mmap in its order, then mmap_region.
 // Linux 6.12 mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, READ_IMPLIES_EXEC, sealed
 // memfds, security modules other than the built-in capability checks.
+#include "kernel/mm/check_direct.hpp"
 #include "kernel/mm/mmap.hpp"
 
 #include <linux/mman.h>
@@ -176,10 +177,12 @@ HelperPath<std::int64_t> do_mmap_locked(Kernel& k, file* file, std::uint64_t add
   if (k.profile.mmap_region == MmapRegion::unmaps_first) {
     const v4_13::MmapArguments args{addr, len, prot, flags, pgoff};
     const std::int64_t old = co_await v4_13::do_mmap(k, mm, file, args, populate);
+    check_direct_made(k, mm, flags, old);
     co_return old;
   }
   const std::int64_t result =
       co_await do_mmap(k, mm, file, addr, len, prot, flags, pgoff, populate);
+  check_direct_made(k, mm, flags, result);
   co_return result;
 }
 

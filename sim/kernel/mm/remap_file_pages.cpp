@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "kernel/fs/open.hpp"
+#include "kernel/mm/check_direct.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap.hpp"
 #include "kernel/mm/mmap_lock.hpp"
@@ -49,7 +50,9 @@ Path<std::int64_t> ksys_remap_file_pages(Kernel& k, std::uint64_t start, std::ui
     flags = (flags & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
     if (vma->vm_flags & VM_LOCKED) flags |= MAP_LOCKED;
     ++mapped->f_count;
+    const bool direct = maps_direct(mm, Vaddr(start), size);
     result = co_await do_mmap_locked(k, mapped, start, size, prot, flags, pgoff, &populate);
+    check_direct_kept(k, mm, Vaddr(start), direct, "remap_file_pages");
     fput(k, *mapped);
   }
   mmap_write_unlock(k, mm);

@@ -279,6 +279,12 @@ Path<std::int64_t> xfs_exchange_range(Kernel& k, file& file1, file& file2, Excha
                                       const CommitFreshness* fresh) {
   std::int64_t error = check_files(file1, file2);
   if (!error && range.length != 0) error = xfs_exchange_range_verify_area(range);
+  // Where MAP_DIRECT is: as it asks in xfs_ioc_swapext(), before anything is locked.
+  if (!error && k.profile.map_bit == MapBit::direct) {
+    const bool sealed1 = co_await is_iomap_sealed(*file1.f_inode);
+    const bool sealed2 = co_await is_iomap_sealed(*file2.f_inode);
+    if (sealed1 || sealed2) error = -EINVAL;
+  }
   if (error) co_return error;
   super_block& sb = *file2.f_inode->i_sb;
   Exchange x{file1.f_inode, file2.f_inode, range, range.length == 0, fresh};

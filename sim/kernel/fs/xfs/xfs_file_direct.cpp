@@ -4,6 +4,7 @@
 // the file longer and its blocks written. The order of these two is that of 4.13. A write of parts
 // of shared blocks goes through the page cache.
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <cerrno>
 
@@ -32,6 +33,11 @@ Path<std::int64_t> xfs_dio_write_end_io(Kernel& k, const iomap_ioend& io) {
     error = co_await xfs_iomap_write_unwritten(k, ip, io.offset, io.size);
   } else if (update_size) {
     error = co_await xfs_setfilesize(k, ip, io.offset, io.size);
+  }
+  if (error && io.finish && io.type == IOMAP_UNWRITTEN) {
+    k.broken_rule("lost-write", fmt::format("the data of an asynchronous write to {} at {:#x} are "
+                                            "on the device, but its blocks stay unwritten",
+                                            ip.name, io.offset));
   }
   co_return error;
 }

@@ -3,11 +3,14 @@
 // xfs_break_layouts, xfs_break_dax_layouts; fs/xfs/xfs_pnfs.c xfs_break_leased_layouts.
 #include "kernel/fs/xfs/xfs_layouts.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "kernel/fs/dax.hpp"
 #include "kernel/fs/locks.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
+#include "kernel/sched.hpp"
 
 namespace faultline::xfs {
 
@@ -27,17 +30,40 @@ Path<std::int64_t> xfs_break_dax_layouts(Kernel& k, inode& ip) {
   co_return error;
 }
 
+// Who has a signal pending does not sleep: it asks, is sent away and asks again, with the CPU for
+// itself, until the holder has let go or its time is over. After the first turns each stands for
+// as many as fit into a sixteenth of the time so far. The holder may be the caller: then it waits
+// for itself.
+static HelperPath<void> spin_with_a_signal(Kernel& k, const inode& ip, unsigned turn, Nanos since) {
+  constexpr unsigned turns_in_full = 64;
+  constexpr std::uint64_t for_ever = 600'000'000'000;
+  if (turn < turns_in_full) co_return;
+  const std::string& comm = k.engine.tracer().tasks().name(k.engine.current().id).comm;
+  k.broken_rule("livelock", fmt::format("{} has a signal pending and asks for the layout of {} "
+                                        "again and again (xfs_break_leased_layouts drops the "
+                                        "-ERESTARTSYS of its wait)",
+                                        comm, ip.name));
+  const std::uint64_t spun = k.engine.now().v - since.v;
+  co_await k.engine.spend(Nanos(spun / 16));
+  if (spun < for_ever) co_return;
+  k.engine.stop(Outcome::stuck, "a task spins and nobody will end it");
+  co_await k.engine.block();
+}
+
 // xfs_break_leased_layouts(): nobody may wait for a lease with IOLOCK held, since its holder may
 // need that to give it up. Whoever gave IOLOCK up takes it exclusively, and has to look at all it
 // saw again. What the waiting came to is not looked at: the next test says it.
 static Path<std::int64_t> xfs_break_leased_layouts(Kernel& k, inode& ip, unsigned& iolock,
                                                    bool& did_unlock) {
-  while (has_lease(ip, FL_LAYOUT)) {
+  const Nanos since = k.engine.now();
+  for (unsigned turn = 0; has_lease(ip, FL_LAYOUT); ++turn) {
     const std::int64_t blocked = co_await __break_lease(k, ip, true, true, FL_LAYOUT);
     if (blocked != -EWOULDBLOCK) co_return blocked;
     xfs_iunlock(k, ip, iolock, "xfs_break_leased_layouts");
     did_unlock = true;
-    if (has_lease(ip, FL_LAYOUT)) co_await __break_lease(k, ip, true, false, FL_LAYOUT);
+    std::int64_t waited = 0;
+    if (has_lease(ip, FL_LAYOUT)) waited = co_await __break_lease(k, ip, true, false, FL_LAYOUT);
+    if (waited == -ERESTARTSYS) co_await spin_with_a_signal(k, ip, turn, since);
     iolock = (iolock & ~XFS_IOLOCK_SHARED) | XFS_IOLOCK_EXCL;
     co_await xfs_ilock(k, ip, iolock, "xfs_break_leased_layouts");
   }
