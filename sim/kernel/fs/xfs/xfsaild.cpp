@@ -136,8 +136,9 @@ void write_done(xfs_mount& mp, xfs_buf& bp) {
         item->ip && item->flushing && mp.space.geo.inode_cluster_daddr(item->ip->i_ino) == bp.daddr;
     if (ours) {
       item->flushing = false;
-      if (!pinned(mp, *item)) item->ip->xfs->li_buf = false;
-      if (item->lsn == item->flush_lsn) mp.ail.remove(*item);
+      const bool same = item->lsn == item->flush_lsn;
+      if (same) mp.ail.remove(*item);
+      if (same && !pinned(mp, *item)) item->ip->xfs->li_buf = false;
     }
     item = next;
   }
