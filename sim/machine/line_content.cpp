@@ -167,14 +167,11 @@ void LineContent::flush(std::uint32_t owner, std::uint64_t at, std::uint64_t len
 void LineContent::flush_line(std::uint32_t owner, std::uint64_t line) {
   const std::uint32_t newest = first_of(line);
   if (newest == 0 || State(rec(newest).state) == State::durable) return;
+  // An older flush of the same CPU may arrive though this one does not: it stays a state of the
+  // line.
   bool listed = false;
-  for (std::uint32_t i = next_of(newest); i != 0;) {
-    const std::uint32_t next = next_of(i);
-    if (State(rec(i).state) == State::flushed && rec(i).owner == owner) {
-      remove(line, i);  // the newer flush of the same CPU contains it
-      listed = true;
-    }
-    i = next;
+  for (std::uint32_t i = next_of(newest); i != 0; i = next_of(i)) {
+    listed |= State(rec(i).state) == State::flushed && rec(i).owner == owner;
   }
   if (State(rec(newest).state) == State::pending) {
     rec(newest).state = unsigned(State::flushed);
