@@ -24,6 +24,7 @@ PmemDevice::PmemDevice(Pfn first, std::uint64_t size, const Costs& costs, Domain
 std::uint64_t PmemDevice::occupied(std::uint64_t bytes, Pattern pattern) const {
   const std::uint64_t unit =
       pattern == Pattern::random ? std::max<std::uint64_t>(costs_.pmem_granule, LINE) : LINE;
+  if (bytes <= unit) return bytes == 0 ? 0 : unit;
   return (bytes + unit - 1) / unit * unit;
 }
 

@@ -30,15 +30,23 @@ Tlb::Tlb(const TlbGeometry& g, unsigned levels)
 }
 
 // Inserts or replaces; the least recently used way is dropped.
-void Tlb::put(TlbArray& array, const Key& key, std::uint64_t entry) {
+inline void Tlb::put(TlbArray& array, const Key& key, std::uint64_t entry, bool known) {
   if (!array.present()) return;
   TlbArray::Way* const set = array.set(key.page);
-  unsigned w = absent(key.tag) ? array.ways() : array.find(set, key.tag);
-  w = std::min(w, array.ways() - 1);
+  const unsigned last = array.ways() - 1;
+  const unsigned w = known ? std::min(array.find(set, key.tag), last) : last;
   const std::uint64_t dropped = set[w].tag;
   TlbArray::put_first(set, w, {key.tag, entry});
-  count_in(key.tag);
-  if (dropped != 0) count_out(dropped);
+  ++count(key.tag);
+  if (dropped != 0) --count(dropped);
+  if (key.size != PageSize::small || large_ != 0) [[unlikely]]
+    note_large(key.size, dropped);
+}
+
+// An entry of `size` has come, one of the tag `dropped` (0: none) has gone.
+void Tlb::note_large(PageSize size, std::uint64_t dropped) {
+  large_ += size != PageSize::small;
+  large_ -= (dropped >> (mm_shift_ - 2) & 3) != 0;
 }
 
 void Tlb::erase(TlbArray& array, const Key& key) {
@@ -47,7 +55,8 @@ void Tlb::erase(TlbArray& array, const Key& key) {
   const unsigned w = array.find(set, key.tag);
   if (w == array.ways()) return;
   array.erase(set, w);
-  count_out(key.tag);
+  --count(key.tag);
+  large_ -= key.size != PageSize::small;
 }
 
 // Keeps the order of what stays.
@@ -60,7 +69,8 @@ void Tlb::erase_mm(TlbArray& array, std::uint32_t mm_id) {
       all[w] = {};
       if (way.tag == 0) continue;
       if (way.tag >> mm_shift_ == mm_id) {
-        count_out(way.tag);
+        --count(way.tag);
+        note_large(PageSize::small, way.tag);
       } else {
         all[kept++] = way;
       }
@@ -89,7 +99,7 @@ TlbLookup Tlb::lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool us
     const unsigned w = array.find(set, keys[i].tag);
     if (w == array.ways()) continue;
     if (w != 0) TlbArray::put_first(set, w, TlbArray::Way(set[w]));
-    put(l1(sizes[i]), keys[i], set[0].entry);
+    put(l1(sizes[i]), keys[i], set[0].entry, false);
     return {check(set[0].entry, access, user, TlbResult::stlb), sizes[i], set[0].entry};
   }
   return {};
@@ -113,8 +123,9 @@ void Tlb::insert(std::uint32_t mm_id, Vaddr va, PageSize size, std::uint64_t ent
   FL_ASSERT(std::uint64_t(mm_id) >> (64 - mm_shift_) == 0);
   if (sole_mm_ != mm_id) sole_mm_ = sole_mm_ == 0 ? mm_id : MIXED;
   const Key wanted = key(mm_id, va, size);
-  put(l1(size), wanted, entry);
-  put(stlb(size), wanted, entry);
+  const bool known = !absent(wanted.tag);
+  put(l1(size), wanted, entry, known);
+  put(stlb(size), wanted, entry, known);
 }
 
 void Tlb::drop_page(std::uint32_t mm_id, Vaddr va) {

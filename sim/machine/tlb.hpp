@@ -145,19 +145,13 @@ class Tlb {
   }
   static TlbResult check(std::uint64_t entry, Access access, bool user, TlbResult hit);
   TlbLookup lookup_slow(std::uint32_t mm_id, Vaddr va, Access access, bool user);
-  void put(TlbArray& array, const Key& key, std::uint64_t entry);
+  // `known` false: the array is known not to have the tag.
+  void put(TlbArray& array, const Key& key, std::uint64_t entry, bool known);
+  void note_large(PageSize size, std::uint64_t dropped);
   void erase(TlbArray& array, const Key& key);
   void erase_mm(TlbArray& array, std::uint32_t mm_id);
   void drop_page(std::uint32_t mm_id, Vaddr va);
   void drop_large(std::uint32_t mm_id, Vaddr va);
-  void count_in(std::uint64_t tag) {
-    ++count(tag);
-    large_ += (tag >> (mm_shift_ - 2) & 3) != 0;
-  }
-  void count_out(std::uint64_t tag) {
-    --count(tag);
-    large_ -= (tag >> (mm_shift_ - 2) & 3) != 0;
-  }
   std::uint16_t& count(std::uint64_t tag) { return counts_[(tag ^ tag >> 31) % COUNTS]; }
   bool absent(std::uint64_t tag) { return count(tag) == 0; }
   template <class F>

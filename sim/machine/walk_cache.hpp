@@ -35,15 +35,15 @@ class WalkCache {
   std::uint64_t* find(std::uint32_t mm_id, Vaddr va, PtLevel table) {
     Cache& cache = caches_[unsigned(table)];
     const std::uint64_t tag = tag_of(mm_id, va, table);
-    if (cache.live == 0 || cache.absent(tag)) return nullptr;
+    if (cache.live == 0) return nullptr;
     if (cache.ways[cache.newest].tag == tag) return cache.ways[cache.newest].entries;
-    return find_older(cache, tag);
+    return cache.absent(tag) ? nullptr : find_older(cache, tag);
   }
   void put(std::uint32_t mm_id, Vaddr va, PtLevel table, std::uint64_t* entries) {
     Cache& cache = caches_[unsigned(table)];
-    if (cache.ways.empty()) return;
+    if (cache.size == 0) return;
     const std::uint64_t tag = tag_of(mm_id, va, table);
-    const unsigned way = cache.vacant < cache.ways.size() && cache.ways[cache.vacant].tag == 0
+    const unsigned way = cache.vacant < cache.size && cache.ways[cache.vacant].tag == 0
                              ? cache.vacant
                              : victim(cache);
     if (cache.ways[way].tag == 0) {
@@ -70,13 +70,14 @@ class WalkCache {
     std::uint64_t used = 0;
   };
   struct Cache {
-    explicit Cache(std::uint32_t size) : ways(size) {}
+    explicit Cache(std::uint32_t entries) : ways(entries), size(entries) {}
     // How many entries have a tag of this hash: a walk after a page fault finds none, and need not
     // search for that.
     std::uint16_t& count(std::uint64_t tag) { return counts[tag % 64]; }
     bool absent(std::uint64_t tag) { return count(tag) == 0; }
     std::array<std::uint16_t, 64> counts{};
     std::vector<Entry> ways;
+    unsigned size;
     unsigned newest = 0;
     unsigned vacant = 0;  // where an empty way may be; the size: nothing is known
     unsigned live = 0;

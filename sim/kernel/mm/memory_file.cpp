@@ -138,8 +138,8 @@ static HelperPath<vm_fault_t> no_fault_handler(Kernel& k, vm_fault& vmf) {
   co_return none ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
-Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf) {
-  vm_area_struct& vma = *vmf.vma;
+// do_fault() where a table may be allocated beforehand and left over; in call paths under its name.
+static Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf, vm_area_struct& vma) {
   vm_fault_t ret;
   if (!vma.vm_ops->fault) {
     ret = co_await no_fault_handler(k, vmf);
@@ -155,6 +155,16 @@ Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf) {
     vmf.prealloc_pte = nullptr;
   }
   co_return ret;
+}
+
+Path<vm_fault_t> do_fault(Kernel& k, vm_fault& vmf) {
+  vm_area_struct& vma = *vmf.vma;
+  const bool shared_write = (vmf.flags & FAULT_FLAG_WRITE) && (vma.vm_flags & VM_SHARED);
+  if (!shared_write || !vma.vm_ops->fault || pmd_none(*vmf.pmd) || vmf.prealloc_pte) {
+    return do_fault(k, vmf, vma);
+  }
+  const TailCall call(k);
+  return call.to(do_shared_fault(k, vmf));
 }
 
 void set_pte_range(Kernel& k, vm_fault& vmf, folio& folio, pte_ptr slot, Vaddr address) {
