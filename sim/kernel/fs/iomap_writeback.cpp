@@ -182,17 +182,21 @@ Path<std::int64_t> iomap_writepage_map(Kernel& k, iomap_writepage_ctx& wpc, foli
 }  // namespace
 
 Path<std::int64_t> iomap_writepages(Kernel& k, address_space& mapping, const writeback_control& wbc,
-                                    const iomap_writeback_ops& ops) {
+                                    const iomap_writeback_ops& ops, WbSync sync) {
+  const bool waits = sync == WbSync::all;
   iomap_writepage_ctx wpc;
   wpc.ops = &ops;
   std::uint64_t index = wbc.range_start >> PAGE_SHIFT;
   const std::uint64_t last = wbc.range_end >> PAGE_SHIFT;
-  co_await tag_pages_for_writeback(k, mapping, index, last);
+  if (waits) co_await tag_pages_for_writeback(k, mapping, index, last);
   std::int64_t error = 0;
-  while (folio* const f = next_tagged_folio(k, mapping, &index, last)) {
+  while (folio* const f = waits ? next_tagged_folio(k, mapping, &index, last)
+                                : next_folio(k, mapping, &index, last)) {
+    if (!waits && !f->dirty) continue;
     folio_get(*f);
     co_await folio_lock(k, *f);
-    const bool wanted = co_await folio_prepare_writeback(k, mapping, *f);
+    bool wanted = waits || !folio_test_writeback(k, *f);
+    if (wanted) wanted = co_await folio_prepare_writeback(k, mapping, *f);
     if (wanted) {
       const std::int64_t failed = co_await iomap_writepage_map(k, wpc, *f);
       if (!error) error = failed;

@@ -53,8 +53,12 @@ struct iomap_writepage_ctx {
 /// queue_work(): `finish` of the request runs in the kernel worker when the device has it.
 void queue_completion(Kernel& k, std::unique_ptr<iomap_ioend> ioend);
 
+/// WB_SYNC_ALL: what was dirty at the beginning, also folios under write-back, for which it waits;
+/// WB_SYNC_NONE: whatever is dirty when it comes by.
+enum class WbSync : std::uint8_t { all, none };
+
 /// Hands the dirty folios of the range to the device. 0, or the first error.
 Path<std::int64_t> iomap_writepages(Kernel& k, address_space& mapping, const writeback_control& wbc,
-                                    const iomap_writeback_ops& ops);
+                                    const iomap_writeback_ops& ops, WbSync sync = WbSync::all);
 
 }  // namespace faultline

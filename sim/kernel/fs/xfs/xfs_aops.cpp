@@ -16,6 +16,7 @@
 #include "kernel/fs/xfs/xfs_iomap.hpp"
 #include "kernel/fs/xfs/xfs_iops.hpp"
 #include "kernel/fs/xfs/xfs_reflink.hpp"
+#include "kernel/fs/xfs/xfs_setattr.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline::xfs {
@@ -166,11 +167,18 @@ constexpr iomap_writeback_ops xfs_writeback_ops{xfs_map_blocks, xfs_discard_foli
 
 Path<std::int64_t> xfs_vm_writepages(Kernel& k, address_space& mapping,
                                      const writeback_control& wbc) {
+  mapping.host->xfs->i_flags &= ~XFS_ITRUNCATED;
   const std::int64_t error = co_await iomap_writepages(k, mapping, wbc, xfs_writeback_ops);
   co_return error;
 }
 
 }  // namespace
+
+Path<void> xfs_filemap_flush(Kernel& k, inode& ip) {
+  if (!ip.i_data.i_pages.marked(XaMark::dirty)) co_return;
+  const writeback_control all;
+  co_await iomap_writepages(k, ip.i_data, all, xfs_writeback_ops, WbSync::none);
+}
 
 const address_space_operations xfs_address_space_operations{
     .readahead = xfs_vm_readahead,

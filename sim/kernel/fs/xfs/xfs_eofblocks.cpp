@@ -21,31 +21,30 @@ bool keeps_its_blocks(const inode& ip) {
   return (ip.xfs->xflags & FS_XFLAG_PREALLOC) != 0 || ip.append;
 }
 
-// i_delayed_blks: reservations of the data fork, and whatever the CoW fork has.
-bool has_delayed_blocks(const xfs_inode& node) {
-  if (!node.cow.map.empty()) return true;
-  const ExtentMap& map = node.df.map;
-  for (auto c = map.first(); const auto got = map.get(c); map.next(c)) {
-    if (got->delalloc()) return true;
-  }
-  return false;
-}
-
 std::uint64_t eof_block(const inode& ip) {
   return (ip.i_size + (1ULL << block_log) - 1) >> block_log;
 }
 
 }  // namespace
 
+bool has_delayed_blocks(const inode& ip) {
+  if (!ip.xfs->cow.map.empty()) return true;
+  const ExtentMap& map = ip.xfs->df.map;
+  for (auto c = map.first(); const auto got = map.get(c); map.next(c)) {
+    if (got->delalloc()) return true;
+  }
+  return false;
+}
+
 Path<bool> xfs_can_free_eofblocks(Kernel& k, inode& ip) {
   if (ip.type != InodeType::regular) co_return false;
   const bool empty = ip.i_size == 0 && ip.i_data.nrpages == 0;
-  const bool delayed = (empty || keeps_its_blocks(ip)) && has_delayed_blocks(*ip.xfs);
+  const bool delayed = (empty || keeps_its_blocks(ip)) && has_delayed_blocks(ip);
   if (empty && !delayed) co_return false;
   if ((ip.xfs->xflags & FS_XFLAG_PREALLOC) && !delayed) co_return false;
   co_await xfs_ilock(k, ip, XFS_ILOCK_SHARED, "xfs_can_free_eofblocks");
   const ExtentMap& map = ip.xfs->df.map;
-  const bool found = map.get(map.lookup(eof_block(ip))).has_value() || has_delayed_blocks(*ip.xfs);
+  const bool found = map.get(map.lookup(eof_block(ip))).has_value() || has_delayed_blocks(ip);
   xfs_iunlock(k, ip, XFS_ILOCK_SHARED, "xfs_can_free_eofblocks");
   co_return found;
 }
@@ -53,7 +52,7 @@ Path<bool> xfs_can_free_eofblocks(Kernel& k, inode& ip) {
 Path<std::int64_t> xfs_free_eofblocks(Kernel& k, inode& ip) {
   co_await inode_dio_wait(k, ip);
   if (keeps_its_blocks(ip)) {
-    if (has_delayed_blocks(*ip.xfs)) {
+    if (has_delayed_blocks(ip)) {
       co_await xfs_bmap_punch_delalloc_range(k, ip, eof_block(ip) << block_log,
                                              XFS_MAX_FILEOFF_END << block_log);
     }

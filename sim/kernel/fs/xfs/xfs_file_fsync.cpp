@@ -7,6 +7,7 @@
 #include "kernel/fs/xfs/xfs_file.hpp"
 #include "kernel/fs/xfs/xfs_inode.hpp"
 #include "kernel/fs/xfs/xfs_log.hpp"
+#include "kernel/fs/xfs/xfs_setattr.hpp"
 #include "kernel/mm/filemap.hpp"
 
 namespace faultline::xfs {
@@ -59,6 +60,7 @@ Path<std::int64_t> xfs_file_fsync(Kernel& k, file& file, std::uint64_t start, st
   const std::int64_t error = co_await file_write_and_wait_range(k, ip.i_data, start, end);
   const std::int64_t earlier = file_check_and_advance_wb_err(file);
   if (error || earlier) co_return error ? error : earlier;
+  ip.xfs->i_flags &= ~XFS_ITRUNCATED;
   bool log_flushed = false;
   const bool asks = ip.xfs->pinned() || k.profile.fsync_ilock == FsyncIlock::always;
   if (asks) log_flushed = co_await xfs_fsync_flush_log(k, ip, datasync);

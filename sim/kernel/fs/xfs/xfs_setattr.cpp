@@ -64,6 +64,7 @@ HelperPath<std::int64_t> commit_size(Kernel& k, inode& ip, std::uint64_t newsize
   xfs_trans_log_inode(tp);
   if (newsize <= oldsize) {
     error = co_await xfs_itruncate_extents(k, tp, ip, newsize);
+    if (!error) ip.xfs->i_flags |= XFS_ITRUNCATED;
     if (!error) co_await xfs_blockgc_clear_iflag(k, ip, XFS_IEOFBLOCKS);
   }
   if (error) {

@@ -5,6 +5,10 @@
 
 namespace faultline::xfs {
 
+/// A bit of i_flags: blocks were cut off, and nothing has been written back since. The last close
+/// then begins to write back what has no blocks yet.
+inline constexpr unsigned XFS_ITRUNCATED = 1u << 5;
+
 /// xfs_vn_setattr with ATTR_SIZE, ATTR_MTIME and ATTR_CTIME: truncates or extends the file to
 /// `newsize` bytes. The caller holds freeze protection and i_rwsem exclusively. 0 or an errno.
 Path<std::int64_t> xfs_vn_setattr(Kernel& k, inode& ip, std::uint64_t newsize);
