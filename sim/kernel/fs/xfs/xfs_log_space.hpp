@@ -2,7 +2,7 @@
 // grant heads with the transactions that wait at them in order, and what a transaction's ticket
 // still holds. Linux 6.12 fs/xfs/xfs_log.c (xlog_grant_*, xfs_log_ticket_*), as plain data: who
 // sleeps and wakes is xfs_log.cpp's. Numbers are bytes and agree with those a real kernel prints.
-// Left out: the log's own stripe unit (it is one sector), a log on a device of its own.
+// Left out: a stripe unit of the log that is not that of the data, a log on a device of its own.
 #pragma once
 
 #include <cstdint>
