@@ -1,7 +1,6 @@
 // The system calls mmap and munmap: every check of do_mmap in its order, then mmap_region.
 // Linux 6.12 mm/mmap.c, mm/util.c (vm_mmap_pgoff). Left out: pkeys, READ_IMPLIES_EXEC, sealed
 // memfds, security modules other than the built-in capability checks.
-#include "kernel/mm/check_direct.hpp"
 #include "kernel/mm/mmap.hpp"
 
 #include <linux/mman.h>
@@ -10,6 +9,7 @@
 
 #include "kernel/fs/hugetlbfs.hpp"
 #include "kernel/fs/open.hpp"
+#include "kernel/mm/check_direct.hpp"
 #include "kernel/mm/get_unmapped_area.hpp"
 #include "kernel/mm/memory.hpp"
 #include "kernel/mm/mmap_4_13.hpp"
